@@ -1,0 +1,132 @@
+//! The closed vocabulary between the controller and its world. Serialised in journals.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ground::ids::{ChargePointId, EvseId, LinkId, RequestId};
+use crate::ground::time::Now;
+use crate::model::event::Event;
+use crate::model::record::Record;
+
+/// Everything that can happen to the controller.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "input", rename_all = "snake_case")]
+pub enum Input {
+    /// Time has passed: something that was due at [`Controller::wake_at`] may be done.
+    ///
+    Wake,
+    /// A charge point has connected and is one of the site's.
+    LinkUp { charge_point: ChargePointId, link: LinkId, address: String },
+    /// A connection is gone.
+    LinkDown { charge_point: ChargePointId, link: LinkId },
+    /// A text frame as it came in.
+    Frame { charge_point: ChargePointId, link: LinkId, text: String },
+    /// A connection that came to nothing: unknown identity, refused handshake, oversized frame.
+    LinkRefused { identity: String, address: String, why: Refusal },
+    /// A message from the broker.
+    Mqtt {
+        topic: String,
+        #[serde(with = "payload")]
+        payload: Vec<u8>,
+        retained: bool,
+    },
+    /// The broker is connected and subscribed.
+    BrokerUp,
+    /// The broker is gone, with the reason.
+    BrokerDown { why: String },
+    /// The store has trouble (or none any more).
+    Store { failing: Option<String> },
+    /// A question or an order from a person.
+    Operator { request: RequestId, order: Order },
+}
+
+/// Why a connection came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// Its identity is not in the configuration.
+    UnknownIdentity,
+    /// It does not speak what we speak.
+    Handshake(String),
+    /// It broke the WebSocket rules or the size limit.
+    Protocol(String),
+}
+
+/// What people may ask of the controller. What they may merely *see* is in the view.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub enum Order {
+    /// Ask the charger of an EVSE for fresh meter values.
+    MeterNow { evse: EvseId },
+}
+
+/// The answer to an [`Order`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// It was done, or is on its way.
+    Done,
+    /// It could not be done, with the reason in words.
+    Refused { why: String },
+}
+
+/// Everything that the controller causes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "output", rename_all = "snake_case")]
+pub enum Output {
+    /// Keep this fact; see [`Record::durability`].
+    Record(Record),
+    /// Send this text on this link. With `after_commit` it may leave only when every
+    /// [`Durability::Now`](crate::model::record::Durability) record of this and earlier steps is on disk.
+    Frame { charge_point: ChargePointId, link: LinkId, text: String, after_commit: bool },
+    /// Drop this link. `politely` sends a Close frame first.
+    Disconnect { charge_point: ChargePointId, link: LinkId, politely: bool },
+    /// Tell people. The same event is among the records.
+    Event(Event),
+    /// Answer a person.
+    Reply { request: RequestId, answer: Answer },
+}
+
+/// What one step causes, in order.
+pub type Outbox = Vec<Output>;
+
+/// One line of a journal: an input with its time, and what it caused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JournalLine {
+    /// When.
+    pub now: Now,
+    /// What happened.
+    pub input: Input,
+    /// What followed.
+    pub outputs: Vec<Output>,
+}
+
+/// Payloads in journals: text where it is UTF-8, else hexadecimal behind `\0x`.
+mod payload {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    const HEX: &str = "\0x";
+
+    pub fn serialize<S: Serializer>(payload: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(payload) {
+            Ok(text) => to.serialize_str(text),
+            Err(_) => {
+                let hex: String = payload.iter().map(|byte| format!("{byte:02x}")).collect();
+                to.serialize_str(&format!("{HEX}{hex}"))
+            }
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(from)?;
+        let Some(hex) = text.strip_prefix(HEX) else {
+            return Ok(text.into_bytes());
+        };
+        let pairs = hex.as_bytes().chunks(2);
+        let bytes = pairs.map(|pair| {
+            std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok())
+        });
+        bytes
+            .collect::<Option<Vec<u8>>>()
+            .ok_or_else(|| serde::de::Error::custom("bad hex payload"))
+    }
+}

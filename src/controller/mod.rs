@@ -1,0 +1,4 @@
+//! Floor 4: the controller.
+pub mod message;
+pub mod view;
+pub struct Controller;

@@ -1,0 +1,187 @@
+//! What people may see: a plain snapshot built after a step, read by page, API and command line.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ground::time::Utc;
+use crate::ground::units::{Amps, PerPhase, WattHours, Watts};
+use crate::model::bound::Cause;
+use crate::model::event::Event;
+use crate::model::message::{EvseStatus, Identity};
+
+/// The site at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    /// The moment; absent while the clock is not trusted.
+    pub at: Option<Utc>,
+    /// Milliseconds since the controller's world began.
+    pub uptime_ms: i64,
+    /// What people call the site.
+    pub site: String,
+    /// IANA time zone for screens.
+    pub zone: String,
+    /// Something keeps the site from its usual limits: in words, empty when all is well.
+    pub degraded: Vec<String>,
+    /// Grid connection, breakers and boards; parents before children.
+    pub nodes: Vec<NodeView>,
+    /// The EVSEs in the order of the configuration.
+    pub evses: Vec<EvseView>,
+    /// The meters in the order of the configuration.
+    pub meters: Vec<MeterView>,
+    /// PV, batteries and loads in the order of the configuration.
+    pub equipment: Vec<EquipmentView>,
+    /// Charge points, connected or not.
+    pub charge_points: Vec<ChargePointView>,
+    /// Open sessions and the latest closed ones, newest first.
+    pub sessions: Vec<SessionView>,
+    /// The latest events, newest first.
+    pub events: Vec<Event>,
+    /// Running totals since the start.
+    pub totals: Totals,
+}
+
+/// A node of the diagram with its load.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeView {
+    /// Identifier in the configuration.
+    pub id: String,
+    /// What is written on the board.
+    pub name: String,
+    /// Identifier of the node above; none for a root.
+    pub parent: Option<String>,
+    /// What each phase may carry; none for a virtual node.
+    pub rating_a: Option<PerPhase<Amps>>,
+    /// What all phases together may carry.
+    pub power_limit_w: Option<Watts>,
+    /// Load that is not ours, as the guard counts it.
+    pub other_load_a: PerPhase<Amps>,
+    /// What the chargers below may draw at most (the ledger).
+    pub leased_a: PerPhase<Amps>,
+    /// What the chargers below were measured to draw.
+    pub charging_a: PerPhase<Amps>,
+    /// Rating less other load less leases; none for a virtual node.
+    pub headroom_a: Option<PerPhase<Amps>>,
+    /// What the node's own meter says; none where it has none or is silent.
+    pub metered_a: Option<PerPhase<Amps>>,
+    /// The other load is a worst-case figure because this meter is silent.
+    pub silent_meter: Option<String>,
+}
+
+/// An EVSE with its car and its limit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvseView {
+    /// The name painted on it.
+    pub id: String,
+    /// The node that feeds it.
+    pub node: String,
+    /// Its charge point and connector.
+    pub charge_point: String,
+    /// Connector number.
+    pub connector: u32,
+    /// Names of the grid phases it is wired to, e.g. `L2` or `L1L2L3`, in the charger's order.
+    pub wiring: String,
+    /// The most it can draw on a phase.
+    pub rated_a: Amps,
+    /// What it falls back to alone.
+    pub safe_a: Amps,
+    /// Whether its charge point is connected.
+    pub online: bool,
+    /// What it is doing.
+    pub status: EvseStatus,
+    /// Number of the running session.
+    pub session: Option<u64>,
+    /// The limit in force as last accepted; none without a session.
+    pub limit_a: Option<Amps>,
+    /// The most it may draw by the ledger, by grid phase.
+    pub leased_a: PerPhase<Amps>,
+    /// Its measured current by grid phase; none if not heard lately.
+    pub measured_a: Option<PerPhase<Amps>>,
+    /// Its measured power.
+    pub power_w: Option<Watts>,
+    /// Whether it falls to its safe share by itself, proven.
+    pub armed: bool,
+    /// State of charge in percent, where the car tells it.
+    pub soc_percent: Option<f64>,
+    /// Why it gets what it gets, in words.
+    pub reason: String,
+    /// The same as data.
+    pub cause: Cause,
+}
+
+/// A meter with its values and their age.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MeterView {
+    /// Identifier in the configuration.
+    pub id: String,
+    /// Its values are young enough to be used.
+    pub fresh: bool,
+    /// Age of its oldest needed value in milliseconds; none if never heard.
+    pub age_ms: Option<i64>,
+    /// Current by phase.
+    pub current_a: Option<PerPhase<Amps>>,
+    /// Power over all phases.
+    pub power_w: Option<Watts>,
+}
+
+/// PV, battery or load.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EquipmentView {
+    /// Identifier in the configuration.
+    pub id: String,
+    /// `pv`, `battery` or `load`.
+    pub kind: String,
+    /// The node that feeds it.
+    pub node: String,
+    /// Measured power, import positive (PV is negative); none if not measured.
+    pub power_w: Option<Watts>,
+}
+
+/// A charge point.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChargePointView {
+    /// Its identity.
+    pub id: String,
+    /// Whether it is connected.
+    pub online: bool,
+    /// Who it says it is.
+    pub identity: Option<Identity>,
+    /// What it can do, in words.
+    pub capability: String,
+}
+
+/// A session for people.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SessionView {
+    /// Number of the session.
+    pub id: u64,
+    /// Where.
+    pub evse: String,
+    /// OCPP transaction id.
+    pub transaction: i64,
+    /// The token, all but its last four characters hidden.
+    pub token: String,
+    /// When it began.
+    pub started: Utc,
+    /// When it ended; none while it goes on.
+    pub ended: Option<Utc>,
+    /// Energy so far.
+    pub energy_wh: WattHours,
+    /// Why it ended, in the charger's word.
+    pub reason: Option<String>,
+}
+
+/// Running totals since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Frames from chargers.
+    pub frames_in: u64,
+    /// Frames to chargers.
+    pub frames_out: u64,
+    /// Frames that had to be repaired or refused.
+    pub frames_bad: u64,
+    /// Setpoints sent.
+    pub setpoints: u64,
+    /// Messages from the broker.
+    pub mqtt_in: u64,
+    /// Transactions started.
+    pub transactions: u64,
+}

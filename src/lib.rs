@@ -1,0 +1,14 @@
+//! Ampgate keeps an EV charging site inside its breakers.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod control;
+pub mod controller;
+pub mod ground;
+pub mod io;
+pub mod meter;
+pub mod model;
+pub mod ocpp;
+pub mod store;
+pub mod twin;
+pub mod ui;

@@ -1,0 +1,150 @@
+//! The event catalogue: everything worth telling a person, each with an id and a severity.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ground::time::Utc;
+
+/// How much it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// A change of state that a person cares about.
+    Info,
+    /// Worth a look when there is time.
+    Warning,
+    /// Worth a call.
+    Alarm,
+}
+
+macro_rules! catalogue {
+    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal, $severity:ident;)+) => {
+        /// What happened. The code is stable: scripts may rely on it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum EventKind {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl EventKind {
+            /// Every kind, in the order of the catalogue.
+            pub const ALL: &[EventKind] = &[$(EventKind::$name,)+];
+
+            /// The stable code, e.g. `link.up`.
+            pub const fn code(self) -> &'static str {
+                match self { $(EventKind::$name => $code,)+ }
+            }
+
+            /// How much it matters.
+            pub const fn severity(self) -> Severity {
+                match self { $(EventKind::$name => Severity::$severity,)+ }
+            }
+
+            /// What it means, as the manual has it.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(EventKind::$name => concat!($($doc),+),)+ }
+            }
+        }
+    };
+}
+
+catalogue! {
+    /// The daemon has started or a site has been loaded.
+    Started = "daemon.started", Info;
+    /// The daemon ends in order.
+    Stopping = "daemon.stopping", Info;
+    /// A new configuration is in force.
+    Reconfigured = "config.loaded", Info;
+    /// A new configuration was refused; the old one stays in force.
+    ConfigRefused = "config.refused", Alarm;
+    /// A charge point has connected.
+    LinkUp = "link.up", Info;
+    /// A charge point's connection is gone.
+    LinkDown = "link.down", Warning;
+    /// A second connection with one identity; the newest is used.
+    LinkReplaced = "link.replaced", Warning;
+    /// A charger with an identity that is not in the configuration tried to connect.
+    UnknownIdentity = "link.unknown_identity", Warning;
+    /// A connection was refused before it could speak OCPP.
+    HandshakeRefused = "link.handshake_refused", Warning;
+    /// A charge point answers nothing though it is connected; it is made to reconnect.
+    Deaf = "link.deaf", Warning;
+    /// A charge point has told who it is.
+    Booted = "charger.booted", Info;
+    /// A frame could not be understood or had to be repaired.
+    FrameRepaired = "ocpp.repaired", Info;
+    /// A frame could not be used at all.
+    FrameRefused = "ocpp.refused", Warning;
+    /// A charger has reported an error.
+    ChargerFault = "charger.fault", Warning;
+    /// A charger refused its limit in every form we know.
+    LimitRefused = "limit.refused", Alarm;
+    /// A charger draws more than it was told.
+    LimitIgnored = "limit.ignored", Alarm;
+    /// A charger that ignored its limit obeys again.
+    LimitObeyed = "limit.obeyed", Info;
+    /// A charger did not prove that it falls to its safe share by itself.
+    FailsafeUnproven = "failsafe.unproven", Alarm;
+    /// A charger has proved that it falls to its safe share by itself.
+    FailsafeArmed = "failsafe.armed", Info;
+    /// A transaction has started.
+    SessionStarted = "session.started", Info;
+    /// A transaction has ended.
+    SessionEnded = "session.ended", Info;
+    /// A transaction was taken over from a charger's offline queue.
+    SessionReplayed = "session.replayed", Info;
+    /// The end of a transaction never came; it was closed at its last reading.
+    StopLost = "session.stop_lost", Warning;
+    /// A stop for a transaction that nobody knows; kept as evidence.
+    StopUnknown = "session.stop_unknown", Warning;
+    /// A token was refused.
+    TokenRefused = "token.refused", Info;
+    /// A meter has fallen silent; the worst load is assumed behind it.
+    MeterSilent = "meter.silent", Alarm;
+    /// A meter is heard again.
+    MeterHeard = "meter.heard", Info;
+    /// A message of a meter could not be read.
+    MeterUnreadable = "meter.unreadable", Warning;
+    /// The broker is connected.
+    BrokerUp = "broker.up", Info;
+    /// The broker is gone.
+    BrokerDown = "broker.down", Warning;
+    /// A node carries more than its rating though all chargers are down; the load is not ours.
+    Overload = "node.overload", Alarm;
+    /// A node is inside its rating again.
+    OverloadOver = "node.overload_over", Info;
+    /// The store cannot write; the site goes on and facts wait in memory.
+    StoreFailed = "store.failed", Alarm;
+    /// The clock is trusted from here on.
+    ClockTrusted = "clock.trusted", Info;
+    /// The clock was stepped.
+    ClockStepped = "clock.stepped", Warning;
+}
+
+/// One event: what, about whom, in words, when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// What happened.
+    pub kind: EventKind,
+    /// The charge point, EVSE, meter or node it is about; empty for the site itself.
+    pub subject: String,
+    /// The details in one line of plain words.
+    pub text: String,
+    /// When; absent while the clock is not trusted.
+    pub at: Option<Utc>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_meanings_are_sentences() {
+        let mut codes: Vec<&str> = EventKind::ALL.iter().map(|kind| kind.code()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), EventKind::ALL.len());
+        for kind in EventKind::ALL {
+            assert!(kind.meaning().trim().ends_with('.'), "{}", kind.code());
+        }
+    }
+}

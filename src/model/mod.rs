@@ -1,0 +1,15 @@
+//! Floor 2: what the site is and what has happened, in the field's words and no protocol's.
+//!
+//! Reading order: [`diagram`] (the electrical tree) → [`constraint`] (its named limits) → [`meter`]
+//! → [`site`] (all that the controller is configured with) → [`session`] → [`bound`] (a limit with
+//! its cause) → [`message`] (reports from and commands to the field) → [`event`] → [`record`].
+
+pub mod bound;
+pub mod constraint;
+pub mod diagram;
+pub mod event;
+pub mod message;
+pub mod meter;
+pub mod record;
+pub mod session;
+pub mod site;

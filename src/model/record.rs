@@ -1,0 +1,133 @@
+//! What must be remembered, and how durably. These values are the stored format: once released,
+//! a change needs a migration in `store`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ground::ids::{ChargePointId, EvseId, SessionId, TransactionId};
+use crate::ground::time::Utc;
+use crate::ground::units::{Amps, PerPhase, WattHours, Watts};
+
+use super::bound::Cause;
+use super::event::Event;
+use super::message::{Identity, LimitScope};
+use super::session::{Session, Transaction};
+
+/// One fact for the store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Record {
+    /// A transaction as it stands; replaces the earlier state.
+    Transaction(Transaction),
+    /// A session as it stands; replaces the earlier state.
+    Session(Session),
+    /// What an EVSE may believe at most; replaces the earlier state.
+    Lease(LeaseRecord),
+    /// Who a charge point is and what it can do; replaces the earlier state.
+    ChargePoint(ChargePointRecord),
+    /// A reading of an EVSE.
+    Reading(ReadingRecord),
+    /// A setpoint that was sent, with its cause.
+    Setpoint(SetpointRecord),
+    /// An event.
+    Event(Event),
+}
+
+/// When a record has to be on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Before anything that depends on it leaves the box.
+    Now,
+    /// With the next batch; losing the last minutes of it harms nobody.
+    Batched,
+}
+
+/// The most that an EVSE may have been told, kept across a restart of the box.
+///
+/// The ceiling is rounded up and changes rarely, to spare the flash: after a restart the EVSE counts
+/// with it until its limit is confirmed anew or a lease has run out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LeaseRecord {
+    /// Whose.
+    pub evse: EvseId,
+    /// No limit above this was ever sent since the record was written.
+    pub ceiling_a: Amps,
+    /// The profile it was written as.
+    pub scope: LimitScope,
+    /// It falls to the safe share by itself.
+    pub armed: bool,
+    /// The permanent safe share was accepted.
+    pub safe_accepted: bool,
+}
+
+/// A charge point as it is remembered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChargePointRecord {
+    /// Whose.
+    pub charge_point: ChargePointId,
+    /// What it said at boot.
+    pub identity: Option<Identity>,
+    /// What it can do, as `ocpp` wrote it.
+    pub capability: Option<String>,
+}
+
+/// A reading of an EVSE, thinned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReadingRecord {
+    /// Whose.
+    pub evse: EvseId,
+    /// The transaction it belongs to.
+    pub transaction: Option<TransactionId>,
+    /// When.
+    pub at: Utc,
+    /// Current by grid phase.
+    pub current_a: Option<PerPhase<Amps>>,
+    /// Power over all phases.
+    pub power_w: Option<Watts>,
+    /// Energy register.
+    pub energy_wh: Option<WattHours>,
+}
+
+/// A setpoint that was sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SetpointRecord {
+    /// Whose.
+    pub evse: EvseId,
+    /// The session it was for.
+    pub session: Option<SessionId>,
+    /// When.
+    pub at: Utc,
+    /// The limit, per phase.
+    pub limit_a: Amps,
+    /// Why not more.
+    pub cause: Cause,
+}
+
+impl Record {
+    /// How durably this kind of fact is kept.
+    pub fn durability(&self) -> Durability {
+        match self {
+            Record::Transaction(_)
+            | Record::Session(_)
+            | Record::Lease(_)
+            | Record::ChargePoint(_) => Durability::Now,
+            Record::Reading(_) | Record::Setpoint(_) | Record::Event(_) => Durability::Batched,
+        }
+    }
+}
+
+/// What a store hands back at the start: everything that the controller needs to go on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// Open transactions, and of each charge point the newest closed ones (for repeated starts).
+    pub transactions: Vec<Transaction>,
+    /// Open sessions and the newest closed ones.
+    pub sessions: Vec<Session>,
+    /// The last lease of each EVSE.
+    pub leases: Vec<LeaseRecord>,
+    /// All charge points.
+    pub charge_points: Vec<ChargePointRecord>,
+    /// The largest transaction id that was ever given, also to transactions deleted since.
+    pub last_transaction: i64,
+    /// The largest session id that was ever given.
+    pub last_session: u64,
+}
