@@ -311,3 +311,141 @@ impl Book {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ground::ids::IdToken;
+    use crate::ground::time::Instant;
+    use proptest::prelude::*;
+
+    const NOW: Now = Now { mono: Instant::START, utc: Some(Utc::from_millis(9_000_000)) };
+
+    fn point() -> ChargePointId {
+        ChargePointId::new("CP-01")
+    }
+
+    fn at(seconds: i64) -> Utc {
+        Utc::from_millis(seconds * 1000)
+    }
+
+    fn start(seconds: i64, register: i64) -> Start {
+        Start {
+            evse: Some(0),
+            connector: 1,
+            token: IdToken::new("AB12"),
+            meter_start: WattHours::new(register),
+            at: Some(at(seconds)),
+            replayed: false,
+        }
+    }
+
+    fn stop(id: i64, seconds: i64, register: i64) -> StopReport {
+        StopReport {
+            transaction: TransactionId(id),
+            meter_stop: WattHours::new(register),
+            at: Some(at(seconds)),
+            reason: "Local".to_owned(),
+            token: None,
+            readings: Vec::new(),
+        }
+    }
+
+    fn begin(book: &mut Book, start: &Start) -> Started {
+        book.start(&point(), start, EvseId::new("E1"), NOW)
+    }
+
+    #[test]
+    fn a_start_told_twice_is_one_transaction() {
+        let mut book = Book::default();
+        let first = begin(&mut book, &start(100, 5000));
+        assert_eq!(first, Started { transaction: TransactionId(1), repeated: false, lost: None });
+        for again in [start(100, 5000), start(101, 5000), start(100, 5001)] {
+            let told = begin(&mut book, &again);
+            assert_eq!((told.transaction, told.repeated), (TransactionId(1), true));
+        }
+        assert_eq!(begin(&mut book, &start(200, 5000)).transaction, TransactionId(2));
+    }
+
+    #[test]
+    fn a_start_told_again_after_a_restart_keeps_its_id() {
+        let mut book = Book::default();
+        begin(&mut book, &start(100, 5000));
+        let mut remembered = Remembered::default();
+        book.remember(&mut remembered);
+        let mut book = Book::new(&remembered, |_| Some(0));
+        assert!(begin(&mut book, &start(100, 5000)).repeated);
+        assert_eq!(begin(&mut book, &start(300, 6000)).transaction, TransactionId(2));
+    }
+
+    #[test]
+    fn a_stop_counts_once_and_its_first_word_stays() {
+        let mut book = Book::default();
+        begin(&mut book, &start(100, 5000));
+        let ended = book.stop(&point(), &stop(1, 200, 8000), NOW);
+        assert_eq!(ended, Stopped::Ended(TransactionId(1)));
+        let again = book.stop(&point(), &stop(1, 210, 9000), NOW);
+        assert_eq!(again, Stopped::Repeated(TransactionId(1)));
+        let energy = book.transaction(TransactionId(1)).and_then(Transaction::energy);
+        assert_eq!(energy, Some(WattHours::new(3000)));
+        assert_eq!(book.session(SessionId(1)).map(|s| s.ended), Some(Some(at(200))));
+    }
+
+    #[test]
+    fn a_stop_without_a_known_id_finds_the_only_transaction_that_fits() {
+        let mut book = Book::default();
+        begin(&mut book, &start(100, 5000));
+        let unknown = book.stop(&point(), &stop(-1, 50, 8000), NOW);
+        assert_eq!(unknown, Stopped::Unknown);
+        let ended = book.stop(&point(), &stop(-1, 200, 8000), NOW);
+        assert_eq!(ended, Stopped::Ended(TransactionId(1)));
+        let other = ChargePointId::new("CP-02");
+        assert_eq!(book.stop(&other, &stop(1, 200, 8000), NOW), Stopped::Unknown);
+    }
+
+    #[test]
+    fn the_next_start_closes_a_transaction_whose_stop_was_lost() {
+        let mut book = Book::default();
+        begin(&mut book, &start(100, 5000));
+        book.energy(TransactionId(1), WattHours::new(6500), at(150));
+        let next = begin(&mut book, &start(300, 6500));
+        assert_eq!(next.lost, Some(TransactionId(1)));
+        let lost = book.transaction(TransactionId(1)).expect("it was started above");
+        assert_eq!(lost.energy(), Some(WattHours::new(1500)));
+        let late = book.stop(&point(), &stop(1, 200, 6600), NOW);
+        assert_eq!(late, Stopped::Ended(TransactionId(1)));
+        let truth = book.transaction(TransactionId(1)).and_then(Transaction::energy);
+        assert_eq!(truth, Some(WattHours::new(1600)));
+    }
+
+    #[test]
+    fn a_replayed_start_from_the_past_closes_nothing() {
+        let mut book = Book::default();
+        begin(&mut book, &start(500, 7000));
+        let past = begin(&mut book, &Start { replayed: true, ..start(100, 5000) });
+        assert_eq!(past.lost, None);
+        assert_eq!(book.newest_open(0).map(|open| open.id), Some(TransactionId(1)));
+    }
+
+    proptest! {
+        /// Whatever a charger repeats, each of its transactions is there once, with its own energy.
+        #[test]
+        fn repeated_messages_change_nothing(repeats in proptest::collection::vec(1_usize..4, 1..12)) {
+            let mut book = Book::default();
+            for (index, times) in repeats.iter().enumerate() {
+                let from = 1000 * index as i64;
+                let mut id = TransactionId(0);
+                for _ in 0..*times {
+                    id = begin(&mut book, &start(from, from)).transaction;
+                }
+                for _ in 0..*times {
+                    book.stop(&point(), &stop(id.0, from + 500, from + 70), NOW);
+                }
+            }
+            prop_assert_eq!(book.transactions.len(), repeats.len());
+            for known in book.transactions.values() {
+                prop_assert_eq!(known.energy(), Some(WattHours::new(70)));
+            }
+        }
+    }
+}
