@@ -61,13 +61,9 @@ fn check_node(file: &File, tree: &Tree, index: usize, node: &Node, report: &mut 
                 quoted(meter)
             ),
         ),
-        None if node.generation_counts => {
-            let expected = "a meter at this node: only measured generation can make room";
-            report.warning(
-                &path("generation_counts"),
-                "generation_counts without a meter",
-                expected,
-            );
+        None if node.generation_counts && !measures_generation(file, tree, index) => {
+            let expected = "a meter here, or at the PV below: only measured generation makes room";
+            report.warning(&path("generation_counts"), "no meter that tells it", expected);
         }
         _ => {}
     }
@@ -83,6 +79,17 @@ fn check_node(file: &File, tree: &Tree, index: usize, node: &Node, report: &mut 
             expected,
         );
     }
+}
+
+/// Whether a PV generator or battery below this node has a meter of its own.
+fn measures_generation(file: &File, tree: &Tree, above: usize) -> bool {
+    let pv = file.pv.iter().map(|pv| (&pv.node, &pv.meter));
+    let battery = file.battery.iter().map(|item| (&item.node, &item.meter));
+    pv.chain(battery).filter(|(_, meter)| meter.is_some()).any(|(node, _)| {
+        let node = node.as_deref().and_then(|id| find(file, id));
+        let mut upwards = std::iter::successors(node, |index| tree.parents[*index]);
+        upwards.any(|index| index == above)
+    })
 }
 
 fn check_currents(index: usize, evse: &Evse, report: &mut Report) {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::ground::ids::MeterId;
 use crate::ground::units::{Amps, Phase, PhaseSet};
-use crate::model::diagram::Diagram;
+use crate::model::diagram::{Diagram, EquipmentKind};
 use crate::model::meter::{Meter as Known, Quantity as Measured};
 
 use super::build::Built;
@@ -22,13 +23,29 @@ pub fn check(file: &File, built: &Built, report: &mut Report) {
     for (index, meter) in file.meter.iter().enumerate() {
         check_meter(&format!("meter[{index}]"), meter, report);
     }
-    for (node, place) in built.site.diagram.nodes.iter().zip(&built.node_at) {
-        let meter = built.site.meters.iter().find(|meter| Some(&meter.id) == node.meter.as_ref());
-        let sound = |known: &&Known| is_sound(file, known);
-        if let Some(meter) = meter.filter(sound) {
-            let index = built.site.diagram.nodes.iter().position(|known| known.id == node.id);
-            let Some(index) = index else { continue };
-            check_coverage(&built.site.diagram, index, meter, *place, report);
+    let diagram = &built.site.diagram;
+    let known = |id: &Option<MeterId>| {
+        let same = |meter: &&Known| Some(&meter.id) == id.as_ref() && is_sound(file, meter);
+        built.site.meters.iter().find(same)
+    };
+    for (index, place) in built.node_at.iter().enumerate() {
+        if let Some(meter) = known(&diagram.nodes[index].meter) {
+            check_coverage(diagram, index, meter, &format!("node[{place}].meter"), report);
+        }
+    }
+    for item in &diagram.equipment {
+        let (table, place) = match item.kind {
+            EquipmentKind::Pv => continue,
+            EquipmentKind::Battery => {
+                ("battery", file.battery.iter().position(|one| one.id.as_ref() == Some(&item.id)))
+            }
+            EquipmentKind::Load => {
+                ("load", file.load.iter().position(|one| one.id.as_ref() == Some(&item.id)))
+            }
+        };
+        let unmetered = diagram.nodes[item.node].meter.is_none();
+        if let (Some(meter), Some(place), true) = (known(&item.meter), place, unmetered) {
+            check_coverage(diagram, item.node, meter, &format!("{table}[{place}].meter"), report);
         }
     }
 }
@@ -62,7 +79,7 @@ fn check_meter(path: &str, meter: &Meter, report: &mut Report) {
         }
         return;
     }
-    if meter.value.is_empty() {
+    if meter.value.is_empty() && !report.is_wrong(&format!("{path}.map")) {
         let expected = "map = \"…\" or at least one [[meter.value]]";
         report.error(path, "a meter without values", expected);
     }
@@ -142,16 +159,9 @@ fn check_pointer(path: &str, pointer: &str, report: &mut Report) {
     }
 }
 
-/// Whether the meter of a node tells the load of every phase that it has.
-fn check_coverage(
-    diagram: &Diagram,
-    index: usize,
-    meter: &Known,
-    place: usize,
-    report: &mut Report,
-) {
+/// Whether the meter tells the load of every phase that its node has.
+fn check_coverage(diagram: &Diagram, index: usize, meter: &Known, path: &str, report: &mut Report) {
     let node = &diagram.nodes[index];
-    let path = format!("node[{place}].meter");
     let measures = |phase: Option<Phase>| {
         let load = |value: &Measured| *value != Measured::Voltage;
         meter.values.iter().any(|value| load(&value.quantity) && value.phase == phase)
@@ -174,7 +184,7 @@ fn check_coverage(
         };
         let expected = "the current or power of every phase: one that is not measured would look \
                         like no load";
-        report.error(&path, found, expected);
+        report.error(path, found, expected);
         return;
     }
     let below = diagram.evses_under(index).into_iter().map(|evse| &diagram.evses[evse]);
@@ -188,6 +198,6 @@ fn check_coverage(
             "a meter that tells each phase, because {first}{others} charge on one phase: a total \
              hides which breaker phase is full"
         );
-        report.warning(&path, found, expected);
+        report.warning(path, found, expected);
     }
 }

@@ -36,13 +36,11 @@ fn check_site(file: &File, report: &mut Report) {
         return;
     };
     if zone::canonical(written).is_none() {
-        let meant = zone::meant(written);
-        let meant = meant.map(|meant| format!(" (did you mean {}?)", quoted(&meant)));
-        report.error(
-            "site.time_zone",
-            quoted(written),
-            format!("an IANA time zone like \"Europe/Paris\"{}", meant.unwrap_or_default()),
-        );
+        let expected = match zone::meant(written) {
+            Some(meant) => format!("an IANA time zone (did you mean {}?)", quoted(&meant)),
+            None => "an IANA time zone like \"Europe/Paris\"".to_owned(),
+        };
+        report.error("site.time_zone", quoted(written), expected);
     }
 }
 

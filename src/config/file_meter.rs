@@ -113,25 +113,19 @@ pub enum Sign {
 }
 
 /// A ready-made map of a common publisher. Where a publisher sends current without a sign, its map
-/// reads the signed power of each phase instead, so that a surplus is not taken for a load.
+/// reads the power of each phase too, whose sign tells a surplus from a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Map {
-    /// Shelly 3EM (first generation). `topic = "shellies/<device id>"`. Power and voltage of each
-    /// phase. Its MQTT update period must be well below `max_age_s`.
+    /// Shelly 3EM (first generation). `topic = "shellies/<device id>"`. Current of each phase with
+    /// the sign of its power. Its MQTT update period must be well below `max_age_s`.
     #[serde(rename = "shelly-3em")]
     Shelly3em,
-    /// The same device, but its current, which has no sign: for a node without generation, where it
-    /// tells more of a breaker's load than power does.
-    #[serde(rename = "shelly-3em-current")]
-    Shelly3emCurrent,
     /// Shelly Pro 3EM and 3EM Gen3 (three-phase profile). `topic = "<MQTT prefix>"`, and "generic
-    /// status update over MQTT" switched on in the device. Power and voltage of each phase.
+    /// status update over MQTT" switched on in the device. Current of each phase with the sign of
+    /// its power.
     #[serde(rename = "shelly-pro-3em")]
     ShellyPro3em,
-    /// The same devices, but their current, which has no sign: for a node without generation.
-    #[serde(rename = "shelly-pro-3em-current")]
-    ShellyPro3emCurrent,
     /// Grid power of each phase from a Victron GX device. `topic = "N/<portal id>"`. The GX publishes
     /// only while something on the site keeps asking it to: an empty message to
     /// `R/<portal id>/keepalive` at least every 60 s.

@@ -1,8 +1,8 @@
 //! The ready-made meter maps: for each publisher its topics, pointers and signs. Data, no logic.
 //!
 //! Only what could be verified against the publisher's own documentation or captured messages is
-//! here. Units are A, W and V throughout, because every publisher listed uses them. Active power is
-//! preferred to current where the current has no sign.
+//! here. Units are A and W throughout, because every publisher listed uses them. Where a publisher
+//! gives the size of a current alone, its power is read too: the meter image takes the sign from it.
 
 use crate::ground::units::Phase;
 
@@ -15,7 +15,7 @@ pub struct MapValue {
     pub suffix: &'static str,
     /// JSON pointer to the number; none where the message is the number.
     pub pointer: Option<&'static str>,
-    /// What it measures, in A, W or V.
+    /// What it measures, in A or W.
     pub quantity: Quantity,
     /// The phase, or none for a total.
     pub phase: Option<Phase>,
@@ -27,9 +27,7 @@ pub struct MapValue {
 pub fn values(map: Map) -> &'static [MapValue] {
     match map {
         Map::Shelly3em => &SHELLY_3EM,
-        Map::Shelly3emCurrent => &SHELLY_3EM_CURRENT,
         Map::ShellyPro3em => &SHELLY_PRO_3EM,
-        Map::ShellyPro3emCurrent => &SHELLY_PRO_3EM_CURRENT,
         Map::VictronGrid => &VICTRON_GRID,
         Map::VictronPv => &VICTRON_PV,
         Map::OpenDtu => &OPENDTU,
@@ -39,18 +37,13 @@ pub fn values(map: Map) -> &'static [MapValue] {
     }
 }
 
-const fn current(suffix: &'static str, pointer: Option<&'static str>, phase: Phase) -> MapValue {
-    let (quantity, sign) = (Quantity::Current, Sign::Import);
-    MapValue { suffix, pointer, quantity, phase: Some(phase), sign }
-}
-
 const fn power(suffix: &'static str, pointer: Option<&'static str>, phase: Phase) -> MapValue {
     let (quantity, sign) = (Quantity::Power, Sign::Import);
     MapValue { suffix, pointer, quantity, phase: Some(phase), sign }
 }
 
-const fn voltage(suffix: &'static str, pointer: Option<&'static str>, phase: Phase) -> MapValue {
-    let (quantity, sign) = (Quantity::Voltage, Sign::Import);
+const fn current(suffix: &'static str, pointer: Option<&'static str>, phase: Phase) -> MapValue {
+    let (quantity, sign) = (Quantity::Current, Sign::Import);
     MapValue { suffix, pointer, quantity, phase: Some(phase), sign }
 }
 
@@ -69,12 +62,6 @@ const SHELLY_3EM: [MapValue; 6] = [
     power("/emeter/0/power", None, Phase::L1),
     power("/emeter/1/power", None, Phase::L2),
     power("/emeter/2/power", None, Phase::L3),
-    voltage("/emeter/0/voltage", None, Phase::L1),
-    voltage("/emeter/1/voltage", None, Phase::L2),
-    voltage("/emeter/2/voltage", None, Phase::L3),
-];
-
-const SHELLY_3EM_CURRENT: [MapValue; 3] = [
     current("/emeter/0/current", None, Phase::L1),
     current("/emeter/1/current", None, Phase::L2),
     current("/emeter/2/current", None, Phase::L3),
@@ -85,12 +72,6 @@ const SHELLY_PRO_3EM: [MapValue; 6] = [
     power("/status/em:0", Some("/a_act_power"), Phase::L1),
     power("/status/em:0", Some("/b_act_power"), Phase::L2),
     power("/status/em:0", Some("/c_act_power"), Phase::L3),
-    voltage("/status/em:0", Some("/a_voltage"), Phase::L1),
-    voltage("/status/em:0", Some("/b_voltage"), Phase::L2),
-    voltage("/status/em:0", Some("/c_voltage"), Phase::L3),
-];
-
-const SHELLY_PRO_3EM_CURRENT: [MapValue; 3] = [
     current("/status/em:0", Some("/a_current"), Phase::L1),
     current("/status/em:0", Some("/b_current"), Phase::L2),
     current("/status/em:0", Some("/c_current"), Phase::L3),

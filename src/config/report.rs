@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::problem::{Problem, Severity};
+use super::words::quoted;
 
 /// More problems than this help nobody; the rest is left out.
 pub const PROBLEMS_MAX: usize = 200;
@@ -67,14 +68,21 @@ impl Report {
         self.text.get(self.lines[index]..end).unwrap_or_default().trim_end()
     }
 
-    /// A key that makes the file unusable.
+    /// A key that makes the file unusable. Of one key only the first error is kept: the others are
+    /// mostly its consequences.
     pub fn error(&mut self, path: &str, found: impl Into<String>, expected: impl Into<String>) {
+        if self.is_wrong(path) {
+            return;
+        }
         let at = self.offset(path);
         self.push(Severity::Error, at, path, None, found.into(), expected.into());
     }
 
     /// A key that probably does not mean what was meant.
     pub fn warning(&mut self, path: &str, found: impl Into<String>, expected: impl Into<String>) {
+        if self.is_wrong(path) {
+            return;
+        }
         let at = self.offset(path);
         self.push(Severity::Warning, at, path, None, found.into(), expected.into());
     }
@@ -85,9 +93,22 @@ impl Report {
         self.push(Severity::Error, at, path, Some(place), found, expected);
     }
 
-    /// An error at an exact place in the text, e.g. an unknown key.
-    pub fn error_at(&mut self, span: &Range<usize>, path: &str, found: String, expected: String) {
-        self.push(Severity::Error, span.start, path, None, found, expected);
+    /// A key of the table at `path` that nobody knows.
+    pub fn unknown(&mut self, span: &Range<usize>, path: &str, key: &str, expected: String) {
+        let here = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        let place = match path {
+            "" => String::new(),
+            table if table.contains('[') => self.place(table),
+            table => format!("[{table}]"),
+        };
+        let found = format!("the unknown key {}", quoted(key));
+        self.push(Severity::Error, span.start, &here, Some(place), found, expected);
+    }
+
+    /// Whether an error of exactly this key is known already.
+    pub fn is_wrong(&self, path: &str) -> bool {
+        let same = |problem: &Problem| problem.severity == Severity::Error && problem.path == path;
+        !path.is_empty() && self.problems.iter().any(same)
     }
 
     /// A piece of text that is no TOML. Nothing else is reported on its line.
@@ -104,13 +125,25 @@ impl Report {
         self.unreadable.contains(&self.line(offset))
     }
 
-    /// Whether a line between these two places could not be read.
-    pub fn is_unreadable_between(&self, start: usize, end: usize) -> bool {
-        self.unreadable.range(self.line(start)..=self.line(end)).next().is_some()
+    /// Says of an unreadable line which key it is about.
+    pub fn name_unreadable(&mut self, offset: usize, path: &str) {
+        let (line, place) = (self.line(offset), self.place(path));
+        let same = |problem: &&mut Problem| problem.line == line && problem.path.is_empty();
+        if let Some(problem) = self.problems.iter_mut().find(same) {
+            problem.path = path.to_owned();
+            problem.place = place;
+        }
+    }
+
+    /// Whether an unreadable line of the table that begins at `start` was about this key.
+    pub fn hides(&self, start: usize, key: &str) -> bool {
+        let (first, last) = (self.line(start), self.line(self.end_of_table(start)));
+        let mut lines = self.unreadable.range(first..=last);
+        lines.any(|line| self.line_at(self.lines[line - 1]).trim_start().starts_with(key))
     }
 
     /// Where the last table that begins before or at `offset` ends, as far as is known.
-    pub fn end_of_table(&self, offset: usize) -> usize {
+    fn end_of_table(&self, offset: usize) -> usize {
         let tables = self.offsets.values().filter(|at| offset < **at);
         let headers = tables.filter(|at| self.line_at(**at).trim_start().starts_with('['));
         headers.min().map_or(self.text.len(), |next| next.saturating_sub(1))

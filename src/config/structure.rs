@@ -57,9 +57,8 @@ fn check_table(
         let here = join(path, key.get_ref());
         match schema.pointer("/properties").and_then(|keys| keys.get(key.get_ref().as_ref())) {
             None => {
-                let found = format!("the unknown key {}", quoted(key.get_ref()));
                 let expected = known_keys(context, schema, key.get_ref(), path);
-                report.error_at(&key.span(), &here, found, expected);
+                report.unknown(&key.span(), path, key.get_ref(), expected);
             }
             Some(schema) => {
                 if let Some(value) = check_value(context, schema, value, &here, report) {
@@ -70,8 +69,7 @@ fn check_table(
     }
     let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
     for key in required.filter_map(Value::as_str).filter(|key| !table.contains_key(*key)) {
-        let torn = report.is_unreadable_between(start, report.end_of_table(start));
-        if !(torn && !path.is_empty()) {
+        if path.is_empty() || !report.hides(start, key) {
             let wanted = schema.pointer("/properties").and_then(|keys| keys.get(key));
             let expected = wanted.map(|schema| missing(schema, key)).unwrap_or_default();
             report.error(&join(path, key), "nothing", expected);
@@ -89,6 +87,7 @@ fn check_value(
 ) -> Option<Value> {
     let start = value.span().start;
     if report.is_unreadable(start) && !value.get_ref().is_table() && !value.get_ref().is_array() {
+        report.name_unreadable(start, path);
         return None;
     }
     let schema = fitting(schema, value.get_ref());
@@ -291,7 +290,7 @@ fn wrong_length(schema: &Value, length: usize) -> Option<String> {
 fn known_keys(context: &Context<'_>, schema: &Value, key: &str, path: &str) -> String {
     let known: Vec<&str> = schema::keys(schema).map(|(key, _)| key).collect();
     if let Some(meant) = nearest(key, known.iter().copied()) {
-        return format!("{} (did you mean that?)", quoted(meant));
+        return format!("a known key (did you mean {}?)", quoted(meant));
     }
     let elsewhere = schema::tables_with(context.root, key);
     if let ([first, ..], false) = (elsewhere.as_slice(), path.is_empty()) {

@@ -52,7 +52,7 @@ pub fn resolve(file: &File, report: &mut Report) -> Tree {
             let names: Vec<String> = circle.iter().chain([&index]).map(name).collect();
             report.error(
                 &format!("node[{index}].parent"),
-                format!("a circle: {}", names.join(" is fed by ")),
+                format!("a circle: {}", names.join(" fed by ")),
                 "a tree: one of them is fed by none of the others",
             );
             parents[index] = None;
