@@ -63,21 +63,43 @@ impl Bar {
         }
         if let Some(mark) = self.mark {
             let x = percent(mark);
-            out.add("<line class=\"mark\" x1=\"{}\" x2=\"{}\" y1=\"0\" y2=\"100%\"/>", &[&x, &x]);
+            out.add("<rect class=\"mark\" x=\"{}\" width=\"4\" height=\"100%\"/>", &[&x]);
         }
         out.add("</svg>", &[]);
     }
 }
 
-/// Parts of a whole, side by side, each with its class; for the balance of the site.
-pub fn stack(out: &mut Html, whole: i64, parts: &[(&'static str, i64)]) {
+/// A part of the balance of the site.
+pub struct Part {
+    /// Decides the colour.
+    pub class: &'static str,
+    /// Stands in the part where there is room for it.
+    pub name: &'static str,
+    /// Its size.
+    pub size: i64,
+}
+
+/// Share of the width, in percent, from which on a name fits into its part on a phone.
+const NAMED: i64 = 16;
+
+/// Parts of a whole, side by side, with their names in them.
+pub fn stack(out: &mut Html, whole: i64, parts: &[Part]) {
     let percent = |value: i64| format!("{:.2}%", value as f64 * 100.0 / whole.max(1) as f64);
     out.add("<svg class=\"bar stack\" aria-hidden=\"true\" focusable=\"false\">", &[]);
     let mut from = 0;
-    for (class, size) in parts {
-        let (x, width) = (percent(from), percent(*size));
-        out.add("<rect class=\"{}\" x=\"{}\" width=\"{}\" height=\"100%\"/>", &[class, &x, &width]);
-        from += size;
+    for part in parts {
+        let (x, width) = (percent(from), percent(part.size));
+        out.add(
+            "<rect class=\"{}\" x=\"{}\" width=\"{}\" height=\"100%\"/>",
+            &[&part.class, &x, &width],
+        );
+        let name = if whole.max(1) * NAMED <= part.size * 100 { part.name } else { "" };
+        let middle = percent(from + part.size / 2);
+        out.add(
+            "<text class=\"on-{}\" x=\"{}\" y=\"50%\" dy=\".35em\">{}</text>",
+            &[&part.class, &middle, &name],
+        );
+        from += part.size;
     }
     out.add("</svg>", &[]);
 }

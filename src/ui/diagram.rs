@@ -16,6 +16,9 @@ use super::words;
 /// With less room than this no further car can begin: the least current of IEC 61851-1.
 const TIGHT: Amps = Amps::new(6);
 
+/// Less power than this is the charger's own electronics, or nothing.
+const FLOWING: Watts = Watts::new(50);
+
 /// The whole tree.
 pub fn tree(out: &mut Html, view: &View) {
     out.add("<ul class=\"tree\">", &[]);
@@ -197,8 +200,8 @@ fn load_row(
             &[&figure(-room), &figure(limit), &unit],
         ),
         (Some(room), Some(limit)) => out.add(
-            "<td class=\"free\">{}</td><td class=\"of\">{} {}</td>",
-            &[&figure(room), &figure(limit), &unit],
+            "<td class=\"free\">{}<span class=\"unit\"> {}</span></td><td class=\"of\">{} {}</td>",
+            &[&figure(room), &unit, &figure(limit), &unit],
         ),
         _ => out.add("<td class=\"free\">–</td><td class=\"of\">no limit</td>", &[]),
     }
@@ -211,37 +214,28 @@ pub fn plant(view: &View, index: usize) -> Html {
     let EquipmentView { id, kind, power_w, .. } = &view.equipment[index];
     let (symbol, name) = match kind.as_str() {
         "pv" => ("pv", "PV"),
-        "battery" => ("battery", "Battery"),
-        _ => ("load", "Load"),
+        "battery" => ("battery", "battery"),
+        _ => ("load", "load"),
+    };
+    let words = match (symbol, power_w) {
+        (_, None) => "not measured",
+        ("pv", _) => "generated",
+        ("battery", Some(power)) if *power < Watts::ZERO => "discharging",
+        ("battery", _) => "charging",
+        _ => "drawn",
     };
     let state = match power_w {
-        Some(power) if power.abs() >= Watts::new(50) && symbol == "pv" => "sunny",
-        Some(power) if power.abs() >= Watts::new(50) => "live",
-        _ => "still",
+        Some(power) if power.abs() < FLOWING => "still",
+        Some(_) if symbol == "pv" => "sunny",
+        Some(_) => "live",
+        None => "still",
     };
-    out.add("<div class=\"part {}\" data-part=\"q{}\">", &[&state, &index]);
-    out.add(
-        "<span class=\"drop\" aria-hidden=\"true\"><svg><use href=\"#i-drop\"/></svg></span><article class=\"tile plant\"><header>",
-        &[],
-    );
+    opened(&mut out, state, &format!("q{index}"));
+    out.add("<article class=\"tile plant\"><header>", &[]);
     out.add("<svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-{}\"/></svg>", &[&symbol]);
-    out.add("<h4>{}</h4><span class=\"state\">{}</span></header>", &[id, &name]);
-    match power_w {
-        Some(power) => {
-            let direction = match symbol {
-                "pv" => "generated",
-                "battery" if *power < Watts::ZERO => "given by the battery",
-                "battery" => "taken by the battery",
-                _ => "drawn",
-            };
-            out.add(
-                "<p class=\"figure\">{}</p><p class=\"why\">{}</p>",
-                &[&words::kilowatts(power.abs()), &direction],
-            );
-        }
-        None => out.add("<p class=\"figure\">–</p><p class=\"why\">not measured</p>", &[]),
-    }
-    out.add("</article></div>", &[]);
+    let power = power_w.map_or_else(|| "–".to_owned(), |power| words::kilowatts(power.abs()));
+    out.add("<h4>{}</h4><b class=\"power\">{}</b></header>", &[id, &power]);
+    out.add("<p class=\"now\">{}, {}</p></article></div>", &[&name, &words]);
     out
 }
 
@@ -249,26 +243,21 @@ pub fn plant(view: &View, index: usize) -> Html {
 pub fn tile(view: &View, index: usize) -> Html {
     let mut out = Html::new();
     let evse = &view.evses[index];
-    let (state, words) = state(evse);
-    let power = drawn(view, evse);
-    let flow = if power >= Watts::new(50) { "live" } else { "still" };
-    out.add("<div class=\"part {}\" data-part=\"e{}\">", &[&flow, &index]);
-    out.add(
-        "<span class=\"drop\" aria-hidden=\"true\"><svg><use href=\"#i-drop\"/></svg></span>",
-        &[],
-    );
+    let (state, _) = state(evse);
+    let flow = if drawn(view, evse) >= FLOWING { "live" } else { "still" };
+    opened(&mut out, flow, &format!("e{index}"));
     out.add("<article class=\"tile evse {}\"><header>", &[&state]);
     out.add("<svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-{}\"/></svg>", &[&state]);
     out.add("<h4><a href=\"/evse/{}\">{}</a></h4>", &[&segment(&evse.id), &evse.id]);
-    out.add("<span class=\"state\">{}</span></header>", &[&words]);
-    figures(&mut out, view, evse, power);
+    out.add("<b class=\"power\">{}</b></header>", &[&power_words(view, evse)]);
+    doing(&mut out, view, evse);
     phase_bars(&mut out, evse);
     out.add("<p class=\"limit\">{}</p>", &[&limit_words(evse)]);
     out.add("<p class=\"why\">{}</p>", &[&evse.reason]);
     if evse.session.is_some() && !evse.armed {
         out.add(
-            "<p class=\"warn\"><svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-warning\"/></svg>\
-             Failsafe not proven</p>",
+            "<p class=\"warn\"><svg class=\"icon\" aria-hidden=\"true\">\
+             <use href=\"#i-warning\"/></svg> failsafe not proven</p>",
             &[],
         );
     }
@@ -276,17 +265,30 @@ pub fn tile(view: &View, index: usize) -> Html {
     out
 }
 
-/// Power, energy of the session and state of charge.
-pub fn figures(out: &mut Html, view: &View, evse: &EvseView, power: Watts) {
+fn opened(out: &mut Html, state: &str, part: &str) {
+    out.add("<div class=\"part {}\" data-part=\"{}\">", &[&state, &part]);
+    out.add(
+        "<span class=\"drop\" aria-hidden=\"true\"><svg><use href=\"#i-drop\"/></svg></span>",
+        &[],
+    );
+}
+
+/// The measured power of an EVSE, or a dash.
+pub fn power_words(view: &View, evse: &EvseView) -> String {
     match evse.power_w.is_some() || evse.measured_a.is_some() {
-        true => out.add("<p class=\"figure\">{}", &[&words::kilowatts(power)]),
-        false => out.add("<p class=\"figure\"><span class=\"none\">not measured</span>", &[]),
+        true => words::kilowatts(drawn(view, evse)),
+        false => "–".to_owned(),
     }
+}
+
+/// What an EVSE is doing, the energy of its session and the state of charge.
+pub fn doing(out: &mut Html, view: &View, evse: &EvseView) {
+    out.add("<p class=\"now\"><span class=\"state\">{}</span>", &[&state(evse).1]);
     if let Some(session) = explain::session(view, evse) {
-        out.add(" <span class=\"with\">{}</span>", &[&words::kilowatt_hours(session.energy_wh)]);
+        out.add(" <span>{}</span>", &[&words::kilowatt_hours(session.energy_wh)]);
     }
     if let Some(soc) = evse.soc_percent {
-        out.add(" <span class=\"with\">{} % full</span>", &[&format!("{soc:.0}")]);
+        out.add(" <span>{} % full</span>", &[&format!("{soc:.0}")]);
     }
     out.add("</p>", &[]);
 }

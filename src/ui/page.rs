@@ -9,7 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use crate::controller::view::View;
 use crate::ground::units::{Amps, Watts};
 
-use super::bar;
+use super::bar::{self, Part};
 use super::diagram;
 use super::flow::{self, Flow};
 use super::html::Html;
@@ -239,15 +239,19 @@ fn sources(out: &mut Html, flow: &Flow) {
         return;
     };
     let milli = |power: Option<Watts>| power.unwrap_or_default().at_least_zero().as_milli();
-    let given =
-        [("sun", milli(flow.sun)), ("battery", milli(flow.battery)), ("grid", milli(Some(grid)))];
-    let taken = [
-        ("cars", flow.cars.as_milli()),
-        ("other", building.as_milli()),
-        ("battery", milli(flow.battery.map(|power| -power))),
-        ("grid", milli(Some(-grid))),
+    let part = |class, name, size| Part { class, name, size };
+    let given = [
+        part("sun", "sun", milli(flow.sun)),
+        part("battery", "battery", milli(flow.battery)),
+        part("grid", "grid", milli(Some(grid))),
     ];
-    let sum = |parts: &[(&str, i64)]| parts.iter().map(|(_, size)| size).sum::<i64>();
+    let taken = [
+        part("cars", "cars", flow.cars.as_milli()),
+        part("other", "building", building.as_milli()),
+        part("battery", "battery", milli(flow.battery.map(|power| -power))),
+        part("grid", "grid", milli(Some(-grid))),
+    ];
+    let sum = |parts: &[Part]| parts.iter().map(|part| part.size).sum::<i64>();
     let whole = sum(&given).max(sum(&taken));
     out.add("<div class=\"sources\"><div><span class=\"end\">from</span>", &[]);
     bar::stack(out, whole, &given);

@@ -58,7 +58,7 @@ pub fn events(view: &View, calendar: &Calendar) -> Html {
         nothing(&mut out, "Nothing has happened yet.");
         return closed(out);
     }
-    out.add("<ol class=\"events\">", &[]);
+    out.add("<ol class=\"log\">", &[]);
     for event in view.events.iter().take(EVENTS_SHOWN) {
         let symbol = words::severity(event.kind.severity());
         let when = match event.at {

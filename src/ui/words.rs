@@ -44,11 +44,11 @@ pub fn status(status: EvseStatus) -> &'static str {
     match status {
         EvseStatus::Unknown => "not heard yet",
         EvseStatus::Available => "free",
-        EvseStatus::Preparing => "plugged in, not started",
+        EvseStatus::Preparing => "plugged in",
         EvseStatus::Charging => "charging",
         EvseStatus::SuspendedEvse => "paused by the charger",
         EvseStatus::SuspendedEv => "paused by the car",
-        EvseStatus::Finishing => "finished, still plugged in",
+        EvseStatus::Finishing => "finished",
         EvseStatus::Reserved => "reserved",
         EvseStatus::Unavailable => "out of service",
         EvseStatus::Faulted => "fault",
