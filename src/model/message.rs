@@ -1,6 +1,6 @@
 //! Reports from the field and commands to it, in words that belong to no protocol.
 //!
-//! `ocpp` turns frames into reports and commands into frames; `control` sees neither. They meet here.
+//! `ocpp` turns frames into reports and commands into frames; `control` sees neither; they meet here.
 
 use serde::{Deserialize, Serialize};
 
