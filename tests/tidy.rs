@@ -67,6 +67,11 @@ fn every_file_says_what_it_is() {
 }
 
 #[test]
+fn public_items_say_what_they_are() {
+    none(product().iter().flat_map(words::undocumented).collect());
+}
+
+#[test]
 fn nothing_is_too_long() {
     let sources = all_rust();
     none(sources.iter().flat_map(lengths::check).collect());

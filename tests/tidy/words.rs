@@ -116,6 +116,38 @@ pub fn opening(source: &Source) -> Vec<String> {
     )]
 }
 
+/// Public items of the product without a sentence above them. Fields and variants are told by the
+/// sentence of their owner where that is enough, so `missing_docs` would ask for too much.
+pub fn undocumented(source: &Source) -> Vec<String> {
+    const ITEMS: [&str; 9] =
+        ["fn", "const", "async", "struct", "enum", "trait", "type", "static", "union"];
+    let lines: Vec<&str> = source.text.lines().collect();
+    let shipped: std::collections::BTreeSet<usize> =
+        source.production().map(|word| word.line).collect();
+    let mut faults = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        let line = line.trim_start();
+        let kind = line.strip_prefix("pub ").and_then(|rest| rest.split(' ').next());
+        // The two functions of a serde `with` module have their meaning from serde.
+        let serde =
+            line.starts_with("pub fn serialize<") || line.starts_with("pub fn deserialize<");
+        let item = kind.is_some_and(|kind| ITEMS.contains(&kind));
+        if !item || serde || !shipped.contains(&(index + 1)) {
+            continue;
+        }
+        // Attributes may stand between, on several lines.
+        let above = lines[..index].iter().rev().map(|line| line.trim());
+        let attribute = |line: &&str| !line.is_empty() && !line.ends_with(['}', ';', '{']);
+        if !above
+            .take_while(attribute)
+            .any(|line| line.starts_with("///") || line.starts_with("$(#"))
+        {
+            faults.push(format!("{}:{}: no sentence above `{line}`", source.path, index + 1));
+        }
+    }
+    faults
+}
+
 /// Places that mean nothing on another machine: home and work folders, package registries.
 pub fn places(path: &str, text: &str) -> Vec<String> {
     // Cut in two so that this file does not name them itself.
@@ -177,6 +209,15 @@ fn shortcuts_are_caught_outside_tests() {
 fn a_file_without_its_header_is_caught() {
     assert_eq!(opening(&Source::new("src/a.rs", "use b;")).len(), 1);
     assert_eq!(opening(&Source::new("src/a.rs", "//! What it is.")).len(), 0);
+}
+
+#[test]
+fn public_items_without_a_sentence_are_caught() {
+    let faults = |text: &str| undocumented(&Source::new("src/a.rs", text)).len();
+    assert_eq!(faults("pub fn f() {}\n#[derive(\n    Clone,\n)]\npub struct S;\n"), 2);
+    assert_eq!(faults("/// Does it.\n#[must_use]\npub const fn f() {}\nfn g() {}\n"), 0);
+    assert_eq!(faults("/// One.\npub const A: u8 = 1;\npub const B: u8 = 2;\n"), 1);
+    assert_eq!(faults("#[cfg(test)]\nmod tests {\n    pub fn f() {}\n}\n"), 0);
 }
 
 #[test]
