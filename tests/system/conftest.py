@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from site_harness import Site, free_port
+from site_harness import NOTES, Site, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,3 +57,10 @@ async def site(idle):
     """A site whose daemon runs; no charger is connected."""
     await idle.start()
     return idle
+
+
+def pytest_terminal_summary(terminalreporter):
+    if NOTES:
+        terminalreporter.section("measured")
+        for line in NOTES:
+            terminalreporter.write_line(line)

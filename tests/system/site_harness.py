@@ -27,6 +27,15 @@ GRACE = 3  # s
 MAX_AGE = 3  # s after which the grid meter counts as silent
 
 
+# Figures worth reading, printed at the end of the run.
+NOTES = []
+
+
+def note(text):
+    NOTES.append(text)
+    print(text)
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from site_harness import configuration, get, until
+from site_harness import configuration, get, note, until
 
 
 async def test_first_charger_is_accepted_soon_after_the_start(idle):
@@ -12,7 +12,7 @@ async def test_first_charger_is_accepted_soon_after_the_start(idle):
     charger = idle.chargers[0]
     await charger.connect(boot=False)
     answer = await charger.boot()
-    print(f"first charger accepted {time.monotonic() - began:.2f} s after the start")
+    note(f"first charger accepted {time.monotonic() - began:.2f} s after the start")
     assert answer.status == "Accepted"
     assert answer.current_time.endswith("Z")
     assert 0 < answer.interval <= 300
@@ -55,7 +55,7 @@ async def test_unknown_tokens_are_refused_and_known_ones_are_not(idle):
 async def test_the_daemon_ends_in_order_and_quickly(site):
     await site.all_charge()
     code, seconds = await site.daemon.stop()
-    print(f"SIGTERM to the end: {seconds:.2f} s")
+    note(f"SIGTERM to the end: {seconds:.2f} s")
     assert code == 0, site.daemon.log_tail()
     assert seconds < 5
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from site_harness import MAX_AGE, RATING, SAFE, WORST_LOAD, until
+from site_harness import MAX_AGE, RATING, SAFE, WORST_LOAD, note, until
 
 WAVE = "every limit is lowered"
 
@@ -23,7 +23,7 @@ async def test_a_jump_of_the_grid_load_lowers_every_limit(site):
     times = [wave[0][0] - pushed for wave in waves]
     for charger, limit, wave, took in zip(site.chargers, limits, waves, times):
         print(f"{charger.identity}: {limit} A -> {wave[0][1]} A after {1000 * took:.1f} ms")
-    print(f"publish to the last of 12 SetChargingProfile: {1000 * max(times):.1f} ms")
+    note(f"publish to the last of 12 SetChargingProfile: {1000 * max(times):.1f} ms")
     assert max(times) < 1.0
     await site.settled()
     assert max(site.allowed()) + 30.0 <= RATING + 0.05
@@ -44,7 +44,7 @@ async def test_lowering_is_seen_before_anybody_is_raised(site):
         await charger.plug_in(f"TAG-{number}")
     await site.settled()
     shared = site.chargers[8].limit(), rest[0].limit(), rest[1].limit(), rest[2].limit()
-    print(f"shares after the others came: {shared} A")
+    note(f"shares after the others came: {shared} A")
     assert all(SAFE < limit for limit in shared)
     assert first.tx_profiles(began)[0][1] < 32.0, "the first car was lowered"
     assert not site.overloads
@@ -68,7 +68,7 @@ async def test_a_silent_meter_counts_as_the_worst_load_and_is_named(site):
     worst = RATING - WORST_LOAD
     await until(lambda: max(site.allowed()) <= worst + 0.05, MAX_AGE + 5,
                 "limits leave room for the worst load", site.daemon)
-    print(f"room for the worst load {time.monotonic() - silent:.1f} s after the last reading")
+    note(f"room for the worst load {time.monotonic() - silent:.1f} s after the last reading")
     reason = await site.daemon.cli("explain", "EVSE-01")
     print(reason)
     assert "grid" in reason and "silent" in reason

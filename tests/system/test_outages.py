@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from site_harness import GRACE, RATING, SAFE, TTL, until
+from site_harness import GRACE, RATING, SAFE, TTL, note, until
 
 
 def lines_of(text, *words):
@@ -20,7 +20,7 @@ async def test_a_session_outlives_its_link(site):
     await asyncio.sleep(5)
     await gone.reconnect()
     await until(lambda: gone.tx_profiles(cut), 30, "the limit is sent again", site.daemon)
-    print(f"sent again {gone.tx_profiles(cut)[0][0] - cut - 5:.1f} s after the return")
+    note(f"sent again {gone.tx_profiles(cut)[0][0] - cut - 5:.1f} s after the return")
     profile = [frame for frame in gone.frames if not frame.sent and cut <= frame.at
                and frame.is_call("SetChargingProfile")][-1].parts[3]["csChargingProfiles"]
     assert profile["transactionId"] == transaction
@@ -47,7 +47,7 @@ async def test_a_lost_charger_keeps_its_room_until_its_lease_has_run_out(site):
     await until(lambda: others + 1 < few[1].limit(), TTL + GRACE + 60,
                 "others get the room of the lost charger", site.daemon)
     waited = time.monotonic() - cut
-    print(f"lost at {held} A; its room was given to others after {waited:.0f} s")
+    note(f"lost at {held} A; its room was given to others after {waited:.0f} s")
     assert abs(few[0].limit() - SAFE) < 0.05, "the charger fell by itself"
     reason = await site.daemon.cli("explain", "EVSE-09")
     print(reason)
@@ -110,7 +110,7 @@ async def test_killed_in_the_middle_of_sessions_nothing_is_lost(site):
         return all(charger.tx_profiles(killed) for charger in site.chargers)
 
     await until(renewed, 60, "every limit is confirmed anew", site.daemon)
-    print(f"start {took:.2f} s; all limits anew {time.monotonic() - back:.1f} s after the return")
+    note(f"start {took:.2f} s; all limits anew {time.monotonic() - back:.1f} s after the return")
     assert not raised, "nobody was raised before all were heard"
     await site.settled()
     assert max(site.allowed()) <= RATING + 0.05
