@@ -108,6 +108,13 @@ fn the_event_page_is_the_catalogue() {
 }
 
 #[test]
+fn dependencies_have_their_reasons() {
+    let manifest = read("Cargo.toml").expect("Cargo.toml is there");
+    let page = read("docs/decisions/0006-dependencies.md").expect("decision 0006 is there");
+    none(papers::dependencies(&manifest, &page));
+}
+
+#[test]
 fn links_lead_to_files() {
     let mut faults = Vec::new();
     let there = |path: &str| Path::new(&root()).join(path).exists();

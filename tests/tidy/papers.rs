@@ -85,6 +85,22 @@ fn exists(citation: &str, read: &dyn Fn(&str) -> Option<String>) -> bool {
     python || above.iter().any(is_mark)
 }
 
+/// Crates that are built into the product without a row in the table of dependencies, and rows
+/// without a crate.
+pub fn dependencies(manifest: &str, page: &str) -> Vec<String> {
+    let (_, rest) = manifest.split_once("\n[dependencies]\n").unwrap_or_default();
+    let table = rest.split("\n[").next().unwrap_or_default();
+    let crates = table.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name);
+    let crates: Vec<&str> = crates.filter(|name| !name.starts_with('#')).collect();
+    let told: Vec<String> = rows(page).into_iter().map(|row| row[0].clone()).collect();
+    let untold = crates.iter().filter(|name| !told.iter().any(|row| row == *name));
+    let gone = told.iter().filter(|row| !crates.contains(&row.as_str()));
+    let mut faults: Vec<String> =
+        untold.map(|name| format!("{name} has no row in decision 0006")).collect();
+    faults.extend(gone.map(|row| format!("{row} has a row in decision 0006 and is not used")));
+    faults
+}
+
 /// The catalogue as a table, one row for each kind of event.
 pub fn catalogue() -> String {
     let rows = EventKind::ALL.iter().map(|kind| {
@@ -164,6 +180,18 @@ fn a_page_that_differs_from_the_catalogue_is_seen() {
     assert!(fresh != page && fresh.starts_with("intro\n") && fresh.ends_with("rest\n"));
     assert_eq!(with_table(&fresh, &catalogue()).as_deref(), Some(fresh.as_str()));
     assert_eq!(with_table("no marks", &catalogue()), None);
+}
+
+#[test]
+fn dependencies_without_a_reason_are_caught() {
+    let manifest = "\n[dependencies]\na = \"1\"\n# why\nb = { path = \"x\" }\n\n[x]\nc = 1\n";
+    let page = |names: &[&str]| {
+        let rows: String = names.iter().map(|name| format!("| {name} | why |\n")).collect();
+        format!("| crate | why |\n|---|---|\n{rows}")
+    };
+    assert_eq!(dependencies(manifest, &page(&["a", "b"])), Vec::<String>::new());
+    assert_eq!(dependencies(manifest, &page(&["a"])).len(), 1);
+    assert_eq!(dependencies(manifest, &page(&["a", "b", "c"])).len(), 1);
 }
 
 #[test]
