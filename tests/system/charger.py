@@ -178,6 +178,7 @@ class Charger:
         self.transaction = None
         self.register = 1000.0 * int(identity[-2:])  # Wh
         self.frames = []
+        self.broken = []
         self.queue = []  # transaction messages that wait for a connection
         self.link = None
         self.on_change = lambda: None  # called whenever a limit in force may have changed
@@ -233,6 +234,9 @@ class Charger:
         except websockets.ConnectionClosed:
             if self.link is link:
                 self.link = None
+        except Exception as error:
+            self.broken.append(f"the test's own charger failed: {error!r}")
+            raise
 
     def cut(self):
         """The network goes: the socket dies without a goodbye."""
@@ -312,7 +316,10 @@ class Charger:
             interval = float(self.configuration["MeterValueSampleInterval"] or 0)
             await asyncio.sleep(max(interval, 0.5))
             if self.transaction is not None and self.link is not None:
-                await self.send_meter_values()
+                try:
+                    await self.send_meter_values()
+                except (websockets.ConnectionClosed, TimeoutError, asyncio.TimeoutError):
+                    return
 
     async def send_meter_values(self):
         current = self.current()
@@ -424,7 +431,7 @@ class Charger:
         limit = None
         for period in schedule["charging_schedule_period"]:
             if period["start_period"] <= offset:
-                limit = period["limit"]
+                limit = float(period["limit"])
         if limit is not None and schedule["charging_rate_unit"] == "W":
             limit = limit / VOLTAGE / self.phases
         return limit
@@ -453,7 +460,7 @@ class Charger:
 
     async def faults(self):
         """Everything the central system said that breaks the schemas or the rules of OCPP-J."""
-        faults, asked, open_calls = [], {}, {}
+        faults, asked, open_calls = list(self.broken), {}, {}
         for frame in self.frames:
             message = unpack(frame.text)
             kind = message.message_type_id
