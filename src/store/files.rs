@@ -180,10 +180,9 @@ impl Place {
     fn create(&self) -> Result<Database, StoreError> {
         let begun = self.dir.join(format!("{DATABASE}.begun"));
         let failed = |source| StoreError::Io { place: self.dir.clone(), source };
-        if let Err(error) = fs::remove_file(&begun) {
-            if error.kind() != io::ErrorKind::NotFound {
-                return Err(failed(error));
-            }
+        match fs::remove_file(&begun) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
         }
         let made = worker::builder().create(&begun).map_err(StoreError::from_open)?;
         table::create(&made).map_err(StoreError::from_use)?;

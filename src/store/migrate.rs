@@ -47,8 +47,8 @@ fn run_steps(database: &Database, steps: &[Step]) -> Result<(), StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use redb::ReadableDatabase;
     use redb::backends::InMemoryBackend;
+    use redb::{ReadableDatabase, ReadableTable};
 
     use super::*;
     use crate::store::table::{self, LEASES};

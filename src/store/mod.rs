@@ -165,10 +165,10 @@ impl Store {
 
     fn finish(&mut self) {
         self.shared.close();
-        if let Some(worker) = self.worker.take() {
-            if worker.join().is_err() {
-                log::error!("the thread of the store has panicked");
-            }
+        if let Some(worker) = self.worker.take()
+            && worker.join().is_err()
+        {
+            log::error!("the thread of the store has panicked");
         }
     }
 }
