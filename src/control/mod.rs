@@ -50,3 +50,54 @@ pub struct Setpoint {
     /// Why not more.
     pub cause: Cause,
 }
+use std::sync::Arc;
+#[derive(Clone, Debug, PartialEq)]
+pub struct Control;
+pub struct Overload {
+    pub name: String,
+}
+impl Overload {
+    pub fn words(&self) -> String {
+        todo!()
+    }
+}
+impl Control {
+    pub fn new(_: Arc<Diagram>, _: LeasePolicy, _: &[LeaseRecord], _: Instant) -> Self {
+        todo!()
+    }
+    pub fn link_up(&mut self, _: EvseIndex, _: Instant) {}
+    pub fn link_down(&mut self, _: EvseIndex, _: Instant) {}
+    pub fn safe_share(&mut self, _: EvseIndex, _: bool, _: Instant) {}
+    pub fn answered(&mut self, _: EvseIndex, _: Ticket, _: LimitScope, _: &Outcome, _: Instant) {}
+    pub fn verified(&mut self, _: EvseIndex, _: Lapse, _: Instant) {}
+    pub fn measured(&mut self, _: EvseIndex, _: PerPhase<Amps>, _: Instant) {}
+    pub fn session_began(&mut self, _: EvseIndex, _: Instant) {}
+    pub fn session_ended(&mut self, _: EvseIndex, _: Instant) {}
+    pub fn decide(&mut self, _: Instant, _: &[OtherLoad], _: &[EvseFacts]) -> Vec<Setpoint> {
+        todo!()
+    }
+    pub fn wake_at(&self, _: Instant) -> Option<Instant> {
+        todo!()
+    }
+    pub fn worst(&self, _: EvseIndex, _: Instant) -> PerPhase<Amps> {
+        todo!()
+    }
+    pub fn limit(&self, _: EvseIndex) -> Option<Amps> {
+        todo!()
+    }
+    pub fn cause(&self, _: EvseIndex) -> &Cause {
+        todo!()
+    }
+    pub fn is_armed(&self, _: EvseIndex) -> bool {
+        todo!()
+    }
+    pub fn disobeys(&self, _: EvseIndex) -> Option<Amps> {
+        todo!()
+    }
+    pub fn lease_record(&self, _: EvseIndex) -> LeaseRecord {
+        todo!()
+    }
+    pub fn overloads(&self, _: Instant, _: &[OtherLoad]) -> Vec<Overload> {
+        todo!()
+    }
+}
