@@ -12,10 +12,9 @@ use crate::model::diagram::Diagram;
 use crate::model::record::Record;
 use crate::model::site::Site;
 
+use super::electric::{Ratings, TOLERANCE_A};
 use super::plant::{EvseState, PlantState};
 
-/// Measured currents are rounded; what is below this is no overload.
-const TOLERANCE_A: f64 = 0.1;
 /// A limit may lie this far below its minimum by rounding to 0.1 A.
 const LIMIT_TOLERANCE_A: f64 = 0.05;
 /// Registers are told in whole Wh, at both ends.
@@ -29,6 +28,7 @@ const VIOLATIONS_MAX: usize = 100;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checker {
     diagram: Diagram,
+    ratings: Ratings,
     call_timeout: Duration,
     /// A node carried more than its rating and it was ours to prevent.
     pub overload: Duration,
@@ -52,6 +52,7 @@ impl Checker {
     pub fn new(site: &Site) -> Self {
         let mut checker = Self {
             diagram: site.diagram.clone(),
+            ratings: Ratings::new(&site.diagram),
             call_timeout: site.charging.call_timeout,
             overload: Duration::ZERO,
             reaction: Duration::ZERO,
@@ -117,8 +118,8 @@ impl Checker {
             return;
         }
         self.imbalance(from, state);
-        if self.is_over(&state.flow.all) {
-            if self.is_over(&state.flow.other) {
+        if self.ratings.are_over(&state.flow.all) {
+            if self.ratings.are_over(&state.flow.other) {
                 self.foreign += span;
             } else {
                 let cause = state.fault_at.map_or(state.stepped_at, |at| at.max(state.stepped_at));
@@ -132,7 +133,7 @@ impl Checker {
             }
         }
         let possible = self.possible(state);
-        if self.is_over(&possible) && !self.is_over(&state.flow.other) {
+        if self.ratings.are_over(&possible) && !self.ratings.are_over(&state.flow.other) {
             self.overcommitted += span;
         }
     }
@@ -192,24 +193,6 @@ impl Checker {
                 self.standing(now, &format!("imbalance {name}"), text);
             }
         }
-    }
-
-    fn is_over(&self, currents: &[PerPhase<f64>]) -> bool {
-        let voltage = self.diagram.voltage.as_f64();
-        self.diagram.nodes.iter().zip(currents).any(|(node, current)| {
-            let phase_over = node.rating.is_some_and(|rating| {
-                rating
-                    .0
-                    .iter()
-                    .zip(current.0)
-                    .any(|(most, load)| most.as_f64() + TOLERANCE_A < load)
-            });
-            let total_over = node.power_limit.is_some_and(|most| {
-                let total: f64 = current.0.iter().sum();
-                most.as_f64() + 3.0 * TOLERANCE_A * voltage < total * voltage
-            });
-            phase_over || total_over
-        })
     }
 
     fn worst(&self, currents: &[PerPhase<f64>]) -> String {

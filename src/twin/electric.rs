@@ -19,6 +19,46 @@ pub struct Electric {
     pub voltage: f64,
 }
 
+/// Limits are told in steps of 0.1 A; what is below this is no overload.
+pub const TOLERANCE_A: f64 = 0.1;
+
+/// What the nodes of a diagram may carry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ratings {
+    /// By node: on each phase in A, and over all phases in A.
+    limits: Vec<(Option<[f64; 3]>, Option<f64>)>,
+}
+
+impl Ratings {
+    /// Of this diagram.
+    pub fn new(diagram: &Diagram) -> Self {
+        let voltage = diagram.voltage.as_f64();
+        let limits = diagram.nodes.iter().map(|node| {
+            let phases = node.rating.map(|rating| rating.0.map(|most| most.as_f64()));
+            (phases, node.power_limit.map(|most| most.as_f64() / voltage))
+        });
+        Self { limits: limits.collect() }
+    }
+
+    /// Whether any node carries more than it may, by more than the tolerance.
+    pub fn are_over(&self, currents: &[PerPhase<f64>]) -> bool {
+        self.limits.iter().zip(currents).any(|((phases, total), current)| {
+            let over = |most: [f64; 3]| {
+                most.iter().zip(current.0).any(|(most, load)| most + TOLERANCE_A < load)
+            };
+            let sum: f64 = current.0.iter().sum();
+            phases.is_some_and(over) || total.is_some_and(|most| most + 3.0 * TOLERANCE_A < sum)
+        })
+    }
+
+    /// What is left on a phase of a node beside this load, and over all its phases, in A.
+    pub fn room(&self, node: NodeIndex, phase: usize, load: PerPhase<f64>) -> (f64, f64) {
+        let (phases, total) = self.limits[node];
+        let left = phases.map_or(f64::INFINITY, |most| most[phase] - load.0[phase]);
+        (left, total.map_or(f64::INFINITY, |most| most - load.0.iter().sum::<f64>()))
+    }
+}
+
 /// Currents on every node, in A, import positive.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Flow {
