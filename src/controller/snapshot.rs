@@ -23,6 +23,7 @@ impl State {
             uptime_ms: now.mono.since(self.started).as_millis(),
             site: self.site.name.clone(),
             zone: self.site.zone.clone(),
+            voltage_v: self.site.diagram.voltage,
             degraded: self.degraded(now),
             nodes: self.node_views(now),
             evses: (0..self.evses.len()).map(|evse| self.evse_view(evse, now)).collect(),
