@@ -15,13 +15,15 @@ pub struct Charger {
     pub has_safe_share: bool,
     /// The phases of the car that is charging; none without one.
     pub car: Option<PhaseSet>,
+    /// Counts its cars.
+    pub visit: u64,
     /// The limit that was applied last, and when it falls to the safe share; none if never.
     lease: Option<(Amps, Option<Instant>)>,
 }
 
 impl Charger {
     pub fn new(evse: &Evse, traits: Traits) -> Self {
-        Self { evse: evse.clone(), traits, has_safe_share: false, car: None, lease: None }
+        Self { evse: evse.clone(), traits, has_safe_share: false, car: None, visit: 0, lease: None }
     }
 
     /// A frame that was ordered at `ordered` reaches it.
@@ -38,6 +40,7 @@ impl Charger {
 
     pub fn begin(&mut self, phases: usize) {
         let all: Vec<Phase> = self.evse.wiring.clone();
+        self.visit += 1;
         self.car = Some(PhaseSet::of(&all[..phases.min(all.len())]));
     }
 

@@ -54,8 +54,8 @@ pub struct World {
     pub control: Control,
     pub chargers: Vec<Charger>,
     pub online: Vec<bool>,
-    /// Since when the control knows of a car.
-    pub known: Vec<Option<Instant>>,
+    /// The car that the control knows of.
+    pub known: Vec<Option<u64>>,
     pub loads: Vec<OtherLoad>,
     pub served: Vec<Instant>,
     flight: Vec<VecDeque<Frame>>,
@@ -132,8 +132,8 @@ impl World {
     }
 
     fn tell_begin(&mut self, evse: usize) {
-        self.control.session_began(evse);
-        (self.known[evse], self.told[evse]) = (Some(self.now), None);
+        self.control.session_began(evse, self.now);
+        (self.known[evse], self.told[evse]) = (Some(self.chargers[evse].visit), None);
         self.refused[evse] = None;
         self.served[evse] = self.now;
     }
@@ -196,9 +196,16 @@ impl World {
             self.chargers[evse].has_safe_share = true;
             self.control.safe_share(evse, true);
         }
-        self.control.session_ended(evse);
-        self.known[evse] = None;
-        if self.chargers[evse].car.is_some() {
+        let car = self.chargers[evse].car.map(|_| self.chargers[evse].visit);
+        let known = self.known[evse];
+        if car == known && car.is_some() {
+            return;
+        }
+        if known.is_some() || car.is_none() {
+            self.control.session_ended(evse);
+            self.known[evse] = None;
+        }
+        if car.is_some() {
             self.tell_begin(evse);
         }
     }
@@ -238,7 +245,7 @@ impl World {
     fn facts(&self) -> Vec<EvseFacts> {
         let fact = |evse: usize| EvseFacts {
             online: self.online[evse],
-            charging_since: self.known[evse],
+            charging_since: self.known[evse].map(|_| Instant::START),
             paused_by_car: false,
             bounds: Vec::new(),
         };
@@ -329,36 +336,34 @@ impl World {
         Ok(())
     }
 
-    /// Where what was told last does not fit, nobody was told more than the safe share.
+    /// Those that can be told, each with what it was told last.
+    fn obedient(&self) -> Vec<(usize, Amps)> {
+        let told = |evse: usize| {
+            let refused = self.refused[evse].is_some_and(|until| self.now < until);
+            let can = self.online[evse] && self.known[evse].is_some() && !refused;
+            Some((evse, self.told[evse].filter(|_| can)?))
+        };
+        (0..self.count()).filter_map(told).collect()
+    }
+
+    /// Where what was told last does not fit, everybody there was told nothing at all.
     fn check_lowering(&self, worst: &[PerPhase<Amps>]) -> Result<(), TestCaseError> {
         let diagram = &self.yard.diagram;
         let mut counted = worst.to_vec();
-        let mut lowerable = vec![false; self.count()];
-        for evse in 0..self.count() {
-            let refused = self.refused[evse].is_some_and(|until| self.now < until);
-            let Some(told) = self.told[evse].filter(|_| self.known[evse].is_some()) else {
-                continue;
-            };
-            if refused || !self.online[evse] {
-                continue;
-            }
-            let charger = &self.chargers[evse];
-            let floor = if charger.has_safe_share { charger.evse.safe } else { charger.evse.rated };
-            let counts = |at: Amps| if at > Amps::ZERO { told.max(floor) } else { Amps::ZERO };
+        for (evse, told) in self.obedient() {
+            let counts = |at: Amps| if at > Amps::ZERO { told } else { Amps::ZERO };
             counted[evse] = worst[evse].map(counts);
-            lowerable[evse] = floor < told;
         }
         let loads = self.other();
         let slacks = naive::slacks(diagram, &loads, &counted);
-        for evse in (0..self.count()).filter(|evse| lowerable[*evse]) {
+        for (evse, told) in self.obedient() {
             let mut without = counted.clone();
             without[evse] = PerPhase::ZERO;
             let relieved = naive::slacks(diagram, &loads, &without);
             for ((name, slack), (_, relief)) in slacks.iter().zip(relieved) {
                 prop_assert!(
                     0 <= *slack || relief <= *slack,
-                    "{name} lacks {slack}, but E{evse} was left at {:?}",
-                    self.told[evse]
+                    "{name} lacks {slack}, but E{evse} was left at {told:?}"
                 );
             }
         }
