@@ -212,11 +212,15 @@ impl Entry {
             return;
         };
         let sent = self.pending[at];
-        let is_void = sent.moot && scope == LimitScope::Transaction;
+        let is_late = sent.moot && scope == LimitScope::Transaction;
         match outcome {
             // Whether it arrived or not, it died with its transaction.
-            Outcome::Accepted { .. } | Outcome::NoAnswer if is_void => {
+            Outcome::Accepted { .. } | Outcome::NoAnswer if is_late && !self.session => {
                 self.pending.remove(at);
+            }
+            // Some chargers take it for the transaction that runs now.
+            Outcome::Accepted { .. } if is_late => {
+                (self.pending[at].lost, self.pending[at].scope) = (true, scope);
             }
             Outcome::Accepted { lapse } => {
                 self.replaced_by(at, scope);

@@ -324,9 +324,10 @@ impl World {
     ) -> Result<(), TestCaseError> {
         let loads = self.other();
         let diagram = &self.yard.diagram;
-        let before = naive::slacks(diagram, &loads, before);
+        let wired = naive::wired(diagram);
+        let before = naive::slacks(diagram, &loads, before, &wired);
         for ((name, before), (_, after)) in
-            before.into_iter().zip(naive::slacks(diagram, &loads, after))
+            before.into_iter().zip(naive::slacks(diagram, &loads, after, &wired))
         {
             prop_assert!(
                 before.min(0) <= after,
@@ -349,17 +350,18 @@ impl World {
     /// Where what was told last does not fit, everybody there was told nothing at all.
     fn check_lowering(&self, worst: &[PerPhase<Amps>]) -> Result<(), TestCaseError> {
         let diagram = &self.yard.diagram;
+        let wired = naive::wired(diagram);
         let mut counted = worst.to_vec();
         for (evse, told) in self.obedient() {
             let counts = |at: Amps| if at > Amps::ZERO { told } else { Amps::ZERO };
             counted[evse] = worst[evse].map(counts);
         }
         let loads = self.other();
-        let slacks = naive::slacks(diagram, &loads, &counted);
+        let slacks = naive::slacks(diagram, &loads, &counted, &wired);
         for (evse, told) in self.obedient() {
             let mut without = counted.clone();
             without[evse] = PerPhase::ZERO;
-            let relieved = naive::slacks(diagram, &loads, &without);
+            let relieved = naive::slacks(diagram, &loads, &without, &wired);
             for ((name, slack), (_, relief)) in slacks.iter().zip(relieved) {
                 prop_assert!(
                     0 <= *slack || relief <= *slack,
