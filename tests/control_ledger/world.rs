@@ -168,6 +168,9 @@ impl World {
         if matches!(fate, Fate::Refused) {
             self.refused[evse] = Some(self.now + Duration::minutes(10));
         }
+        if matches!(fate, Fate::Accepted) {
+            self.refused[evse] = None;
+        }
         self.control.answered(evse, frame.ticket, scope, &outcome, self.now);
         if matches!(fate, Fate::NotSent | Fate::Refused) {
             let newer = self.flight[evse].back().map(|frame| frame.limit);
