@@ -469,3 +469,6 @@ fn chargeable(limit: Amps, minimum: Amps) -> Amps {
 fn ceil_deci(limit: Amps) -> Amps {
     (limit + Amps::milli(99)).floor_deci()
 }
+
+#[cfg(test)]
+mod tests;
