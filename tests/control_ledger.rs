@@ -15,6 +15,10 @@ use proptest::prelude::*;
 
 use world::{Action, Fate, World};
 
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 fn fate() -> impl Strategy<Value = Fate> {
     prop_oneof![
         6 => Just(Fate::Accepted),
@@ -44,7 +48,7 @@ fn action() -> impl Strategy<Value = Action> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(256))]
 
     /// Whatever the adversary does, each decision keeps LIMIT-1 and survives a restart.
     #[test]
@@ -60,7 +64,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(48))]
 
     /// When the faults are over, everybody gets the fair share that a plain count finds.
     #[test]
@@ -123,7 +127,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(24))]
 
     /// When there is not enough for all minima, nobody waits longer than everybody's turn.
     #[test]

@@ -447,7 +447,8 @@ fn the_lowest_rise_first() {
     assert_eq!((bench.limit(0), bench.limit(1)), (17_000, 17_000));
 }
 
-/// Prints how long a decision takes: `cargo test --release --lib control:: -- --ignored --nocapture`.
+/// Prints how long a decision takes:
+/// `cargo test --release --lib control:: -- --ignored --nocapture`.
 #[test]
 #[ignore = "prints a time, proves nothing"]
 #[expect(clippy::disallowed_methods, reason = "a stopwatch for people, never part of a decision")]
