@@ -1,14 +1,16 @@
 //! The state as people may see it.
 
 use crate::ground::ids::{EvseIndex, NodeIndex};
-use crate::ground::time::Now;
+use crate::ground::time::{Instant, Now};
 use crate::ground::units::{Amps, PerPhase, Watts};
 use crate::model::diagram::EquipmentKind;
 use crate::model::session::Session;
+use crate::ocpp::traffic::PointView;
 
 use super::state::State;
+use super::tick::OVERLOAD_TOLD;
 use super::view::{
-    ChargePointView, EquipmentView, EvseView, MeterView, NodeView, SessionView, View,
+    ChargePointView, EquipmentView, EvseView, MeterView, NodeView, SessionView, Totals, View,
 };
 
 /// Sessions shown; all of them are in the store.
@@ -17,11 +19,13 @@ const SESSIONS_SHOWN: usize = 30;
 impl State {
     /// A plain copy for page, API and command line.
     pub fn view(&self, now: Now) -> View {
+        let counters = self.central.counters();
         View {
             at: now.utc,
             uptime_ms: now.mono.since(self.started).as_millis(),
             site: self.site.name.clone(),
             zone: self.site.zone.clone(),
+            voltage_v: self.site.diagram.voltage,
             degraded: self.degraded(now),
             nodes: self.node_views(now),
             evses: (0..self.evses.len()).map(|evse| self.evse_view(evse, now)).collect(),
@@ -35,7 +39,12 @@ impl State {
                 .map(|session| self.session_view(session))
                 .collect(),
             events: self.events.iter().cloned().collect(),
-            totals: self.totals,
+            totals: Totals {
+                frames_in: self.totals.frames_in + counters.frames_in,
+                frames_out: self.totals.frames_out + counters.frames_out,
+                frames_bad: self.totals.frames_bad + counters.frames_bad,
+                ..self.totals
+            },
         }
     }
 
@@ -64,7 +73,8 @@ impl State {
                 words.push(format!("{} draws more than it was told", self.evse_name(evse)));
             }
         }
-        for name in &self.overloads {
+        let lasting = |(_, since): &(&String, &Instant)| OVERLOAD_TOLD <= now.mono.since(**since);
+        for (name, _) in self.overloads.iter().filter(lasting) {
             words.push(format!("{name} cannot hold what may be drawn in the worst case"));
         }
         if let Some(why) = &self.store_failing {
@@ -80,7 +90,7 @@ impl State {
         let loads = self.other_loads(now.mono);
         let diagram = &self.site.diagram;
         let name = |index: NodeIndex| diagram.nodes[index].id.to_string();
-        let view = |(index, load): (NodeIndex, crate::control::OtherLoad)| {
+        let view = |(index, load): (NodeIndex, crate::control::situation::OtherLoad)| {
             let node = &diagram.nodes[index];
             let below = diagram.evses_under(index);
             let sum = |of: &dyn Fn(EvseIndex) -> PerPhase<Amps>| {
@@ -178,15 +188,13 @@ impl State {
     }
 
     fn charge_point_views(&self) -> Vec<ChargePointView> {
-        let view = |(id, point): (&crate::ground::ids::ChargePointId, &super::state::Point)| {
-            ChargePointView {
-                id: id.to_string(),
-                online: point.online_since.is_some(),
-                identity: point.record.identity.clone(),
-                capability: self.central.capability_words(id),
-            }
+        let view = |point: PointView| ChargePointView {
+            id: point.id.to_string(),
+            online: point.online,
+            identity: point.identity,
+            capability: point.capability,
         };
-        self.points.iter().map(view).collect()
+        self.central.points().map(view).collect()
     }
 
     fn session_view(&self, session: &Session) -> SessionView {

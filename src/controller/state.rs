@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::control::{Control, OtherLoad};
+use crate::control::Control;
+use crate::control::situation::OtherLoad;
 use crate::ground::ids::{ChargePointId, EvseIndex};
 use crate::ground::time::{Duration, Instant, Now};
 use crate::model::event::{Event, EventKind};
 use crate::model::message::Identity;
 use crate::model::record::{ChargePointRecord, LeaseRecord, Record, Remembered};
 use crate::model::site::Site;
-use crate::ocpp::{Central, ConnectorSetup, PointSetup};
+use crate::ocpp::Central;
+use crate::ocpp::traffic::{ConnectorSetup, PointSetup};
 
 use super::book::Book;
 use super::evse::EvseState;
@@ -54,8 +56,8 @@ pub struct State {
     pub totals: Totals,
     /// The leases as they are on disk.
     pub leases: Vec<Option<LeaseRecord>>,
-    /// Names of the constraints that are broken, to tell it once.
-    pub overloads: Vec<String>,
+    /// The constraints that cannot hold the worst case, since when.
+    pub overloads: BTreeMap<String, Instant>,
     /// EVSEs that draw more than they were told, to tell it once.
     pub disobeying: Vec<bool>,
     pub store_failing: Option<String>,
@@ -98,7 +100,7 @@ impl State {
             events: VecDeque::new(),
             totals: Totals::default(),
             leases: diagram.evses.iter().map(|evse| lease_of(&evse.id)).collect(),
-            overloads: Vec::new(),
+            overloads: BTreeMap::new(),
             disobeying: vec![false; diagram.evses.len()],
             store_failing: None,
             broker_down: None,
@@ -251,8 +253,7 @@ fn setups(site: &Site, points: &BTreeMap<ChargePointId, Point>) -> Vec<PointSetu
     let setup = |(id, point): (&ChargePointId, &Point)| PointSetup {
         id: id.clone(),
         connectors: point.evses.iter().map(connector).collect(),
-        identity: point.record.identity.clone(),
-        capability: point.record.capability.clone(),
+        remembered: Some(point.record.clone()),
     };
     points.iter().map(setup).collect()
 }

@@ -1,0 +1,229 @@
+//! Collects all problems of one file, and knows where in its text each key stands.
+//!
+//! Paths name keys as `evse[3].safe_a`. A path that is not in the text (a key that was left out) is
+//! placed at the nearest table above it. What stands on a line that could not even be read as TOML is
+//! not reported a second time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use super::problem::{Problem, Severity};
+use super::words::quoted;
+
+/// More problems than this help nobody; the rest is left out.
+pub const PROBLEMS_MAX: usize = 200;
+
+/// Problems so far, and where things stand.
+#[derive(Debug)]
+pub struct Report {
+    file: String,
+    /// Offset of the first byte of each line, and the text's length after the last one.
+    lines: Vec<usize>,
+    text: String,
+    offsets: BTreeMap<String, usize>,
+    names: BTreeMap<String, String>,
+    unreadable: BTreeSet<usize>,
+    problems: Vec<Problem>,
+}
+
+impl Report {
+    /// An empty report on this text.
+    pub fn new(text: &str, file: &str) -> Self {
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        Self {
+            file: file.to_owned(),
+            lines: std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect(),
+            text: text.to_owned(),
+            offsets: BTreeMap::new(),
+            names: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Remembers where a key or table stands.
+    pub fn locate(&mut self, path: &str, span: &Range<usize>) {
+        self.offsets.insert(path.to_owned(), span.start);
+    }
+
+    /// Remembers the name that people know the table at `path` by.
+    pub fn call(&mut self, path: &str, name: &str) {
+        self.names.insert(path.to_owned(), name.to_owned());
+    }
+
+    /// The piece of text at `span`, as it was written.
+    pub fn written(&self, span: &Range<usize>) -> &str {
+        self.text.get(span.clone()).unwrap_or_default()
+    }
+
+    /// The line number of a key or table.
+    pub fn line_of(&self, path: &str) -> usize {
+        self.line(self.offset(path))
+    }
+
+    /// The line that `offset` is on, without its end.
+    pub fn line_at(&self, offset: usize) -> &str {
+        let index = self.line(offset) - 1;
+        let end = self.lines.get(index + 1).copied().unwrap_or(self.text.len());
+        self.text.get(self.lines[index]..end).unwrap_or_default().trim_end()
+    }
+
+    /// A key that makes the file unusable. Of one key only the first error is kept: the others are
+    /// mostly its consequences.
+    pub fn error(&mut self, path: &str, found: impl Into<String>, expected: impl Into<String>) {
+        if self.is_wrong(path) {
+            return;
+        }
+        let at = self.offset(path);
+        self.push(Severity::Error, at, path, None, found.into(), expected.into());
+    }
+
+    /// A key that probably does not mean what was meant.
+    pub fn warning(&mut self, path: &str, found: impl Into<String>, expected: impl Into<String>) {
+        if self.is_wrong(path) {
+            return;
+        }
+        let at = self.offset(path);
+        self.push(Severity::Warning, at, path, None, found.into(), expected.into());
+    }
+
+    /// An error at `path` about something that has a better name than its key.
+    pub fn error_about(&mut self, path: &str, place: String, found: String, expected: String) {
+        let at = self.offset(path);
+        self.push(Severity::Error, at, path, Some(place), found, expected);
+    }
+
+    /// A key of the table at `path` that nobody knows.
+    pub fn unknown(&mut self, span: &Range<usize>, path: &str, key: &str, expected: String) {
+        let here = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        let place = match path {
+            "" => String::new(),
+            table if table.contains('[') => self.place(table),
+            table => format!("[{table}]"),
+        };
+        let found = format!("the unknown key {}", quoted(key));
+        self.push(Severity::Error, span.start, &here, Some(place), found, expected);
+    }
+
+    /// Whether an error of exactly this key is known already.
+    pub fn is_wrong(&self, path: &str) -> bool {
+        let same = |problem: &Problem| problem.severity == Severity::Error && problem.path == path;
+        !path.is_empty() && self.problems.iter().any(same)
+    }
+
+    /// A piece of text that is no TOML. Nothing else is reported on its line.
+    pub fn unreadable(&mut self, span: &Range<usize>, found: String, expected: String) {
+        let line = self.line(span.start);
+        if !self.unreadable.contains(&line) {
+            self.push(Severity::Error, span.start, "", None, found, expected);
+            self.unreadable.insert(line);
+        }
+    }
+
+    /// Whether the line of this place could not be read.
+    pub fn is_unreadable(&self, offset: usize) -> bool {
+        self.unreadable.contains(&self.line(offset))
+    }
+
+    /// Says of an unreadable line which key it is about.
+    pub fn name_unreadable(&mut self, offset: usize, path: &str) {
+        let (line, place) = (self.line(offset), self.place(path));
+        let same = |problem: &&mut Problem| problem.line == line && problem.path.is_empty();
+        if let Some(problem) = self.problems.iter_mut().find(same) {
+            problem.path = path.to_owned();
+            problem.place = place;
+        }
+    }
+
+    /// Whether an unreadable line of the table that begins at `start` was about this key.
+    pub fn hides(&self, start: usize, key: &str) -> bool {
+        let (first, last) = (self.line(start), self.line(self.end_of_table(start)));
+        let mut lines = self.unreadable.range(first..=last);
+        lines.any(|line| self.line_at(self.lines[line - 1]).trim_start().starts_with(key))
+    }
+
+    /// Where the last table that begins before or at `offset` ends, as far as is known.
+    fn end_of_table(&self, offset: usize) -> usize {
+        let tables = self.offsets.values().filter(|at| offset < **at);
+        let headers = tables.filter(|at| self.line_at(**at).trim_start().starts_with('['));
+        headers.min().map_or(self.text.len(), |next| next.saturating_sub(1))
+    }
+
+    /// All problems in the order of the text, errors and warnings.
+    pub fn into_problems(mut self) -> Vec<Problem> {
+        self.problems.sort_by(|one, other| {
+            (one.line, one.column, one.severity).cmp(&(other.line, other.column, other.severity))
+        });
+        self.problems.dedup();
+        self.problems
+    }
+
+    /// The key at `path` in the words of people.
+    pub fn place(&self, path: &str) -> String {
+        let (mut so_far, mut words) = (String::new(), String::new());
+        let parts: Vec<&str> = path.split('.').filter(|part| !part.is_empty()).collect();
+        for (depth, part) in parts.iter().enumerate() {
+            if depth > 0 {
+                so_far.push('.');
+            }
+            so_far.push_str(part);
+            let last = depth + 1 == parts.len();
+            match (part.split_once('['), self.names.get(&so_far)) {
+                (Some((table, _)), Some(name)) => words.push_str(&format!("{table} \"{name}\"")),
+                (Some((key, index)), None) => {
+                    let index: usize = index.trim_end_matches(']').parse().unwrap_or(0);
+                    words.push_str(&format!("{key} number {}", index + 1));
+                }
+                (None, _) if depth == 0 && !last => words.push_str(&format!("[{part}]")),
+                (None, _) => words.push_str(part),
+            }
+            if !last {
+                words.push_str(if part.contains('[') { ", " } else { " " });
+            }
+        }
+        words
+    }
+
+    fn push(
+        &mut self,
+        severity: Severity,
+        at: usize,
+        path: &str,
+        place: Option<String>,
+        found: String,
+        expected: String,
+    ) {
+        let line = self.line(at);
+        if self.unreadable.contains(&line) || self.problems.len() >= PROBLEMS_MAX {
+            return;
+        }
+        let before = self.text.get(self.lines[line - 1]..at).unwrap_or_default();
+        self.problems.push(Problem {
+            severity,
+            file: self.file.clone(),
+            line,
+            column: before.chars().count() + 1,
+            path: path.to_owned(),
+            place: place.unwrap_or_else(|| self.place(path)),
+            found,
+            expected,
+        });
+    }
+
+    fn offset(&self, path: &str) -> usize {
+        let mut path = path;
+        loop {
+            if let Some(offset) = self.offsets.get(path) {
+                return *offset;
+            }
+            match path.rfind(['.', '[']) {
+                Some(end) => path = &path[..end],
+                None => return 0,
+            }
+        }
+    }
+
+    fn line(&self, offset: usize) -> usize {
+        self.lines.partition_point(|start| *start <= offset)
+    }
+}
