@@ -117,6 +117,7 @@ fn check_access(file: &File, report: &mut Report) {
             "anyone = true beside tokens",
             "one of the two: with anyone = true the list would mean nothing",
         ),
+        (None, false) if report.is_wrong_below("access.") => {}
         (None, false) => report.error(
             "access",
             "nobody who may charge",

@@ -103,6 +103,7 @@ fn the_examples_have_neither_errors_nor_warnings() {
 #[test]
 fn a_file_full_of_mistakes_is_told_all_of_them() {
     expect![[r#"
+        site.toml:1: found no [mqtt], expected it, with host: meters are read from an MQTT broker
         site.toml:3: [site] time_zone: found "Europe/Pariss", expected an IANA time zone (did you mean "Europe/Paris"?)
         site.toml:4: [site] voltage_v: found 400, expected a number from 100 to 300 V (between a phase and neutral: 230 on a 400 V network)
         site.toml:7: warning: [listen] ocpp: found "0.0.0.0:9000", expected a network of chargers alone: chargers show no password here, so anybody on that network can pose as one
@@ -137,10 +138,9 @@ fn a_file_full_of_mistakes_is_told_all_of_them() {
         site.toml:80: evse number 4, connector: found 1.5, expected a whole number from 1 to 100
         site.toml:82: evse "EVSE-02", node: found nothing, expected text in quotes, e.g. node = "board-a"
         site.toml:83: evse "EVSE-02", id: found "EVSE-02", which line 59 has already, expected a name of its own
-        site.toml:86: evse "EVSE-02", rated_a: found "16A", expected a plain number without its unit, or text in quotes
+        site.toml:86: evse "EVSE-02", rated_a: found 16A, expected a plain number without its unit, or text in quotes
         site.toml:87: evse "EVSE-02", safe_a: found 6,5, expected a decimal point: 6.5
         site.toml:93: pv "roof", worst_case_load_a: found a load for a PV generator, expected none: it generates (a [[load]] for what it draws at night)
-        site.toml:96: meter "grid": found no [mqtt] table, expected [mqtt] with host = "…": meters are read from a broker
         site.toml:97: warning: meter "grid", id: found a meter that nothing uses, "grid", expected meter = "grid" in the [[node]], [[pv]] … that it measures
         site.toml:98: meter "grid", topic: found "site/+/power", expected the exact topic: with + or # several meters would mix into one
         site.toml:99: meter "grid", max_age_s: found 1, expected a number from 2 to 3600 seconds (three times the interval at which the meter publishes)
@@ -244,7 +244,8 @@ fn maps_name_topics_units_and_signs() {
         tele/reader/SENSOR /SML/Power_curr Power total 1
         home-assistant
         homeassistant/sensor/grid_power/state - Power total 1
-    "#]].assert_eq(&told);
+    "#]]
+    .assert_eq(&told);
 }
 
 #[test]
@@ -252,12 +253,21 @@ fn shares_that_do_not_fit_are_named_per_row() {
     let second = "safe_a = 6\n\n[[evse]]\nid = \"E2\"\nnode = \"grid\"\ncharge_point = \"CP2\"\n\
                   phases = \"L1L2L3\"\nrated_a = 32\nsafe_a = 16\n";
     let rows = "rating_a = 40\npower_limit_kw = 20\nimbalance_a = 5";
-    check(&[("safe_a = 6", second), ("rating_a = 63", rows)], expect![[r#"
-        site.toml:18: breaker Grid 63A, phase L1: found safe shares of E1 and E2 (22 A) and a worst-case load (20 A) that together make 42 A, expected at most 40 A (lower safe_a, where 0 is allowed, or worst_case_load_a)
-        site.toml:19: total of Grid 63A: found safe shares of E1 and E2 (12.42 kW) and a worst-case load (13.8 kW) that together make 26.22 kW, expected at most 20 kW (lower safe_a, where 0 is allowed, or worst_case_load_a)
-        site.toml:20: imbalance limit of Grid 63A, phase L1: found safe shares of E1 (6 A) that makes 6 A, expected at most 5 A (lower safe_a, where 0 is allowed)
-    "#]]);
-    check(&[("rating_a = 63", "rating_a = [63, 16, 63]")], expect![[""]]);
+    check(
+        &[("safe_a = 6", second), ("rating_a = 63", rows)],
+        expect![[r#"
+            site.toml:18: breaker Grid 63A, phase L1: found safe shares of E1 and E2 (22 A) and a worst-case load (20 A) that together make 42 A, expected at most 40 A (lower safe_a, where 0 is allowed, or worst_case_load_a)
+            site.toml:19: total of Grid 63A: found safe shares of E1 and E2 (12.42 kW) and a worst-case load (13.8 kW) that together make 26.22 kW, expected at most 20 kW (lower safe_a, where 0 is allowed, or worst_case_load_a)
+            site.toml:20: imbalance limit of Grid 63A, phase L1: found safe shares of E1 (6 A), expected at most 5 A (lower safe_a, where 0 is allowed)
+        "#]],
+    );
+    check(
+        &[("rating_a = 63", "rating_a = [24, 63, 63]")],
+        expect![[r#"
+        site.toml:18: breaker Grid 63A, phase L1: found safe shares of E1 (6 A) and a worst-case load (20 A) that together make 26 A, expected at most 24 A (lower safe_a, where 0 is allowed, or worst_case_load_a)
+        site.toml:27: warning: evse "E1", rated_a: found 32 A, more than breaker Grid 63A carries (24 A), expected a charger that is set to no more than its breaker: a charger that ignores its limit trips it
+    "#]],
+    );
     check(
         &[("safe_a = 6", "safe_a = 32"), ("[[node]]", "[lease]\nmargin_a = 20\n\n[[node]]")],
         expect![[r#"
@@ -268,22 +278,27 @@ fn shares_that_do_not_fit_are_named_per_row() {
 
 #[test]
 fn a_metered_node_without_worst_case_is_refused() {
-    check(&[("worst_case_load_a = 20\n", "")], expect![[r#"
+    check(
+        &[("worst_case_load_a = 20\n", "")],
+        expect![[r#"
         site.toml:15: node "grid", worst_case_load_a: found nothing, expected the load on each phase to assume while meter "grid" is silent, e.g. worst_case_load_a = 20 (0 if there is none): silence must not look like no load
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_meter_must_tell_what_its_node_needs() {
-    check(&[("phase = \"L3\"", "phase = \"L2\"")], expect![[r#"
-        site.toml:19: node "grid", meter: found "grid" without L3, expected the current or power of every phase: one that is not measured would look like no load
-        site.toml:46: meter "grid", value number 3: found a second current of L2, line 40 has one, expected each quantity of each phase once
-    "#]]);
+    check(
+        &[("phase = \"L3\"", "phase = \"L2\"")],
+        expect![[r#"
+            site.toml:46: meter "grid", value number 3: found a second current of L2, line 40 has one, expected each quantity of each phase once
+        "#]],
+    );
     let total = "quantity = \"power\"\nunit = \"W\"\n";
     let start = SMALL.find("[[meter.value]]").expect("it has values");
     let text = format!("{}[[meter.value]]\n{total}", &SMALL[..start]);
     expect![[r#"
-        site.toml:19: warning: node "grid", meter: found "grid", which tells only the total, expected a meter that tells each phase, because E1 charge on one phase: a total hides which breaker phase is full
+        site.toml:19: warning: node "grid", meter: found "grid", which tells only the total, expected a meter that tells each phase: E1 does not charge on all three, and a total hides which of them is full
     "#]].assert_eq(&said(&text));
     let voltage = text.replace("\"power\"", "\"voltage\"").replace("\"W\"", "\"V\"");
     expect![[r#"
@@ -293,11 +308,14 @@ fn a_meter_must_tell_what_its_node_needs() {
 
 #[test]
 fn virtual_nodes_have_one_limit_and_feed_no_charger() {
-    check(&[("rating_a = 63", "rating_a = 63\nvirtual = true")], expect![[r#"
+    check(
+        &[("rating_a = 63", "rating_a = 63\nvirtual = true")],
+        expect![[r#"
         site.toml:18: node "grid", rating_a: found rating_a on a virtual node, expected power_limit_kw alone: a virtual node is no breaker
         site.toml:19: warning: node "grid", virtual: found a virtual node without a limit, expected power_limit_kw, or it limits nothing
         site.toml:25: evse "E1", node: found "grid", a virtual node, expected the breaker or connection that feeds it
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -305,56 +323,120 @@ fn chargers_hang_on_phases_that_their_breakers_have() {
     check(
         &[("rating_a = 63", "rating_a = [63, 0, 0]"), ("phases = \"L1\"", "phases = \"L2\"")],
         expect![[r#"
-            site.toml:18: breaker Grid 63A, phase L2: found safe shares of E1 (6 A) and a worst-case load (20 A) that together make 26 A, expected at most 0 A (lower safe_a, where 0 is allowed, or worst_case_load_a)
             site.toml:26: evse "E1", phases: found phase L2, which Grid 63A does not have (0 A), expected phases that its breakers have
         "#]],
     );
-    check(&[("rating_a = 63", "rating_a = 26")], expect![[r#"
+    check(
+        &[("rating_a = 63", "rating_a = 26")],
+        expect![[r#"
         site.toml:27: warning: evse "E1", rated_a: found 32 A, more than breaker Grid 63A carries (26 A), expected a charger that is set to no more than its breaker: a charger that ignores its limit trips it
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn toml_mistakes_are_said_in_words() {
-    check(&[("name = \"Yard\"", "name = \"Yard")], expect![[r#"
-        site.toml:3: [site] name: found "\"Yard", expected `"` at the end of the text
-    "#]]);
-    check(&[("rated_a = 32", "rated_a = 32 A")], expect![[r#"
-        site.toml:27: evse "E1", rated_a: found "32 A", expected a plain number without its unit, or text in quotes
-    "#]]);
-    check(&[("rated_a = 32", "rated_a: 32")], expect![[r#"
-        site.toml:19: node "grid", meter: found "grid", expected the id of a [[meter]]
-        site.toml:22: evse "E1", safe_a: found nothing, expected a number from 0 to 1000 A, e.g. safe_a = 6
-        site.toml:27: found "rated_a: 32", expected letters, numbers, `-`, `_` (invalid unquoted key)
-    "#]]);
-    check(&[("rated_a = 32", "rated_a = 32\nrated_a = 16")], expect![[r#"
-        site.toml:28: found a second rated_a, expected each key once in its table
-    "#]]);
-    check(&[("[[evse]]", "[[evse]")], expect![[r#"
-        site.toml:22: found "[[evse]", expected `]` (unclosed array table)
-    "#]]);
-    check(&[("[[evse]]", "[evse]")], expect![[r#"
-        site.toml:1: warning: found no [[evse]], expected at least one charging point
-        site.toml:22: evse: found a table, expected two brackets, [[evse]], because there may be several
-    "#]]);
-    check(&[("anyone = true", "anyone = yes")], expect![[r#"
-        site.toml:12: access: found nobody who may charge, expected anyone = true, or tokens = ["04A1B2C3D4", …]
-        site.toml:13: [access] anyone: found "yes", expected a number, true or false, or text in quotes
-    "#]]);
-    check(&[("anyone = true", "tokens = [\"A\",")], expect![[r#"
-        site.toml:15: found "[[node]]", expected `nan` (invalid float)
-        site.toml:16: found "id = \"grid\"", expected `,` (missing comma between array elements)
-    "#]]);
+    check(
+        &[("name = \"Yard\"", "name = \"Yard")],
+        expect![[r#"
+            site.toml:3: [site] name: found "Yard, expected a quote at the end of the text
+        "#]],
+    );
+    check(
+        &[("rated_a = 32", "rated_a = 32 A")],
+        expect![[r#"
+            site.toml:27: evse "E1", rated_a: found 32 A, expected a plain number without its unit, or text in quotes
+        "#]],
+    );
+    check(
+        &[("rated_a = 32", "rated_a: 32")],
+        expect![[r#"
+            site.toml:27: evse "E1", rated_a: found rated_a: 32, expected key = value
+        "#]],
+    );
+    check(
+        &[("rated_a = 32", "rated_a = 32\nrated_a = 16")],
+        expect![[r#"
+            site.toml:28: evse "E1", rated_a: found a second rated_a, expected each key once in its table
+        "#]],
+    );
+    check(
+        &[("[[evse]]", "[[evse]")],
+        expect![[r#"
+            site.toml:22: found [[evse], expected [[evse]]
+        "#]],
+    );
+    check(
+        &[("[[evse]]", "[evse]")],
+        expect![[r#"
+            site.toml:22: evse: found a table, expected two brackets, [[evse]], because there may be several
+        "#]],
+    );
+    check(
+        &[("anyone = true", "anyone = yes")],
+        expect![[r#"
+            site.toml:13: [access] anyone: found yes, expected a number, true or false, or text in quotes
+        "#]],
+    );
+    check(
+        &[("anyone = true", "tokens = [\"A\",")],
+        expect![[r#"
+            site.toml:13: [access] tokens: found tokens = ["A",, expected ] at the end of the list
+        "#]],
+    );
+}
+
+#[test]
+fn one_unreadable_line_hides_nothing_on_the_others() {
+    let text = OFFICE
+        .replacen("rated_a = 16", "rated_a = 16A", 1)
+        .replacen("[[evse]]\nid = \"EVSE-04\"", "[evse]\nid = \"EVSE-04\"", 1)
+        .replacen("name = \"Board B 63A\"", "name = \"Board B 63A", 1)
+        .replacen(
+            "safe_a = 6\n\n[[evse]]\nid = \"EVSE-12\"",
+            "safe_a = 5\n\n[[evse]]\nid = \"EVSE-12\"",
+            1,
+        );
+    expect![[r#"
+        site.toml:41: node "board-b", name: found "Board B 63A, expected a quote at the end of the text
+        site.toml:54: evse "EVSE-01", rated_a: found 16A, expected a plain number without its unit, or text in quotes
+        site.toml:73: found [evse], expected [[evse]]
+        site.toml:135: evse "EVSE-11", safe_a: found 5 A, expected 0 or at least 6 A (min_a): no car charges with less
+    "#]].assert_eq(&said(&text));
+    let text = OFFICE.replacen("[[node]]", "[site]\nname = \"again\"\n\n[[node]]", 1);
+    expect![[r#"
+        site.toml:26: found a second [site], expected it once, with all its keys
+    "#]]
+    .assert_eq(&said(&text));
+    let text = OFFICE.replacen("anyone = true", "tokens = [\n  \"A\",\n  \"B\"\n]", 1);
+    expect![[""]].assert_eq(&said(&text));
+    let text = OFFICE.replacen("anyone = true", "tokens = [\n  \"A\",\n  \"B\",", 1);
+    expect![[r#"
+        site.toml:19: [access] tokens: found tokens = [, expected ] at the end of the list
+    "#]]
+    .assert_eq(&said(&text));
+    expect![[r#"
+        site.toml:1: found <html>, expected key = value
+        site.toml:2: found <body>not a configuration</body>, expected key = value
+        site.toml:3: found </html>, expected key = value
+    "#]]
+    .assert_eq(&said("<html>\n<body>not a configuration</body>\n</html>\n"));
+    let text = OFFICE.replacen("name = \"Office", "name = \"\"\"Office", 1);
+    expect![[r#"
+        site.toml:6: [site] name: found name = """Office car park", expected text on one line, in single quotes or double
+    "#]]
+    .assert_eq(&said(&text));
 }
 
 #[test]
 fn what_is_missing_is_said_even_of_an_empty_file() {
     expect![[r#"
-        site.toml:1: site: found nothing, expected a table headed [site]
-        site.toml:1: access: found nothing, expected a table headed [access]
+        site.toml:1: found no [site], expected it, with name and time_zone
+        site.toml:1: found no [access], expected it, with anyone or tokens
         site.toml:1: found no [[node]], expected at least the grid connection
         site.toml:1: warning: found no [[evse]], expected at least one charging point
-    "#]].assert_eq(&said(""));
+    "#]]
+    .assert_eq(&said(""));
 }
 
 #[test]

@@ -52,10 +52,15 @@ pub fn list(parts: &[String]) -> String {
 
 /// The text in quotes, shortened if it is very long.
 pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", shortened(text).escape_debug())
+}
+
+/// The text as it is, shortened if it is very long.
+pub fn shortened(text: &str) -> String {
     const SHOWN_MAX: usize = 48;
     match text.char_indices().nth(SHOWN_MAX) {
-        Some((end, _)) => format!("\"{}…\"", text[..end].escape_debug()),
-        None => format!("\"{}\"", text.escape_debug()),
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
