@@ -262,10 +262,10 @@ impl Book {
         stop: &StopReport,
         at: Utc,
     ) -> Option<TransactionId> {
-        if let Some(known) = self.transactions.get(&stop.transaction) {
-            if &known.charge_point == charge_point {
-                return Some(known.id);
-            }
+        if let Some(known) = self.transactions.get(&stop.transaction)
+            && &known.charge_point == charge_point
+        {
+            return Some(known.id);
         }
         let fits = |known: &&Transaction| {
             &known.charge_point == charge_point

@@ -11,7 +11,7 @@
 //! Rises are believed at once, falls after [`HOLD`]: load that comes and goes must not make limits
 //! jump. A silent meter means the configured worst case at once, never zero.
 
-use crate::control::OtherLoad;
+use crate::control::situation::OtherLoad;
 use crate::ground::ids::{MeterId, NodeIndex};
 use crate::ground::time::{Duration, Instant};
 use crate::ground::units::{Amps, PerPhase, Phase};

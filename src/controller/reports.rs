@@ -73,7 +73,7 @@ impl State {
                 out.push(Output::Record(Record::ChargePoint(point.record.clone())));
             }
             Report::SafeShare { evse, accepted } => {
-                self.control.safe_share(evse, accepted, now.mono);
+                self.control.safe_share(evse, accepted);
                 self.keep_lease(evse, out);
                 self.mark(now.mono);
             }
@@ -104,7 +104,7 @@ impl State {
         let Some(point) = self.points.get_mut(charge_point) else { return };
         point.online_since = Some(now.mono);
         for evse in point.evses.clone() {
-            self.control.link_up(evse, now.mono);
+            self.control.link_up(evse);
             self.consider(now, evse, out);
         }
         self.mark(now.mono);
@@ -166,10 +166,14 @@ impl State {
             if state.is_empty() {
                 self.go_idle(now, evse, out);
             }
-        } else if state.is_drawing() && self.is_online(evse) {
-            if let Some(open) = self.book.newest_open(evse).map(|open| open.id) {
-                self.evses[evse].wait(open, now.mono);
-            }
+        } else if state.is_empty() {
+            // Also what the ledger remembers of a transaction before a restart is over.
+            self.control.session_ended(evse);
+        } else if state.is_drawing()
+            && self.is_online(evse)
+            && let Some(open) = self.book.newest_open(evse).map(|open| open.id)
+        {
+            self.evses[evse].wait(open, now.mono);
         }
     }
 
@@ -181,7 +185,7 @@ impl State {
             match open.map(|open| open.session) {
                 Some(session) if self.evses[evse].is_drawing() => {
                     self.evses[evse].go_live(waited, session, now.mono);
-                    self.control.session_began(evse, now.mono);
+                    self.control.session_began(evse);
                 }
                 _ => self.evses[evse].go_idle(now.mono),
             }
@@ -190,7 +194,7 @@ impl State {
 
     fn go_idle(&mut self, now: Now, evse: EvseIndex, out: &mut Outbox) {
         self.evses[evse].go_idle(now.mono);
-        self.control.session_ended(evse, now.mono);
+        self.control.session_ended(evse);
         self.keep_lease(evse, out);
         self.mark(now.mono);
     }
@@ -246,10 +250,10 @@ impl State {
             self.evses[evse].wait(id, now.mono);
         } else {
             if self.evses[evse].live.is_some() {
-                self.control.session_ended(evse, now.mono);
+                self.control.session_ended(evse);
             }
             self.evses[evse].go_live(id, session, now.mono);
-            self.control.session_began(evse, now.mono);
+            self.control.session_began(evse);
         }
         self.mark(now.mono);
     }
@@ -352,17 +356,18 @@ impl State {
         if self.evses[evse].live.is_none() {
             self.consider(now, evse, out);
         }
-        if let Some(at) = reading.at.or(now.utc) {
-            if self.evses[evse].live.is_some() && self.evses[evse].is_record_due(now.mono) {
-                out.push(Output::Record(Record::Reading(ReadingRecord {
-                    evse: self.site.diagram.evses[evse].id.clone(),
-                    transaction,
-                    at,
-                    current_a: current,
-                    power_w: reading.power,
-                    energy_wh: reading.energy,
-                })));
-            }
+        if let Some(at) = reading.at.or(now.utc)
+            && self.evses[evse].live.is_some()
+            && self.evses[evse].is_record_due(now.mono)
+        {
+            out.push(Output::Record(Record::Reading(ReadingRecord {
+                evse: self.site.diagram.evses[evse].id.clone(),
+                transaction,
+                at,
+                current_a: current,
+                power_w: reading.power,
+                energy_wh: reading.energy,
+            })));
         }
     }
 
@@ -387,7 +392,7 @@ impl State {
 
     fn verified(&mut self, now: Now, evse: EvseIndex, lapse: Lapse, out: &mut Outbox) {
         let before = self.control.is_armed(evse);
-        self.control.verified(evse, lapse, now.mono);
+        self.control.verified(evse, lapse);
         if lapse == Lapse::Armed && !before {
             let name = self.evse_name(evse);
             let text = "its schedule steps down to the safe share by itself".to_owned();

@@ -1,12 +1,13 @@
 //! The state as people may see it.
 
 use crate::ground::ids::{EvseIndex, NodeIndex};
-use crate::ground::time::Now;
+use crate::ground::time::{Instant, Now};
 use crate::ground::units::{Amps, PerPhase, Watts};
 use crate::model::diagram::EquipmentKind;
 use crate::model::session::Session;
 
 use super::state::State;
+use super::tick::OVERLOAD_TOLD;
 use super::view::{
     ChargePointView, EquipmentView, EvseView, MeterView, NodeView, SessionView, View,
 };
@@ -22,6 +23,7 @@ impl State {
             uptime_ms: now.mono.since(self.started).as_millis(),
             site: self.site.name.clone(),
             zone: self.site.zone.clone(),
+            voltage_v: self.site.diagram.voltage,
             degraded: self.degraded(now),
             nodes: self.node_views(now),
             evses: (0..self.evses.len()).map(|evse| self.evse_view(evse, now)).collect(),
@@ -64,7 +66,8 @@ impl State {
                 words.push(format!("{} draws more than it was told", self.evse_name(evse)));
             }
         }
-        for name in &self.overloads {
+        let lasting = |(_, since): &(&String, &Instant)| OVERLOAD_TOLD <= now.mono.since(**since);
+        for (name, _) in self.overloads.iter().filter(lasting) {
             words.push(format!("{name} cannot hold what may be drawn in the worst case"));
         }
         if let Some(why) = &self.store_failing {
@@ -80,7 +83,7 @@ impl State {
         let loads = self.other_loads(now.mono);
         let diagram = &self.site.diagram;
         let name = |index: NodeIndex| diagram.nodes[index].id.to_string();
-        let view = |(index, load): (NodeIndex, crate::control::OtherLoad)| {
+        let view = |(index, load): (NodeIndex, crate::control::situation::OtherLoad)| {
             let node = &diagram.nodes[index];
             let below = diagram.evses_under(index);
             let sum = |of: &dyn Fn(EvseIndex) -> PerPhase<Amps>| {

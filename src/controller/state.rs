@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::control::{Control, OtherLoad};
+use crate::control::Control;
+use crate::control::situation::OtherLoad;
 use crate::ground::ids::{ChargePointId, EvseIndex};
 use crate::ground::time::{Duration, Instant, Now};
 use crate::model::event::{Event, EventKind};
@@ -54,8 +55,8 @@ pub struct State {
     pub totals: Totals,
     /// The leases as they are on disk.
     pub leases: Vec<Option<LeaseRecord>>,
-    /// Names of the constraints that are broken, to tell it once.
-    pub overloads: Vec<String>,
+    /// The constraints that cannot hold the worst case, since when.
+    pub overloads: BTreeMap<String, Instant>,
     /// EVSEs that draw more than they were told, to tell it once.
     pub disobeying: Vec<bool>,
     pub store_failing: Option<String>,
@@ -98,7 +99,7 @@ impl State {
             events: VecDeque::new(),
             totals: Totals::default(),
             leases: diagram.evses.iter().map(|evse| lease_of(&evse.id)).collect(),
-            overloads: Vec::new(),
+            overloads: BTreeMap::new(),
             disobeying: vec![false; diagram.evses.len()],
             store_failing: None,
             broker_down: None,

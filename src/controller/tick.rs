@@ -1,6 +1,6 @@
 //! The decision: one look at the whole image, one set of limits, at most about once a second.
 
-use crate::control::{EvseFacts, OtherLoad, Setpoint};
+use crate::control::situation::{EvseFacts, OtherLoad, Setpoint};
 use crate::ground::time::{Duration, Instant, Now};
 use crate::model::event::EventKind;
 use crate::model::message::{Command, EvseStatus, LimitOrder};
@@ -9,6 +9,9 @@ use crate::ocpp::Traffic;
 
 use super::message::{Outbox, Output};
 use super::state::State;
+
+/// A broken constraint is told to people after this long.
+pub const OVERLOAD_TOLD: Duration = Duration::seconds(10);
 
 impl State {
     /// Decides if a decision is due.
@@ -110,18 +113,21 @@ impl State {
         }
     }
 
+    /// A constraint that cannot hold the worst case is usual for the moment until reductions are
+    /// confirmed; people are told when it lasts.
     fn watch_overloads(&mut self, now: Now, loads: &[OtherLoad], out: &mut Outbox) {
         let overloads = self.control.overloads(now.mono, loads);
-        let names: Vec<String> = overloads.iter().map(|overload| overload.name.clone()).collect();
-        let before = std::mem::replace(&mut self.overloads, names);
+        let before = std::mem::take(&mut self.overloads);
         for overload in &overloads {
-            if !before.contains(&overload.name) {
+            let since = before.get(&overload.name).copied().unwrap_or(now.mono);
+            self.overloads.insert(overload.name.clone(), since);
+            if OVERLOAD_TOLD <= now.mono.since(since) {
                 let text = overload.words();
                 self.event_seldom(now, EventKind::Overload, &overload.name, text, out);
             }
         }
-        for name in before {
-            if !self.overloads.contains(&name) {
+        for (name, since) in before {
+            if !self.overloads.contains_key(&name) && OVERLOAD_TOLD <= now.mono.since(since) {
                 let text = "everything fits again".to_owned();
                 self.event_seldom(now, EventKind::OverloadOver, &name, text, out);
             }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ground::time::Utc;
-use crate::ground::units::{Amps, PerPhase, WattHours, Watts};
+use crate::ground::units::{Amps, PerPhase, Volts, WattHours, Watts};
 use crate::model::bound::Cause;
 use crate::model::event::Event;
 use crate::model::message::{EvseStatus, Identity};
@@ -19,6 +19,8 @@ pub struct View {
     pub site: String,
     /// IANA time zone for screens.
     pub zone: String,
+    /// Nominal voltage between a phase and neutral; turns currents into power on screens.
+    pub voltage_v: Volts,
     /// Something keeps the site from its usual limits: in words, empty when all is well.
     pub degraded: Vec<String>,
     /// Grid connection, breakers and boards; parents before children.

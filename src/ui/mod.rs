@@ -1,1 +1,164 @@
-//! See ARCHITECTURE.md.
+//! Floor 5: what people and scripts see of the site: the live page and the JSON API.
+//!
+//! Reads only [`View`](crate::controller::view::View)s and the past, writes only orders. It decides
+//! nothing, keeps nothing and cannot hold up the controller.
+//!
+//! Reading order: [`html`] (nothing unescaped) → [`words`] → [`bar`] → [`explain`] (the rows behind
+//! each limit) → [`flow`] → [`diagram`] → [`table`] → [`page`] → [`trouble`] → [`door`] (who may come
+//! in) → [`history`] → [`live`] → [`state`] → [`metrics`] → [`api`]. The routes are here: one table names each
+//! with what serves it, and the description of the API is compared with it.
+
+pub mod html;
+pub mod words;
+
+pub mod bar;
+pub mod explain;
+pub mod flow;
+
+pub mod diagram;
+pub mod table;
+
+pub mod page;
+
+pub mod trouble;
+
+pub mod door;
+pub mod history;
+
+pub mod live;
+pub mod state;
+
+pub mod metrics;
+
+pub mod api;
+
+#[cfg(test)]
+mod sample;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use axum::{Router, middleware};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use state::{Shared, UiState};
+use trouble::Trouble;
+
+/// Why the page cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum UiError {
+    /// The address is open to others, and there are no users and roles yet.
+    #[error(
+        "the web page may listen on loopback only (127.0.0.1 or [::1]), not on {0}: \
+         it has no users and roles yet, so anybody in reach could use it"
+    )]
+    NotLoopback(SocketAddr),
+    /// The address cannot be had.
+    #[error("the web page cannot listen on {address}")]
+    Listen {
+        /// As configured.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// Listens on `address` and serves page and API until the handle is aborted. Also tells the address
+/// that was bound, for port 0.
+pub async fn serve(
+    state: UiState,
+    address: SocketAddr,
+) -> Result<(JoinHandle<()>, SocketAddr), UiError> {
+    if !address.ip().is_loopback() {
+        return Err(UiError::NotLoopback(address));
+    }
+    let unbound = |source| UiError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(unbound)?;
+    let bound = listener.local_addr().map_err(unbound)?;
+    let shared = Arc::new(Shared::new(state));
+    let router = router(shared.clone());
+    let handle = tokio::spawn(async move {
+        let serving = async {
+            if let Err(error) = axum::serve(listener, router).await {
+                log::error!("the web page has ended: {error}");
+            }
+        };
+        tokio::select! {
+            () = serving => {}
+            () = shared.watch_age() => {}
+        }
+    });
+    Ok((handle, bound))
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    let mut router = Router::new();
+    for (path, method) in routes() {
+        router = router.route(path, method);
+    }
+    router
+        .fallback(nowhere)
+        .method_not_allowed_fallback(not_so)
+        .layer(middleware::from_fn(door::guard))
+        .with_state(shared)
+}
+
+/// Every path with what serves it.
+fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
+    vec![
+        ("/", get(site_page)),
+        ("/live", get(site_live)),
+        ("/assets/page.css", get(style)),
+        ("/assets/page.js", get(script)),
+        ("/assets/mark.svg", get(mark)),
+        ("/healthz", get(api::healthz)),
+        ("/metrics", get(api::metrics)),
+        ("/api/v1/openapi.json", get(api::openapi)),
+        ("/api/v1/site", get(api::site)),
+        ("/api/v1/live", get(api::live)),
+        ("/api/v1/evses", get(api::evses)),
+        ("/api/v1/evses/{id}", get(api::evse)),
+        ("/api/v1/evses/{id}/explain", get(api::explained)),
+        ("/api/v1/evses/{id}/setpoints", get(api::setpoints)),
+        ("/api/v1/evses/{id}/readings", get(api::readings)),
+        ("/api/v1/evses/{id}/meter-now", post(api::meter_now)),
+        ("/api/v1/sessions", get(api::sessions)),
+        ("/api/v1/events", get(api::events)),
+        ("/api/v1/meters", get(api::meters)),
+    ]
+}
+
+async fn site_page(State(shared): State<Arc<Shared>>) -> Response {
+    Html(page::site(&shared.view()).into_string()).into_response()
+}
+
+async fn site_live(State(shared): State<Arc<Shared>>) -> Response {
+    shared.live.parts(page::parts)
+}
+
+async fn style() -> Response {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], page::STYLE).into_response()
+}
+
+async fn script() -> Response {
+    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], page::SCRIPT).into_response()
+}
+
+async fn mark() -> Response {
+    ([(header::CONTENT_TYPE, "image/svg+xml")], page::MARK).into_response()
+}
+
+async fn nowhere() -> Trouble {
+    let expected = "one of the paths in /api/v1/openapi.json";
+    Trouble::new(StatusCode::NOT_FOUND, "there is nothing at this address", expected)
+}
+
+async fn not_so() -> Trouble {
+    let expected = "GET, and POST only for orders: see /api/v1/openapi.json";
+    Trouble::new(StatusCode::METHOD_NOT_ALLOWED, "this address does not take that", expected)
+}

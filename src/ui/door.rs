@@ -1,0 +1,147 @@
+//! Who may come in: only pages and programs of this machine, and nothing that another page slips in.
+//!
+//! The listener is on loopback, but a browser on this machine also shows pages of strangers. A
+//! stranger's page can point a name of its own at 127.0.0.1 (DNS rebinding), so the Host must be
+//! loopback by name or number; and it can post forms, so a post must come from our own page or from
+//! no page at all.
+
+use std::net::IpAddr;
+
+use axum::extract::Request;
+use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::trouble::Trouble;
+
+/// No order needs a body; what is longer than this is refused unread.
+const BODY_BYTES_MAX: u64 = 1024;
+
+/// Sent with every answer. No inline script or style, nothing from elsewhere, no frame around it.
+const HEADERS: [(HeaderName, &str); 7] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (header::CACHE_CONTROL, "no-store"),
+];
+
+/// Lets a request in or answers with the reason, and puts the security headers on every answer.
+pub async fn guard(request: Request, next: Next) -> Response {
+    let mut response = match admit(&request) {
+        Ok(()) => next.run(request).await,
+        Err(trouble) => trouble.into_response(),
+    };
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn admit(request: &Request) -> Result<(), Trouble> {
+    let headers = request.headers();
+    let host = text(headers, &header::HOST).unwrap_or_default();
+    let named = request.uri().authority().map(|authority| authority.as_str());
+    if !is_loopback(host) || named.is_some_and(|named| !is_loopback(named)) {
+        return Err(Trouble::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "this page is only for the machine it runs on",
+            "a Host of 127.0.0.1, [::1] or localhost",
+        ));
+    }
+    if *request.method() != Method::POST {
+        return Ok(());
+    }
+    let origin = text(headers, &header::ORIGIN);
+    let site = text(headers, &HeaderName::from_static("sec-fetch-site"));
+    let same_origin = origin.is_none_or(|origin| origin == format!("http://{host}"));
+    let same_site = site.is_none_or(|site| site == "same-origin" || site == "none");
+    if !same_origin || !same_site {
+        return Err(Trouble::new(
+            StatusCode::FORBIDDEN,
+            "an order from a page of another origin",
+            "orders from Ampgate's own page or from a program without an Origin",
+        ));
+    }
+    let length = text(headers, &header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    if length.is_some_and(|length: u64| length > BODY_BYTES_MAX) {
+        let expected = format!("no body, or at most {BODY_BYTES_MAX} bytes");
+        return Err(Trouble::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long", expected));
+    }
+    Ok(())
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    // A header that is there but is no text must not pass for one that is absent.
+    headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"))
+}
+
+/// Whether an authority (`host` or `host:port`) names this machine.
+fn is_loopback(authority: &str) -> bool {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    if host.eq_ignore_ascii_case("localhost") {
+        return true;
+    }
+    let number = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(number) => number,
+        None if host.contains(':') => return false,
+        None => host,
+    };
+    number.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    fn admitted(method: Method, headers: &[(&str, &str)]) -> Option<StatusCode> {
+        let mut request = Request::builder().method(method).uri("/api/v1/site");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::empty()).expect("a valid request");
+        admit(&request).err().map(|trouble| trouble.into_response().status())
+    }
+
+    #[test]
+    fn only_loopback_is_a_host() {
+        for host in ["localhost:8080", "LocalHost", "127.0.0.1:80", "127.8.8.8", "[::1]:8080"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["", "evil.example", "127.0.0.1.evil.example:80", "::1", "[::1", "10.0.0.1"] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_rebound_name_and_a_foreign_post_stay_out() {
+        let host = ("host", "127.0.0.1:8080");
+        assert_eq!(admitted(Method::GET, &[host]), None);
+        assert_eq!(
+            admitted(Method::GET, &[("host", "a.example")]),
+            Some(StatusCode::MISDIRECTED_REQUEST)
+        );
+        assert_eq!(admitted(Method::GET, &[]), Some(StatusCode::MISDIRECTED_REQUEST));
+        assert_eq!(admitted(Method::POST, &[host]), None);
+        assert_eq!(admitted(Method::POST, &[host, ("origin", "http://127.0.0.1:8080")]), None);
+        for foreign in
+            [("origin", "http://a.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")]
+        {
+            assert_eq!(admitted(Method::POST, &[host, foreign]), Some(StatusCode::FORBIDDEN));
+        }
+        let long = ("content-length", "1025");
+        assert_eq!(admitted(Method::POST, &[host, long]), Some(StatusCode::PAYLOAD_TOO_LARGE));
+    }
+}

@@ -1,0 +1,80 @@
+//! What the handlers of page and API share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
+
+use crate::controller::message::{Answer, Order};
+use crate::controller::view::View;
+
+use super::history::History;
+use super::live::Live;
+
+/// A view older than this, in real time, is no longer the truth.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// What the page and the API stand on.
+pub struct UiState {
+    /// The newest view. The daemon publishes one at least every second of real time, also when
+    /// nothing changes: silence means that the controller hangs.
+    pub view: watch::Receiver<Arc<View>>,
+    /// Orders of people, each with the place of its answer.
+    pub orders: mpsc::Sender<(Order, oneshot::Sender<Answer>)>,
+    /// Readers of the past.
+    pub history: History,
+}
+
+/// What the handlers share.
+pub struct Shared {
+    view: watch::Receiver<Arc<View>>,
+    fresh: AtomicBool,
+    /// Streams of changes.
+    pub live: Live,
+    /// Orders of people.
+    pub orders: mpsc::Sender<(Order, oneshot::Sender<Answer>)>,
+    /// Readers of the past.
+    pub history: History,
+}
+
+impl Shared {
+    /// Over what the daemon gave.
+    pub fn new(state: UiState) -> Self {
+        Self {
+            live: Live::new(state.view.clone()),
+            view: state.view,
+            fresh: AtomicBool::new(true),
+            orders: state.orders,
+            history: state.history,
+        }
+    }
+
+    /// The newest view.
+    pub fn view(&self) -> Arc<View> {
+        self.view.borrow().clone()
+    }
+
+    /// Whether a view came within the last seconds of real time.
+    pub fn is_fresh(&self) -> bool {
+        self.fresh.load(Ordering::Relaxed)
+    }
+
+    /// Notes when views stop coming. Needs no clock: only whether one came in time.
+    pub async fn watch_age(&self) {
+        let mut view = self.view.clone();
+        loop {
+            let came = match timeout(FRESH, view.changed()).await {
+                Ok(Ok(())) => true,
+                Err(_) => false,
+                // The controller is gone for good; only the health check has something left to say.
+                Ok(Err(_)) => {
+                    self.fresh.store(false, Ordering::Relaxed);
+                    return std::future::pending().await;
+                }
+            };
+            self.fresh.store(came, Ordering::Relaxed);
+        }
+    }
+}
