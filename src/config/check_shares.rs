@@ -1,9 +1,10 @@
 //! Whether what is left when everything has failed fits: on every row that the diagram implies, the
 //! safe shares of all EVSEs, together with the worst-case load, must stay within the limit.
 //!
-//! The rows are [`crate::model::constraint`]'s, so the check and the guard read the same diagram. How
-//! worst-case load adds up is the guard's rule too: a metered node has its own figure for everything
-//! below it; a node without meter carries its own, its equipment's and that of its children.
+//! The rows are [`crate::model::constraint`]'s, so the check and the guard read the same diagram.
+//! How worst-case load adds up is the guard's rule too: a metered node has its own figure for
+//! everything below it; a node without meter carries its own, its equipment's and that of its
+//! children.
 
 use crate::ground::ids::NodeIndex;
 use crate::ground::units::{Amps, PerPhase, Watts};

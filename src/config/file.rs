@@ -137,8 +137,8 @@ pub struct Access {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Lease {
-    /// A charger that hears nothing falls to its `safe_a` after this long, in seconds. Each limit is
-    /// renewed at a third of it.
+    /// A charger that hears nothing falls to its `safe_a` after this long, in seconds. Each limit
+    /// is renewed at a third of it.
     #[schemars(range(min = 60, max = 900))]
     pub ttl_s: f64,
     /// A lease counts as run out only this much later, in seconds: for clocks that differ and

@@ -1,8 +1,8 @@
 //! Collects all problems of one file, and knows where in its text each key stands.
 //!
-//! Paths name keys as `evse[3].safe_a`. A path that is not in the text (a key that was left out) is
-//! placed at the nearest table above it. What stands on a line that could not even be read as TOML is
-//! not reported a second time.
+//! Paths name keys as `evse[3].safe_a`. A path that is not in the text (a key that was left out)
+//! is placed at the nearest table above it. What stands on a line that could not even be read as
+//! TOML is not reported a second time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -60,6 +60,11 @@ impl Report {
     /// Remembers the name that people know the table at `path` by.
     pub fn call(&mut self, path: &str, name: &str) {
         self.names.insert(path.to_owned(), name.to_owned());
+    }
+
+    /// Whether this key or table is in the file.
+    pub fn stands(&self, path: &str) -> bool {
+        self.offsets.contains_key(path)
     }
 
     /// The line number of a key or table.

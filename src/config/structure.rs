@@ -1,8 +1,8 @@
 //! Checks TOML values against the schema, key by key, and never stops at the first mistake: unknown
 //! keys, wrong types, missing keys, numbers out of range, words that are none of the choices.
 //!
-//! What is sound comes out as JSON for serde; what is not is left out, so that the later checks go on
-//! with the rest. Lists keep their places: the third EVSE stays the third.
+//! What is sound comes out as JSON for serde; what is not is left out, so that the later checks go
+//! on with the rest. Lists keep their places: the third EVSE stays the third.
 
 use serde_json::{Map, Number, Value, json};
 use toml::Spanned;
@@ -10,7 +10,7 @@ use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::report::Report;
 use super::schema;
-use super::words::{self, nearest, number, one_of, quoted};
+use super::words::{self, is_secret, nearest, number, one_of, quoted};
 
 /// The sound part of the file.
 pub fn check(root: &Value, table: &DeTable<'_>, report: &mut Report) -> Value {
@@ -189,7 +189,8 @@ fn check_text(schema: &Value, text: &str, path: &str, report: &mut Report) -> Op
         return None;
     }
     if at_most < length {
-        let found = format!("{} with {length} characters", quoted(text));
+        let what = if is_secret(path) { "one".to_owned() } else { quoted(text) };
+        let found = format!("{what} with {length} characters");
         report.error(path, found, format!("at most {at_most} characters"));
         return None;
     }

@@ -1,15 +1,16 @@
-//! Finds every line that is no TOML, says what is wrong with it in words, and mends the text so that
-//! the rest of the file can still be judged: one missing quote hides nothing on the other lines.
+//! Finds every line that is no TOML, says what is wrong with it in words, and mends the text so
+//! that the rest of the file can still be judged: one missing quote hides nothing on the other
+//! lines.
 //!
-//! A line that cannot be read is blanked, a header gets the brackets that the schema asks for. Lines
-//! keep their numbers. Where mending leads nowhere (an open text of many lines) the file is given up
-//! after what was found.
+//! A line that cannot be read is blanked, a header gets the brackets that the schema asks for.
+//! Lines keep their numbers. Where mending leads nowhere (an open text of many lines) the file is
+//! given up after what was found.
 
 use serde_json::Value;
 use toml::de::DeTable;
 
 use super::report::Report;
-use super::words::shortened;
+use super::words::{is_secret, shortened};
 
 /// More lines than this that are no TOML: the file is something else.
 const MENDED_MAX: usize = 50;
@@ -29,7 +30,8 @@ pub fn mend(root: &Value, text: &str, report: &mut Report) -> Option<String> {
         let line = text.lines().nth(number - 1).unwrap_or_default().to_owned();
         let (found, expected, mended) = if endless {
             let expected = "text on one line, in single quotes or double".to_owned();
-            (shortened(line.trim()), expected, String::new())
+            let shown = line.split('=').next().unwrap_or_default().trim();
+            (format!("{shown} = and three quotes"), expected, String::new())
         } else if line.trim_start().starts_with('[') {
             header(root, &line, count)
         } else {
@@ -76,6 +78,7 @@ fn in_words(message: &str, line: &str, written: &str) -> (String, String) {
     let (what, wanted) = message.split_once(", expected ").unwrap_or((message, ""));
     let shown = |text: &str| match text {
         "" => "nothing".to_owned(),
+        _ if is_secret(line) => "a line that is not shown".to_owned(),
         text => shortened(text),
     };
     if !line.contains('=') {
@@ -115,7 +118,8 @@ fn close_lists(text: &str, report: &mut Report) -> String {
         if let Some((start, _)) = opened {
             let written = text.split('\n').nth(start).unwrap_or_default().trim();
             let expected = "] at the end of the list".to_owned();
-            report.unreadable(start + 1, 0, shortened(written), expected);
+            let found = written.split('=').next().unwrap_or_default().trim();
+            report.unreadable(start + 1, 0, format!("{found} = […"), expected);
             for line in start + 1..=index {
                 mended = replace_line(&mended, line, "");
                 report.skip(line);

@@ -64,6 +64,12 @@ pub fn shortened(text: &str) -> String {
     }
 }
 
+/// Whether what stands at this key must not be repeated: problems end in logs.
+pub fn is_secret(key: &str) -> bool {
+    let key = key.to_lowercase();
+    ["token", "password", "secret"].iter().any(|word| key.contains(word))
+}
+
 /// A number as a person writes it: `6`, `62.318`, never `6.0`.
 pub fn number(value: f64) -> String {
     let value = (value * 1000.0).round() / 1000.0;
