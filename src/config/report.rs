@@ -10,8 +10,9 @@ use std::ops::Range;
 use super::problem::{Problem, Severity};
 use super::words::quoted;
 
-/// More problems than this help nobody; the rest is left out.
-pub const PROBLEMS_MAX: usize = 200;
+/// More errors than this, and more warnings, help nobody; the rest is only counted. Counted apart, so
+/// that no number of warnings can hide an error.
+const PROBLEMS_MAX: usize = 200;
 
 /// Problems so far, and where things stand.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub struct Report {
     names: BTreeMap<String, String>,
     unreadable: BTreeSet<usize>,
     problems: Vec<Problem>,
+    left_out: usize,
 }
 
 impl Report {
@@ -40,6 +42,7 @@ impl Report {
             names: BTreeMap::new(),
             unreadable: BTreeSet::new(),
             problems: Vec::new(),
+            left_out: 0,
         };
         report.reindex(text);
         report
@@ -181,6 +184,16 @@ impl Report {
             (one.line, one.column, one.severity).cmp(&(other.line, other.column, other.severity))
         });
         self.problems.dedup();
+        if let (Some(last), 1..) = (self.problems.last().cloned(), self.left_out) {
+            self.problems.push(Problem {
+                severity: Severity::Warning,
+                path: String::new(),
+                place: String::new(),
+                found: format!("{} problems more", self.left_out),
+                expected: "those above to be put right first".to_owned(),
+                ..last
+            });
+        }
         self.problems
     }
 
@@ -220,7 +233,12 @@ impl Report {
         expected: String,
     ) {
         let line = self.line(at);
-        if self.unreadable.contains(&line) || self.problems.len() >= PROBLEMS_MAX {
+        if self.unreadable.contains(&line) {
+            return;
+        }
+        let alike = self.problems.iter().filter(|problem| problem.severity == severity).count();
+        if PROBLEMS_MAX <= alike {
+            self.left_out += 1;
             return;
         }
         let before = self.text.get(self.lines[line - 1]..at).unwrap_or_default();

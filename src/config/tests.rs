@@ -371,3 +371,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn no_number_of_warnings_hides_an_error() {
+    let point = |number: usize| {
+        format!(
+            "[[evse]]\nid = \"P{number}\"\nnode = \"grid\"\ncharge_point = \"P{number}\"\n\
+             phases = \"L1\"\nrated_a = 80\nsafe_a = 0\n\n"
+        )
+    };
+    let points: String = (0..300).map(point).collect();
+    let text = spoiled(&[("[[evse]]", &format!("{points}[[evse]]"))]);
+    assert_eq!(parse(&text, "site.toml").expect("warnings alone").warnings.len(), 201);
+    let text = text.replace("safe_a = 6", "safe_a = 32").replace("rating_a = 63", "rating_a = 33");
+    let problems = parse(&text, "site.toml").expect_err("the breaker cannot hold it");
+    let error = problems.iter().find(|problem| problem.severity == Severity::Error);
+    assert!(error.is_some_and(|error| error.place == "breaker Grid 63A, phase L1"));
+    let last = problems.last().map(|problem| problem.found.as_str());
+    assert_eq!(last, Some("100 problems more"));
+}
