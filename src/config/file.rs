@@ -19,6 +19,7 @@ use super::file_meter::Meter;
 /// of all phases together, `_v` volts, `_s` seconds, `_min` minutes.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(title = "Ampgate configuration")]
 pub struct File {
     /// The site itself.
     #[schemars(required)]

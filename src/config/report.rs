@@ -10,8 +10,8 @@ use std::ops::Range;
 use super::problem::{Problem, Severity};
 use super::words::quoted;
 
-/// More errors than this, and more warnings, help nobody; the rest is only counted. Counted apart, so
-/// that no number of warnings can hide an error.
+/// More errors than this, and more warnings, help nobody; the rest is only counted. Counted apart,
+/// so that no number of warnings can hide an error.
 const PROBLEMS_MAX: usize = 200;
 
 /// Problems so far, and where things stand.
