@@ -66,8 +66,15 @@ impl Log for Logger {
     fn flush(&self) {}
 }
 
+/// The demonstration's broker tells each message as an error of its own tracing.
+const NOISY: [&str; 2] = ["rumqttd", "tracing"];
+
 fn shows(least: LevelFilter, target: &str, level: Level) -> bool {
-    let ours = target.split("::").next() == Some(OURS);
+    let from = target.split("::").next().unwrap_or_default();
+    let ours = from == OURS;
+    if NOISY.contains(&from) && least < LevelFilter::Debug {
+        return false;
+    }
     let least =
         if ours || LevelFilter::Debug <= least { least } else { least.min(LevelFilter::Warn) };
     level <= least
