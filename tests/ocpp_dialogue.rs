@@ -26,7 +26,10 @@ const CONFIGURATION: &str = r#"{"configurationKey":[{"key":"ChargeProfileMaxStac
 #[test]
 fn a_charge_point_is_commissioned() {
     let mut script = Script::new(setup(1, None));
-    check(&mut script, &format!("up\n{BOOT}\nok"), expect![[r#"
+    check(
+        &mut script,
+        &format!("up\n{BOOT}\nok"),
+        expect![[r#"
         up
             ! link.up CP-01: connected from 10.0.0.5
         < [2,"1","BootNotification",{"chargePointVendor":"Acme","chargePointModel":"One","firmwareVersion":"1.0"}]
@@ -39,8 +42,12 @@ fn a_charge_point_is_commissioned() {
         ok
             learned {"firmware":"1.0","cleared":true,"ability":{"stack":null,"periods":null,"current":null,"power":null},"connectors":{}}
           > [2,_,"SetChargingProfile",{"connectorId":0,"csChargingProfiles":{"chargingProfileId":2000,"stackLevel":0,"chargingProfilePurpose":"TxDefaultProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"2020-01-01T00:00:00Z","chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":6.0}]}}}]
-    "#]]);
-    check(&mut script, &format!("ok\nreply {CONFIGURATION}\nok Rejected\nok\nok Rejected\nok"), expect![[r#"
+    "#]],
+    );
+    check(
+        &mut script,
+        &format!("ok\nreply {CONFIGURATION}\nok Rejected\nok\nok Rejected\nok"),
+        expect![[r#"
         ok
             safe share of 0 true
             learned {"firmware":"1.0","cleared":true,"ability":{"stack":null,"periods":null,"current":null,"power":null},"connectors":{"1":{"safe_a":6.0,"mode":null,"armed":false}}}
@@ -55,21 +62,29 @@ fn a_charge_point_is_commissioned() {
         ok Rejected
           > [2,_,"ChangeConfiguration",{"key":"MeterValuesSampledData","value":"Energy.Active.Import.Register,Power.Active.Import,Current.Import,Voltage"}]
         ok
-    "#]]);
-    check(&mut script, "wait 3\nok Rejected\nok", expect![[r#"
+    "#]],
+    );
+    check(
+        &mut script,
+        "wait 3\nok Rejected\nok",
+        expect![[r#"
         wait 3
           > [2,_,"TriggerMessage",{"requestedMessage":"StatusNotification"}]
         ok Rejected
           > [2,_,"TriggerMessage",{"requestedMessage":"MeterValues","connectorId":1}]
         ok
           > [2,_,"TriggerMessage",{"requestedMessage":"StatusNotification","connectorId":1}]
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_limit_is_accepted_and_its_fall_proven() {
     let mut script = ready();
-    check(&mut script, "start\nlimit 16\nok", expect![[r#"
+    check(
+        &mut script,
+        "start\nlimit 16\nok",
+        expect![[r#"
         start
             Started { call: Call { charge_point: ChargePointId("CP-01"), id: "start-0" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(0), at: Some(Utc(1715968803000)), replayed: false } }
           > [3,"start-0",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
@@ -79,7 +94,8 @@ fn a_limit_is_accepted_and_its_fall_proven() {
             limit 1 Transaction Accepted { lapse: Unproven }
             learned {"firmware":"1.0","cleared":true,"ability":{"stack":8,"periods":24,"current":true,"power":true},"connectors":{"1":{"safe_a":6.0,"mode":{"purpose":"tx","stack":8,"kind":"absolute","unit":"A","two_steps":true,"whole":false},"armed":false}}}
           > [2,_,"GetCompositeSchedule",{"connectorId":1,"duration":300,"chargingRateUnit":"A"}]
-    "#]]);
+    "#]],
+    );
     check(
         &mut script,
         r#"reply {"status":"Accepted","connectorId":1,"chargingSchedule":{"chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":16},{"startPeriod":180,"limit":6}]}}
@@ -171,17 +187,24 @@ fn a_refused_limit_goes_down_the_ladder() {
               > [2,_,"GetCompositeSchedule",{"connectorId":1,"duration":300,"chargingRateUnit":"A"}]
         "#]],
     );
-    check(&mut script, r#"error NotSupported"#, expect![[r#"
+    check(
+        &mut script,
+        r#"error NotSupported"#,
+        expect![[r#"
         error NotSupported
             verified 0 Unproven
             ! failsafe.unproven CP-01: connector 1: NotSupported
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_charger_that_refuses_every_way_is_given_up_for_a_while() {
     let mut script = ready();
-    check(&mut script, "start\nlimit 16\nerror NotImplemented\nlimit 10 urgent", expect![[r#"
+    check(
+        &mut script,
+        "start\nlimit 16\nerror NotImplemented\nlimit 10 urgent",
+        expect![[r#"
         start
             Started { call: Call { charge_point: ChargePointId("CP-01"), id: "start-0" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(0), at: Some(Utc(1715968803000)), replayed: false } }
           > [3,"start-0",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
@@ -192,7 +215,8 @@ fn a_charger_that_refuses_every_way_is_given_up_for_a_while() {
             ! limit.refused CP-01: connector 1: NotImplemented
         limit 10 urgent
             limit 2 None Refused { why: "every way of telling it was refused a few minutes ago" }
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -225,7 +249,10 @@ fn the_newest_limit_replaces_the_queued_one_and_a_reduction_goes_next() {
 #[test]
 fn what_was_not_answered_when_the_link_went_is_told() {
     let mut script = ready();
-    check(&mut script, "start\nlimit 16\nlimit 18\ndown\nlimit 20", expect![[r#"
+    check(
+        &mut script,
+        "start\nlimit 16\nlimit 18\ndown\nlimit 20",
+        expect![[r#"
         start
             Started { call: Call { charge_point: ChargePointId("CP-01"), id: "start-0" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(0), at: Some(Utc(1715968803000)), replayed: false } }
           > [3,"start-0",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
@@ -239,8 +266,12 @@ fn what_was_not_answered_when_the_link_went_is_told() {
             ! link.down CP-01: connection closed
         limit 20
             limit 3 None NotSent
-    "#]]);
-    check(&mut script, "up\nwait 3\nwait 3", expect![[r#"
+    "#]],
+    );
+    check(
+        &mut script,
+        "up\nwait 3\nwait 3",
+        expect![[r#"
         up
             ! link.up CP-01: connected from 10.0.0.5
         wait 3
@@ -248,7 +279,8 @@ fn what_was_not_answered_when_the_link_went_is_told() {
             safe share of 0 true
         wait 3
           > [2,_,"TriggerMessage",{"requestedMessage":"StatusNotification"}]
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -298,7 +330,10 @@ fn a_charger_that_talks_and_does_not_listen_is_dropped() {
 fn a_repeated_start_gets_the_same_answer_and_counts_once() {
     let mut script = ready();
     let start = r#"[2,"5","StartTransaction",{"connectorId":1,"idTag":"A","meterStart":7.6,"timestamp":"2024-05-17T18:00:00Z"}]"#;
-    check(&mut script, &format!("< {start}\ndown\nup\n< {start}"), expect![[r#"
+    check(
+        &mut script,
+        &format!("< {start}\ndown\nup\n< {start}"),
+        expect![[r#"
         < [2,"5","StartTransaction",{"connectorId":1,"idTag":"A","meterStart":7.6,"timestamp":"2024-05-17T18:00:00Z"}]
             Started { call: Call { charge_point: ChargePointId("CP-01"), id: "5" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(8000), at: Some(Utc(1715968800000)), replayed: false } }
             ! ocpp.repaired CP-01: StartTransaction: a fraction stood where an integer belongs
@@ -312,7 +347,8 @@ fn a_repeated_start_gets_the_same_answer_and_counts_once() {
             online
             safe share of 0 true
           > [3,"5",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -374,7 +410,6 @@ fn odd_calls_are_answered_all_the_same() {
                 ! ocpp.repaired CP-01: StartTransaction: the payload was not an object
                 ! ocpp.repaired CP-01: StartTransaction: a required field was missing or unreadable
                 ! ocpp.repaired CP-01: StartTransaction: a time could not be read; the time of arrival is used
-                ! ocpp.repaired CP-01: StartTransaction: the charger's clock is far off; the time of arrival is used
               > [3,"d",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
             < [2,"e","heartbeat",{}]
                 ! ocpp.repaired CP-01: heartbeat: a word was in the wrong case
@@ -402,32 +437,35 @@ fn odd_calls_are_answered_all_the_same() {
 #[test]
 fn two_boxes_with_one_identity_are_told() {
     let mut script = ready();
-    check(&mut script, "up\nup\nup\nup\nwait 3", expect![[r#"
-        up
-            offline
-            ! link.replaced CP-01: connected from 10.0.0.5 while the connection from 10.0.0.5 was open
-            ! link.up CP-01: connected from 10.0.0.5
-            drop link 1 politely false
-        up
-            ! link.up CP-01: connected from 10.0.0.5
-            drop link 2 politely false
-        up
-            ! link.replaced CP-01: 3 connections as CP-01 in 5 min, from 10.0.0.5 and 10.0.0.5: two boxes with one name?
-            ! link.up CP-01: connected from 10.0.0.5
-            drop link 3 politely false
-        up
-            ! link.up CP-01: connected from 10.0.0.5
-            drop link 4 politely false
-        wait 3
-            online
-            safe share of 0 true
-    "#]]);
+    check(
+        &mut script,
+        "up\nup\nup\nup\nwait 3",
+        expect![[r#"
+            up
+                offline
+                ! link.replaced CP-01: connected from 10.0.0.5 while the connection from 10.0.0.5 was open
+                drop link 1 politely false
+            up
+                drop link 2 politely false
+            up
+                ! link.replaced CP-01: 3 connections as CP-01 in 5 min, from 10.0.0.5 and 10.0.0.5: two boxes with one name?
+                drop link 3 politely false
+            up
+                drop link 4 politely false
+            wait 3
+                online
+                safe share of 0 true
+        "#]],
+    );
 }
 
 #[test]
 fn meter_values_are_not_asked_for_all_the_time() {
     let mut script = ready();
-    check(&mut script, "wait 10\nmeter\nok\nmeter\nmeter\nwait 4\nwait 1", expect![[r#"
+    check(
+        &mut script,
+        "wait 10\nmeter\nok\nmeter\nmeter\nwait 4\nwait 1",
+        expect![[r#"
         wait 10
         meter
           > [2,_,"TriggerMessage",{"requestedMessage":"MeterValues","connectorId":1}]
@@ -437,13 +475,17 @@ fn meter_values_are_not_asked_for_all_the_time() {
         wait 4
         wait 1
           > [2,_,"TriggerMessage",{"requestedMessage":"MeterValues","connectorId":1}]
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_silent_charger_is_asked_for_a_sign_of_life() {
     let mut script = ready();
-    check(&mut script, "wait 899\nwait 1\nok\nwait 900\nwait 30", expect![[r#"
+    check(
+        &mut script,
+        "wait 899\nwait 1\nok\nwait 900\nwait 30",
+        expect![[r#"
         wait 899
         wait 1
           > [2,_,"TriggerMessage",{"requestedMessage":"Heartbeat"}]
@@ -454,7 +496,8 @@ fn a_silent_charger_is_asked_for_a_sign_of_life() {
             offline
             ! link.deaf CP-01: silent
             drop link 1 politely true
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -13,7 +13,7 @@ use rust_ocpp::v1_6::messages::stop_transaction::StopTransactionRequest;
 use crate::ground::ids::{IdToken, LinkId, TransactionId};
 use crate::ground::time::{Duration, Utc};
 use crate::model::event::EventKind;
-use crate::model::message::{Answer, Call, Report, Start, StopReport};
+use crate::model::message::{Answer, Call, EvseStatus, Report, Start, StopReport};
 
 use super::boot;
 use super::clock::{Judged, LIVE_MAX, plausible};
@@ -156,9 +156,14 @@ pub fn decided(
 
 /// What the charger's time is worth; live where it wrote none that can be read.
 fn judge(station: &mut Station, step: &Step<'_>, written: i64, repairs: &mut Repairs) -> Judged {
-    let judged = station.clock.judge(step.now, Utc::from_millis(written));
+    let written = Utc::from_millis(written);
+    let judged = station.clock.judge(step.now, written);
     if judged.corrected {
-        repairs.note(Repair::WrongClock);
+        repairs.note(if plausible(written).is_some() {
+            Repair::WrongClock
+        } else {
+            Repair::NoTime
+        });
     }
     judged
 }
@@ -301,6 +306,11 @@ fn status(
         return;
     }
     let status = translate::status(request, aside);
+    if status == EvseStatus::Available
+        && let Some((transaction, _)) = own.running.take()
+    {
+        own.ended = Some(transaction);
+    }
     own.status = Some(status);
     own.status_at = written;
     let at = match judged {

@@ -14,7 +14,7 @@ use crate::ground::time::{Now, Utc};
 use crate::ground::units::{Amps, PerPhase, Volts, WattHours, Watts};
 use crate::model::message::Reading;
 
-use super::clock::ChargerClock;
+use super::clock::{ChargerClock, plausible};
 use super::repair::{Repair, Repairs, lax_number};
 
 /// More moments than this in one message are not taken over.
@@ -107,9 +107,11 @@ pub fn readings(
 ) -> Vec<Reading> {
     let mut readings = Vec::with_capacity(values.len().min(READINGS_MAX));
     for value in values.iter().take(READINGS_MAX) {
-        let judged = clock.judge(now, Utc::from_millis(value.timestamp.timestamp_millis()));
+        let written = Utc::from_millis(value.timestamp.timestamp_millis());
+        let judged = clock.judge(now, written);
         if judged.corrected {
-            repairs.note(Repair::WrongClock);
+            let is_set = plausible(written).is_some();
+            repairs.note(if is_set { Repair::WrongClock } else { Repair::NoTime });
         }
         let mut sorted = Sorted::default();
         for sample in &value.sampled_value {

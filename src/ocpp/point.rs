@@ -82,8 +82,9 @@ impl Point {
             step.out.disconnects.push((self.station.id.clone(), old.id, false));
             self.tell_replaced(step, &old.address, address);
             self.lose(step, old);
+        } else {
+            step.event(EventKind::LinkUp, &self.station.id, format!("connected from {address}"));
         }
-        step.event(EventKind::LinkUp, &self.station.id, format!("connected from {address}"));
         self.link = Some(Link::new(step.now, id, address));
     }
 
@@ -238,6 +239,7 @@ impl Point {
             let politely = !self.station.quirk().hard_drop;
             step.out.disconnects.push((self.station.id.clone(), link.id, politely));
             self.lose(step, link);
+            lease::spared(&mut self.station);
         }
     }
 

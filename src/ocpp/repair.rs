@@ -178,12 +178,12 @@ impl Bench<'_> {
         };
         match read {
             Some(time) => {
-                let strict = Value::String(time.to_text());
-                if self.fields.get(key) != Some(&strict) {
+                let written = self.fields.get(key).and_then(Value::as_str);
+                if !written.is_some_and(is_strict_time) {
                     self.repairs.note(Repair::LaxTime);
+                    let exact = serde_json::to_value(time).unwrap_or_default();
+                    self.fields.insert(key.to_owned(), exact);
                 }
-                let exact = serde_json::to_value(time).unwrap_or(strict);
-                self.fields.insert(key.to_owned(), exact);
             }
             None => {
                 let present = self.fields.remove(key).is_some();
@@ -262,6 +262,14 @@ pub fn lax_time(text: &str) -> Option<Utc> {
         return Some(Utc::from_millis(zoned.timestamp().as_millisecond()));
     }
     text.parse().ok().and_then(epoch)
+}
+
+/// RFC 3339 with `T`, seconds and an offset: what strict types read without help.
+fn is_strict_time(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let has_offset = text.ends_with('Z')
+        || (25 <= bytes.len() && bytes[bytes.len() - 3] == b':' && bytes[bytes.len() - 6] != b':');
+    20 <= bytes.len() && bytes[10] == b'T' && has_offset && Utc::parse(text).is_some()
 }
 
 /// Seconds or milliseconds since 1970, told apart by their size.

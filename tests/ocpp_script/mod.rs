@@ -116,7 +116,8 @@ impl Script {
                 let order = LimitOrder {
                     evse: 0,
                     ticket: Ticket(self.tickets),
-                    transaction: (0 < self.transactions).then_some(TransactionId(self.transactions)),
+                    transaction: (0 < self.transactions)
+                        .then_some(TransactionId(self.transactions)),
                     live: Amps::from_f64(amps.parse().expect("amperes")),
                     safe: Amps::new(6),
                     ttl: Duration::seconds(180),
