@@ -4,7 +4,13 @@ mod ocpp_script;
 
 use expect_test::{Expect, expect};
 
-use ocpp_script::{Script, setup};
+use ampgate::ground::ids::LinkId;
+use ampgate::ground::units::{Amps, Volts};
+use ampgate::model::message::Identity;
+use ampgate::model::record::ChargePointRecord;
+use ampgate::model::site::{ChargingPolicy, LeasePolicy};
+use ampgate::ocpp::traffic::Traffic;
+use ocpp_script::{Script, charge_point, setup};
 
 const BOOT: &str = r#"< [2,"1","BootNotification",{"chargePointVendor":"Acme","chargePointModel":"One","firmwareVersion":"1.0"}]"#;
 
@@ -30,19 +36,19 @@ fn a_charge_point_is_commissioned() {
         &mut script,
         &format!("up\n{BOOT}\nok"),
         expect![[r#"
-        up
-            ! link.up CP-01: connected from 10.0.0.5
-        < [2,"1","BootNotification",{"chargePointVendor":"Acme","chargePointModel":"One","firmwareVersion":"1.0"}]
-            online
-            Identified { charge_point: ChargePointId("CP-01"), identity: Identity { vendor: "Acme", model: "One", serial: "", firmware: "1.0" } }
-            learned {"firmware":"1.0","cleared":false,"ability":{"stack":null,"periods":null,"current":null,"power":null},"connectors":{}}
-            ! charger.booted CP-01: Acme One, firmware 1.0
-          > [3,"1",{"currentTime":"2024-05-17T18:00:00Z","interval":300,"status":"Accepted"}]
-          > [2,_,"ClearChargingProfile",{}]
-        ok
-            learned {"firmware":"1.0","cleared":true,"ability":{"stack":null,"periods":null,"current":null,"power":null},"connectors":{}}
-          > [2,_,"SetChargingProfile",{"connectorId":0,"csChargingProfiles":{"chargingProfileId":2000,"stackLevel":0,"chargingProfilePurpose":"TxDefaultProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"2020-01-01T00:00:00Z","chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":6.0}]}}}]
-    "#]],
+            up
+                ! link.up CP-01: connected from 10.0.0.5
+            < [2,"1","BootNotification",{"chargePointVendor":"Acme","chargePointModel":"One","firmwareVersion":"1.0"}]
+                online
+                Identified { charge_point: ChargePointId("CP-01"), identity: Identity { vendor: "Acme", model: "One", serial: "", firmware: "1.0" } }
+                learned {"firmware":"1.0","cleared":false,"ability":{"stack":null,"periods":null,"current":null,"power":null},"connectors":{}}
+                ! charger.booted CP-01: Acme One, firmware 1.0
+              > [3,"1",{"currentTime":"2024-05-17T18:00:00Z","interval":300,"status":"Accepted"}]
+              > [2,_,"ClearChargingProfile",{}]
+            ok
+                learned {"firmware":"1.0","cleared":true,"ability":{"stack":null,"periods":null,"current":null,"power":null},"connectors":{}}
+              > [2,_,"SetChargingProfile",{"connectorId":0,"csChargingProfiles":{"chargingProfileId":2000,"stackLevel":0,"chargingProfilePurpose":"TxDefaultProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"1970-01-01T00:00:00Z","chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":6.0}]}}}]
+        "#]],
     );
     check(
         &mut script,
@@ -529,4 +535,173 @@ fn without_a_trusted_clock_the_charger_keeps_its_own() {
               > [3,"3",{"currentTime":"2024-05-17T18:00:05Z"}]
         "#]],
     );
+}
+
+#[test]
+fn the_safe_share_is_told_to_each_connector_where_the_whole_is_refused() {
+    let mut script = Script::new(setup(2, None));
+    script.play(&format!("up\n{BOOT}"));
+    let refused = "ok\n".to_owned() + &"ok Rejected\n".repeat(4);
+    let expected = expect![[r#"
+        ok
+            learned {"firmware":"1.0","cleared":true,"ability":{"stack":null,"periods":null,"current":null,"power":null},"connectors":{}}
+          > [2,_,"SetChargingProfile",{"connectorId":0,"csChargingProfiles":{"chargingProfileId":2000,"stackLevel":0,"chargingProfilePurpose":"TxDefaultProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"1970-01-01T00:00:00Z","chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":6.0}]}}}]
+        ok Rejected
+          > [2,_,"SetChargingProfile",{"connectorId":0,"csChargingProfiles":{"chargingProfileId":2000,"stackLevel":0,"chargingProfilePurpose":"TxDefaultProfile","chargingProfileKind":"Relative","chargingSchedule":{"chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":6.0}]}}}]
+        ok Rejected
+          > [2,_,"SetChargingProfile",{"connectorId":0,"csChargingProfiles":{"chargingProfileId":2000,"stackLevel":0,"chargingProfilePurpose":"TxDefaultProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"1970-01-01T00:00:00Z","chargingRateUnit":"W","chargingSchedulePeriod":[{"startPeriod":0,"limit":4140.0}]}}}]
+        ok Rejected
+          > [2,_,"SetChargingProfile",{"connectorId":0,"csChargingProfiles":{"chargingProfileId":2000,"stackLevel":0,"chargingProfilePurpose":"TxDefaultProfile","chargingProfileKind":"Relative","chargingSchedule":{"chargingRateUnit":"W","chargingSchedulePeriod":[{"startPeriod":0,"limit":4140.0}]}}}]
+        ok Rejected
+          > [2,_,"SetChargingProfile",{"connectorId":1,"csChargingProfiles":{"chargingProfileId":2001,"stackLevel":0,"chargingProfilePurpose":"TxDefaultProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"1970-01-01T00:00:00Z","chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":6.0}]}}}]
+        ok
+            safe share of 0 true
+            learned {"firmware":"1.0","cleared":true,"ability":{"stack":null,"periods":null,"current":null,"power":null},"connectors":{"1":{"safe_a":6.0,"mode":null,"armed":false}}}
+          > [2,_,"SetChargingProfile",{"connectorId":2,"csChargingProfiles":{"chargingProfileId":2002,"stackLevel":0,"chargingProfilePurpose":"TxDefaultProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"1970-01-01T00:00:00Z","chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":6.0}]}}}]
+        ok Rejected
+          > [2,_,"SetChargingProfile",{"connectorId":2,"csChargingProfiles":{"chargingProfileId":2002,"stackLevel":0,"chargingProfilePurpose":"TxDefaultProfile","chargingProfileKind":"Relative","chargingSchedule":{"chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":6.0}]}}}]
+        ok NotSupported
+          > [2,_,"SetChargingProfile",{"connectorId":2,"csChargingProfiles":{"chargingProfileId":2002,"stackLevel":0,"chargingProfilePurpose":"TxDefaultProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"1970-01-01T00:00:00Z","chargingRateUnit":"W","chargingSchedulePeriod":[{"startPeriod":0,"limit":4140.0}]}}}]
+        error NotImplemented
+            safe share of 1 false
+            ! limit.refused CP-01: connector 2 takes no permanent safe share: NotImplemented
+          > [2,_,"GetConfiguration",{}]
+    "#]];
+    check(
+        &mut script,
+        &format!("{refused}ok\nok Rejected\nok NotSupported\nerror NotImplemented"),
+        expected,
+    );
+}
+
+/// What a charger that is known, cleared and proven is remembered as.
+fn remembered() -> ChargePointRecord {
+    let capability = r#"{"firmware":"1.0","cleared":true,"ability":{"stack":8,"periods":24,"current":true,"power":true},"connectors":{"1":{"safe_a":6.0,"mode":{"purpose":"tx","stack":8,"kind":"absolute","unit":"A","two_steps":true,"whole":false},"armed":true}}}"#;
+    let identity = Identity {
+        vendor: "Acme".to_owned(),
+        model: "One".to_owned(),
+        firmware: "1.0".to_owned(),
+        ..Identity::default()
+    };
+    ChargePointRecord {
+        charge_point: charge_point(),
+        identity: Some(identity),
+        capability: Some(capability.to_owned()),
+    }
+}
+
+#[test]
+fn a_known_charger_is_not_written_to_again() {
+    let mut script = Script::new(setup(1, Some(remembered())));
+    check(
+        &mut script,
+        &format!("up\nwait 3\nreply {CONFIGURATION}\nok\nok\nstart\nlimit 16\nok"),
+        expect![[r#"
+            up
+                ! link.up CP-01: connected from 10.0.0.5
+            wait 3
+                online
+                safe share of 0 true
+              > [2,_,"GetConfiguration",{}]
+            reply {"configurationKey":[{"key":"ChargeProfileMaxStackLevel","readonly":true,"value":"8"},{"key":"ChargingScheduleAllowedChargingRateUnit","readonly":true,"value":"Current,Power"},{"key":"ChargingScheduleMaxPeriods","readonly":true,"value":"24"},{"key":"MeterValueSampleInterval","readonly":false,"value":"60"},{"key":"HeartbeatInterval","readonly":false,"value":"300"},{"key":"MeterValuesSampledData","readonly":false,"value":"Energy.Active.Import.Register"}]}
+              > [2,_,"ChangeConfiguration",{"key":"MeterValueSampleInterval","value":"10"}]
+            ok
+              > [2,_,"ChangeConfiguration",{"key":"MeterValuesSampledData","value":"Energy.Active.Import.Register,Power.Active.Import,Current.Import,Voltage,Current.Offered"}]
+            ok
+            start
+                Started { call: Call { charge_point: ChargePointId("CP-01"), id: "start-0" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(0), at: Some(Utc(1715968803000)), replayed: false } }
+              > [3,"start-0",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
+            limit 16
+              > [2,_,"SetChargingProfile",{"connectorId":1,"csChargingProfiles":{"chargingProfileId":3001,"transactionId":1,"stackLevel":8,"chargingProfilePurpose":"TxProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"2024-05-17T17:59:03Z","chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":16.0},{"startPeriod":240,"limit":6.0}]}}}] (after commit)
+            ok
+                limit 1 Transaction Accepted { lapse: Armed }
+              > [2,_,"GetCompositeSchedule",{"connectorId":1,"duration":300,"chargingRateUnit":"A"}]
+        "#]],
+    );
+}
+
+#[test]
+fn another_firmware_is_probed_anew() {
+    let mut script = Script::new(setup(1, Some(remembered())));
+    let boot = BOOT.replace("1.0", "2.0");
+    check(
+        &mut script,
+        &format!("up\n{boot}\nok"),
+        expect![[r#"
+            up
+                ! link.up CP-01: connected from 10.0.0.5
+            < [2,"1","BootNotification",{"chargePointVendor":"Acme","chargePointModel":"One","firmwareVersion":"2.0"}]
+                online
+                safe share of 0 true
+                Identified { charge_point: ChargePointId("CP-01"), identity: Identity { vendor: "Acme", model: "One", serial: "", firmware: "2.0" } }
+                learned {"firmware":"2.0","cleared":true,"ability":{"stack":null,"periods":null,"current":null,"power":null},"connectors":{}}
+                ! charger.booted CP-01: Acme One, firmware 2.0
+              > [3,"1",{"currentTime":"2024-05-17T18:00:00Z","interval":300,"status":"Accepted"}]
+              > [2,_,"SetChargingProfile",{"connectorId":0,"csChargingProfiles":{"chargingProfileId":2000,"stackLevel":0,"chargingProfilePurpose":"TxDefaultProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"1970-01-01T00:00:00Z","chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":6.0}]}}}]
+            ok
+                safe share of 0 true
+                learned {"firmware":"2.0","cleared":true,"ability":{"stack":null,"periods":null,"current":null,"power":null},"connectors":{"1":{"safe_a":6.0,"mode":null,"armed":false}}}
+              > [2,_,"GetConfiguration",{}]
+        "#]],
+    );
+}
+
+#[test]
+fn a_charger_whose_share_was_lost_gets_it_again() {
+    let mut script = Script::new(setup(1, Some(remembered())));
+    script.play(&format!("up\n{BOOT}\nreply {CONFIGURATION}\nok"));
+    let available = r#"< [2,"2","StatusNotification",{"connectorId":1,"errorCode":"NoError","status":"Available"}]"#;
+    check(
+        &mut script,
+        &format!(
+            "{available}\nok\n{}\nok",
+            r#"reply {"status":"Accepted","chargingSchedule":{"chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":32}]}}"#
+        ),
+        expect![[r#"
+            < [2,"2","StatusNotification",{"connectorId":1,"errorCode":"NoError","status":"Available"}]
+                Status { evse: 0, status: Available, error: None, at: Some(Utc(1715968800000)) }
+              > [3,"2",{}]
+            ok
+              > [2,_,"GetCompositeSchedule",{"connectorId":1,"duration":120,"chargingRateUnit":"A"}]
+            reply {"status":"Accepted","chargingSchedule":{"chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":32}]}}
+                learned {"firmware":"1.0","cleared":true,"ability":{"stack":8,"periods":24,"current":true,"power":true},"connectors":{"1":{"safe_a":null,"mode":{"purpose":"tx","stack":8,"kind":"absolute","unit":"A","two_steps":true,"whole":false},"armed":true}}}
+              > [2,_,"SetChargingProfile",{"connectorId":0,"csChargingProfiles":{"chargingProfileId":2000,"stackLevel":0,"chargingProfilePurpose":"TxDefaultProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"1970-01-01T00:00:00Z","chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":6.0}]}}}]
+            ok
+                safe share of 0 true
+                learned {"firmware":"1.0","cleared":true,"ability":{"stack":8,"periods":24,"current":true,"power":true},"connectors":{"1":{"safe_a":6.0,"mode":{"purpose":"tx","stack":8,"kind":"absolute","unit":"A","two_steps":true,"whole":false},"armed":true}}}
+        "#]],
+    );
+}
+
+#[test]
+fn another_configuration_leaves_the_links_alone() {
+    let mut script = ready();
+    script.play("start\nlimit 16\nok");
+    let mut other = setup(1, None);
+    other.connectors[0].safe = Amps::new(8);
+    let mut out = Traffic::default();
+    let policies = (ChargingPolicy::default(), LeasePolicy::default());
+    script.central = script.central.reconfigured(
+        vec![other],
+        policies.0.clone(),
+        policies.1.clone(),
+        Volts::new(230),
+        &mut out,
+    );
+    assert_eq!(out, Traffic::default());
+    check(
+        &mut script,
+        "error NotSupported\nok",
+        expect![[r#"
+            error NotSupported
+                verified 0 Unproven
+                ! failsafe.unproven CP-01: connector 1: NotSupported
+              > [2,_,"SetChargingProfile",{"connectorId":0,"csChargingProfiles":{"chargingProfileId":2000,"stackLevel":0,"chargingProfilePurpose":"TxDefaultProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"1970-01-01T00:00:00Z","chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":8.0}]}}}]
+            ok
+                safe share of 0 true
+                learned {"firmware":"1.0","cleared":true,"ability":{"stack":8,"periods":24,"current":true,"power":true},"connectors":{"1":{"safe_a":8.0,"mode":{"purpose":"tx","stack":8,"kind":"absolute","unit":"A","two_steps":true,"whole":false},"armed":false}}}
+        "#]],
+    );
+    script.central.reconfigured(vec![], policies.0, policies.1, Volts::new(230), &mut out);
+    assert_eq!(out.disconnects, [(charge_point(), LinkId(1), true)]);
 }

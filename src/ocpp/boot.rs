@@ -77,9 +77,9 @@ pub fn online(station: &mut Station, step: &mut Step<'_>) {
     station.boot.clear = !station.capability.cleared;
     for connector in &mut station.connectors {
         connector.heard = false;
-        let known = station.capability.connector(connector.setup.connector).safe_a;
-        if known == Some(connector.setup.safe) {
-            step.report(Report::SafeShare { evse: connector.setup.evse, accepted: true });
+        if let Some(known) = station.capability.connector(connector.setup.connector).safe_a {
+            let accepted = known <= connector.setup.safe;
+            step.report(Report::SafeShare { evse: connector.setup.evse, accepted });
         }
     }
     let not_before = step.now.mono + SPONTANEOUS;
@@ -101,7 +101,10 @@ pub fn offline(station: &mut Station) {
     station.boot.clear = false;
     station.boot.triggers.clear();
     station.boot.reads.clear();
-    station.boot.changes.clear();
+    if !station.boot.changes.is_empty() {
+        station.boot.changes.clear();
+        station.boot.configured = None;
+    }
 }
 
 fn configure(station: &mut Station) {
@@ -288,8 +291,8 @@ pub fn triggered(
 
 /// The next configuration call.
 pub fn next_configuration(station: &mut Station) -> Option<Task> {
-    if let Some(keys) = station.boot.reads.front() {
-        return Some(Task::Read { keys: keys.clone() });
+    if let Some(keys) = station.boot.reads.pop_front() {
+        return Some(Task::Read { keys });
     }
     let (key, values) = station.boot.changes.front()?;
     Some(Task::Change { key, value: values.front()?.clone() })
@@ -298,7 +301,6 @@ pub fn next_configuration(station: &mut Station) -> Option<Task> {
 /// Configuration was read, or could not be.
 pub fn was_read(station: &mut Station, step: &Step<'_>, keys: &[String], reply: &Reply<'_>) {
     let boot = &mut station.boot;
-    boot.reads.pop_front();
     let found = match reply {
         Reply::Result(payload) => configuration(payload),
         Reply::Error(_) | Reply::Timeout => Vec::new(),

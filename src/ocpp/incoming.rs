@@ -25,7 +25,7 @@ use super::message::{
     data_transfer_answer, decode, heartbeat_answer, sign_certificate_answer, start_answer,
 };
 use super::metering::{Place, Register, readings};
-use super::repair::{Repair, Repairs};
+use super::repair::{Repair, Repairs, cut};
 use super::station::{Said, Station};
 use super::traffic::Step;
 use super::translate;
@@ -57,7 +57,7 @@ pub fn called(station: &mut Station, step: &mut Step<'_>, call: &Incoming<'_>) {
     let answer = match request {
         Request::Authorize(request) => {
             if let Some(asked) = wait(station, step, call, None, None) {
-                let token = IdToken::new(&request.id_tag);
+                let token = IdToken::new(cut(&request.id_tag));
                 step.report(Report::Authorize { call: asked, token });
             }
             None
@@ -99,7 +99,7 @@ fn undecodable(station: &mut Station, step: &mut Step<'_>, call: &Incoming<'_>, 
         Undecodable::NoObject => (ErrorCode::FormationViolation, "the payload is no JSON object"),
     };
     step.send(&station.id, call.link, emit_error(call.id, code, words), false);
-    let action = super::repair::cut(call.action);
+    let action = cut(call.action);
     station.tell_refused(step, format!("{action}: {words}"));
 }
 
@@ -198,7 +198,7 @@ fn started(
     let start = Start {
         evse,
         connector,
-        token: IdToken::new(&request.id_tag),
+        token: IdToken::new(cut(&request.id_tag)),
         meter_start,
         at: plausible(Utc::from_millis(written)).and(judged.at),
         replayed: translate::is_replayed(&judged, status),
@@ -244,7 +244,11 @@ fn stopped(
         meter_stop: translate::register(request.meter_stop, aside),
         at: plausible(Utc::from_millis(written)).and(judged.at),
         reason: translate::reason(request.reason.as_ref(), aside),
-        token: request.id_tag.as_deref().filter(|tag| !tag.is_empty()).map(IdToken::new),
+        token: request
+            .id_tag
+            .as_deref()
+            .filter(|tag| !tag.is_empty())
+            .map(|tag| IdToken::new(cut(tag))),
         readings: history,
     };
     step.report(Report::Stopped { call: asked, stop });

@@ -249,7 +249,10 @@ impl Sorted {
         power: Option<Watts>,
     ) -> Option<PerPhase<Amps>> {
         if self.current.iter().any(Option::is_some) {
-            return Some(PerPhase(self.current.map(Option::unwrap_or_default)));
+            let current = PerPhase(self.current.map(Option::unwrap_or_default));
+            // A charger with one phase may name it after the grid's phase that it hangs on.
+            let is_single = place.phases == 1;
+            return Some(if is_single { on_phases(current.largest(), 1) } else { current });
         }
         let current = self.current_all.or(self.current_neutral)?;
         let each = on_phases(current, place.phases);
@@ -269,7 +272,7 @@ impl Sorted {
         volts: PerPhase<Volts>,
         power: Option<Watts>,
     ) -> Option<PerPhase<Amps>> {
-        if self.power.iter().any(Option::is_some) {
+        if self.power.iter().any(Option::is_some) && place.phases != 1 {
             let power = PerPhase(self.power.map(Option::unwrap_or_default));
             return Some(power.zip(volts, |power, volts| power / volts));
         }
@@ -380,6 +383,25 @@ mod tests {
             1,
             expect![
                 "current Some([16.5, 0.0, 0.0]) power Some(3795.0) energy None offered Some(49.695) soc None [NumberAsText]"
+            ],
+        );
+    }
+
+    #[test]
+    fn a_single_phase_is_the_first_whatever_it_is_called() {
+        check(
+            r#"{"value":"16","measurand":"Current.Import","phase":"L2"},
+               {"value":"3680","measurand":"Power.Active.Import","phase":"L2"}"#,
+            1,
+            expect![
+                "current Some([16.0, 0.0, 0.0]) power Some(3680.0) energy None offered None soc None []"
+            ],
+        );
+        check(
+            r#"{"value":"3680","measurand":"Power.Active.Import","phase":"L3"}"#,
+            1,
+            expect![
+                "current Some([16.0, 0.0, 0.0]) power Some(3680.0) energy None offered None soc None []"
             ],
         );
     }

@@ -81,6 +81,31 @@ impl Central {
         }
     }
 
+    /// The same under another configuration: links, what is known and what is in flight stay. Charge
+    /// points that are no longer the site's are dropped.
+    pub fn reconfigured(
+        &self,
+        points: Vec<PointSetup>,
+        charging: ChargingPolicy,
+        lease: LeasePolicy,
+        voltage: Volts,
+        out: &mut Traffic,
+    ) -> Self {
+        let mut next = Self::new(points, charging, lease, voltage);
+        next.counters = self.counters;
+        for point in &self.points {
+            let id = &point.station.id;
+            match next.by_id.get(id) {
+                Some(index) => next.points[*index].take_over(point),
+                None => {
+                    let drop = point.link_id().map(|link| (id.clone(), link, true));
+                    out.disconnects.extend(drop);
+                }
+            }
+        }
+        next
+    }
+
     /// A charge point has connected. The newest link wins; the older one is to be dropped.
     pub fn link_up(
         &mut self,

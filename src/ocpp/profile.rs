@@ -23,8 +23,9 @@ use super::mode::{Kind, Mode, Purpose, SafeForm, Unit};
 /// clock may be slow by this much before the profile comes into force late.
 pub const LEAD: Duration = Duration::seconds(60);
 
-/// The permanent safe share starts here, long before any clock.
-const ALWAYS: Utc = Utc::from_millis(1_577_836_800_000);
+/// The permanent safe share starts here: a charger that wakes up without network counts from 1970,
+/// and a later start would leave it without any limit just when all cars resume at once.
+const ALWAYS: Utc = Utc::from_millis(0);
 
 /// The electrical side of a connector, to turn amperes into what is written.
 #[derive(Clone, Copy, Debug, PartialEq)]
