@@ -122,7 +122,8 @@ proptest! {
             script.reports.clear();
             script.sent.clear();
             script.play(&format!("< [2,\"call-{index}\",\"{action}\",{payload}]"));
-            prop_assert_eq!(answers(&script, &format!("call-{index}")), 1, "{} {}", action, payload);
+            let count = answers(&script, &format!("call-{index}"));
+            prop_assert_eq!(count, 1, "{} {}", action, payload);
             let kept = script.reports.iter().any(|report| matches!(
                 (*action, report),
                 ("StartTransaction", Report::Started { .. })

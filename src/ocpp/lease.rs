@@ -1,8 +1,8 @@
 //! Telling limits: the newest order of each EVSE, the ladder when it is refused, and the proof that
 //! the charger will fall to its safe share by itself.
 //!
-//! Invariants: every order gets exactly one outcome; a newer order replaces one that was not sent; a
-//! refused order goes down the ladder until a way is accepted or none is left.
+//! Invariants: every order gets exactly one outcome; a newer order replaces one that was not sent;
+//! a refused order goes down the ladder until a way is accepted or none is left.
 
 use crate::ground::ids::TransactionId;
 use crate::ground::time::{Duration, Instant};
@@ -23,7 +23,7 @@ const RETRY_AFTER: [Duration; 3] =
 /// A transaction that is younger than this may not be known to the charger's own smart charging.
 const YOUNG: Duration = Duration::seconds(10);
 
-/// A limit must not overtake the StartTransaction.conf of its transaction, which waits for the disk.
+/// A limit must not overtake the StartTransaction.conf of its transaction, which waits for disk.
 const CONF_WAITS: Duration = Duration::seconds(5);
 
 /// A charger that refused every way is not bothered again before this.

@@ -358,7 +358,7 @@ mod tests {
         let (reading, repairs) = read(samples, phases);
         let amps = reading.current.map(|current| current.0.map(|amps| amps.as_f64()));
         let text = format!(
-            "current {amps:?} power {:?} energy {:?} offered {:?} soc {:?} {:?}",
+            "current {amps:?}\npower {:?} energy {:?}\noffered {:?} soc {:?} {:?}",
             reading.power.map(Watts::as_f64),
             reading.energy.map(WattHours::as_f64),
             reading.offered.map(Amps::as_f64),
@@ -373,17 +373,19 @@ mod tests {
         check(
             r#"{"value":"1234"},{"value":"6900","measurand":"Power.Active.Import","unit":"W"}"#,
             3,
-            expect![
-                "current Some([10.0, 10.0, 10.0]) power Some(6900.0) energy Some(1234.0) offered None soc None []"
-            ],
+            expect![[r#"
+                current Some([10.0, 10.0, 10.0])
+                power Some(6900.0) energy Some(1234.0)
+                offered None soc None []"#]],
         );
         check(
             r#"{"value":16.5,"measurand":"Current.Import","phase":"L1-N"},
                {"value":" 11.43 ","measurand":"Power.Offered","unit":"kW"}"#,
             1,
-            expect![
-                "current Some([16.5, 0.0, 0.0]) power Some(3795.0) energy None offered Some(49.695) soc None [NumberAsText]"
-            ],
+            expect![[r#"
+                current Some([16.5, 0.0, 0.0])
+                power Some(3795.0) energy None
+                offered Some(49.695) soc None [NumberAsText]"#]],
         );
     }
 
@@ -393,16 +395,18 @@ mod tests {
             r#"{"value":"16","measurand":"Current.Import","phase":"L2"},
                {"value":"3680","measurand":"Power.Active.Import","phase":"L2"}"#,
             1,
-            expect![
-                "current Some([16.0, 0.0, 0.0]) power Some(3680.0) energy None offered None soc None []"
-            ],
+            expect![[r#"
+                current Some([16.0, 0.0, 0.0])
+                power Some(3680.0) energy None
+                offered None soc None []"#]],
         );
         check(
             r#"{"value":"3680","measurand":"Power.Active.Import","phase":"L3"}"#,
             1,
-            expect![
-                "current Some([16.0, 0.0, 0.0]) power Some(3680.0) energy None offered None soc None []"
-            ],
+            expect![[r#"
+            current Some([16.0, 0.0, 0.0])
+            power Some(3680.0) energy None
+            offered None soc None []"#]],
         );
     }
 
@@ -412,16 +416,18 @@ mod tests {
             r#"{"value":"7.36","measurand":"Power.Active.Import","unit":"W"},
                {"value":"32","measurand":"Current.Import","phase":"L1"}"#,
             1,
-            expect![
-                "current Some([32.0, 0.0, 0.0]) power Some(7360.0) energy None offered None soc None [UnitSlip]"
-            ],
+            expect![[r#"
+                current Some([32.0, 0.0, 0.0])
+                power Some(7360.0) energy None
+                offered None soc None [UnitSlip]"#]],
         );
         check(
             r#"{"value":"45.8","measurand":"Current.Import","phase":"L1"}"#,
             1,
-            expect![
-                "current Some([45.8, 0.0, 0.0]) power Some(10534.0) energy None offered None soc None []"
-            ],
+            expect![[r#"
+            current Some([45.8, 0.0, 0.0])
+            power Some(10534.0) energy None
+            offered None soc None []"#]],
         );
     }
 
@@ -433,9 +439,10 @@ mod tests {
                {"value":"590.2","measurand":"Voltage","unit":"V"},
                {"value":"67","measurand":"SoC","unit":"Percent"}"#,
             3,
-            expect![
-                "current Some([28.985, 28.985, 28.985]) power Some(20000.0) energy None offered None soc Some(67.0) []"
-            ],
+            expect![[r#"
+                current Some([28.985, 28.985, 28.985])
+                power Some(20000.0) energy None
+                offered None soc Some(67.0) []"#]],
         );
     }
 
@@ -445,16 +452,18 @@ mod tests {
             r#"{"value":"48","measurand":"Current.Import"},
                {"value":"11040","measurand":"Power.Active.Import"}"#,
             3,
-            expect![
-                "current Some([16.0, 16.0, 16.0]) power Some(11040.0) energy None offered None soc None []"
-            ],
+            expect![[r#"
+                current Some([16.0, 16.0, 16.0])
+                power Some(11040.0) energy None
+                offered None soc None []"#]],
         );
         check(
             r#"{"value":"16","measurand":"Current.Import"}"#,
             3,
-            expect![
-                "current Some([16.0, 16.0, 16.0]) power Some(11040.0) energy None offered None soc None []"
-            ],
+            expect![[r#"
+            current Some([16.0, 16.0, 16.0])
+            power Some(11040.0) energy None
+            offered None soc None []"#]],
         );
     }
 
@@ -466,9 +475,10 @@ mod tests {
                {"value":"50","measurand":"Frequency","unit":"Hz"},
                {"value":"7","measurand":"Lux"}"#,
             1,
-            expect![
-                "current None power None energy Some(210.0) offered None soc None [UnknownWord]"
-            ],
+            expect![[r#"
+                current None
+                power None energy Some(210.0)
+                offered None soc None [UnknownWord]"#]],
         );
     }
 

@@ -1,7 +1,7 @@
 //! Floor 3: OCPP 1.6J central system, sans-IO: text in, text out, no socket and no clock.
 //!
 //! The way of a frame: [`frame`] (framing) → [`message`] (typed payload, after [`repair`]) →
-//! [`incoming`] ([`translate`], [`metering`], [`clock`]) → a [`Report`](crate::model::message::Report).
+//! [`incoming`] ([`translate`], [`metering`], [`clock`]) → a `Report` of `model`.
 //! The way of an order: [`lease`] ([`mode`] ladder, [`profile`] payload, [`composite`] proof) or
 //! [`boot`] (safe share, configuration) → a [`task`] → [`link`] (one call in flight) → a frame.
 //! [`station`] is what is known of a charge point, [`point`] joins it with its link, and
@@ -81,8 +81,8 @@ impl Central {
         }
     }
 
-    /// The same under another configuration: links, what is known and what is in flight stay. Charge
-    /// points that are no longer the site's are dropped.
+    /// The same under another configuration: links, what is known and what is in flight stay.
+    /// Charge points that are no longer the site's are dropped.
     pub fn reconfigured(
         &self,
         points: Vec<PointSetup>,

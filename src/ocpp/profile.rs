@@ -194,7 +194,6 @@ mod tests {
 
     use super::*;
     use crate::ground::ids::{Ticket, TransactionId};
-    use crate::ocpp::message::json;
     use crate::ocpp::mode::{Ability, Quirk, ladder};
 
     fn order() -> LimitOrder {
@@ -219,8 +218,33 @@ mod tests {
         let rungs = ladder(&ability, &Quirk::default(), 1);
         let ordered = Utc::parse("2024-05-17T18:10:52.7Z").expect("a time");
         let request = limit_profile(&rungs[0], &order(), &supply(3), ordered, Duration::ZERO);
-        expect![[r#"{"connectorId":1,"csChargingProfiles":{"chargingProfileId":3001,"transactionId":77,"stackLevel":8,"chargingProfilePurpose":"TxProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"2024-05-17T18:09:52Z","chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":10.1},{"startPeriod":240,"limit":6.0}]}}}"#]]
-        .assert_eq(&json(&request));
+        let text = serde_json::to_string_pretty(&request).expect("a plain struct");
+        expect![[r#"
+            {
+              "connectorId": 1,
+              "csChargingProfiles": {
+                "chargingProfileId": 3001,
+                "transactionId": 77,
+                "stackLevel": 8,
+                "chargingProfilePurpose": "TxProfile",
+                "chargingProfileKind": "Absolute",
+                "chargingSchedule": {
+                  "startSchedule": "2024-05-17T18:09:52Z",
+                  "chargingRateUnit": "A",
+                  "chargingSchedulePeriod": [
+                    {
+                      "startPeriod": 0,
+                      "limit": 10.1
+                    },
+                    {
+                      "startPeriod": 240,
+                      "limit": 6.0
+                    }
+                  ]
+                }
+              }
+            }"#]]
+        .assert_eq(&text);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Turns what chargers really send into what the strict types of `rust-ocpp` accept.
 //!
-//! Strict types are tried first; only what they refuse comes here as a JSON object whose fields are
-//! mended one by one: numbers as text, fractions for integers, open words for closed enums, times in
-//! every dialect. What does not fit a strict type (a transaction id beyond 2^31, an unknown word) is
-//! kept aside. Every mend is noted as a [`Repair`]; nothing here drops a message.
+//! Strict types are tried first; only what they refuse comes here, as a JSON object whose fields
+//! are mended one by one: numbers as text, fractions for integers, open words for closed enums,
+//! times in every dialect. What does not fit a strict type (a transaction id beyond 2^31, an
+//! unknown word) is kept aside. Every mend is noted as a [`Repair`]; nothing drops a message.
 
 use std::ops::RangeInclusive;
 

@@ -94,8 +94,9 @@ impl Script {
             "<" => self.central.frame(now, &id, self.link, rest, &mut out),
             "start" => {
                 let at = now.utc.expect("the clock is set").to_text();
+                let rest = format!("\"meterStart\":0,\"timestamp\":\"{at}\"");
                 let frame = format!(
-                    r#"[2,"start-{}","StartTransaction",{{"connectorId":1,"idTag":"A","meterStart":0,"timestamp":"{at}"}}]"#,
+                    r#"[2,"start-{}","StartTransaction",{{"connectorId":1,"idTag":"A",{rest}}}]"#,
                     self.transactions
                 );
                 self.central.frame(now, &id, self.link, &frame, &mut out);
