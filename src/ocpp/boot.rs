@@ -5,7 +5,6 @@
 //! written again, to spare its flash: clearing happens once per identity, the safe share once per
 //! firmware, configuration keys only where they differ.
 
-use crate::ground::ids::ChargePointId;
 use crate::ground::time::{Duration, Instant};
 use crate::ground::units::Amps;
 use crate::model::event::EventKind;
@@ -427,14 +426,6 @@ pub fn was_changed(station: &mut Station, reply: &Reply<'_>) {
     if !refused || values.is_empty() {
         station.boot.changes.pop_front();
     }
-}
-
-/// Says that a connection took the place of another.
-pub fn replaced_text(id: &ChargePointId, old: &str, new: &str, times: usize) -> String {
-    if times < 3 {
-        return format!("connected from {new} while the connection from {old} was open");
-    }
-    format!("{times} connections as {id} in 5 min, from {old} and {new}: two boxes with one name?")
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use super::message::{
     Aside, Decoded, NOTHING, Request, Undecodable, authorize_answer, boot_answer,
     data_transfer_answer, decode, heartbeat_answer, sign_certificate_answer, start_answer,
 };
-use super::metering::{Place, Register, readings};
+use super::metering::readings;
 use super::repair::{Repair, Repairs, cut};
 use super::station::{Said, Station};
 use super::traffic::Step;
@@ -227,13 +227,10 @@ fn stopped(
     let mut history = match position.or((!connectors.is_empty()).then_some(0)) {
         Some(index) => {
             let own = &mut connectors[index];
-            let place = Place { phases: own.setup.phases, voltage };
+            let place = own.place(voltage);
             readings(samples, &place, step.now, clock, &mut own.register, repairs)
         }
-        None => {
-            let place = Place { phases: 1, voltage };
-            readings(samples, &place, step.now, clock, &mut Register::default(), repairs)
-        }
+        None => Vec::new(),
     };
     for reading in &mut history {
         reading.live = false;
@@ -276,7 +273,7 @@ fn metered(
         repairs.note(Repair::UnknownConnector);
         return;
     };
-    let place = Place { phases: own.setup.phases, voltage };
+    let place = own.place(voltage);
     let values = &request.meter_value;
     let readings = readings(values, &place, step.now, clock, &mut own.register, repairs);
     if !readings.is_empty() {

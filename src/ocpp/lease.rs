@@ -349,7 +349,7 @@ pub fn looked_at(
     let verdict = match reply {
         Reply::Result(payload) => {
             match Composite::read(payload, &own.supply(step.settings.voltage)) {
-                Some(composite) => composite.proves(promise, time),
+                Some(composite) => composite.proves(promise, time, step.settings.lease.grace),
                 None => Err(format!("its schedule says nothing ({})", reply.words())),
             }
         }

@@ -28,8 +28,22 @@ const GRID_VOLTAGE_MAX: Volts = Volts::new(300);
 pub struct Place {
     /// How many phases it charges on.
     pub phases: usize,
+    /// The most it can draw on a phase.
+    pub rated: Amps,
     /// Nominal voltage between a phase and neutral.
     pub voltage: Volts,
+}
+
+impl Place {
+    /// More than this is no true current of this connector …
+    fn current_max(&self) -> Amps {
+        self.rated * 13 / 10
+    }
+
+    /// … and more than this no true power.
+    fn power_max(&self) -> Watts {
+        self.current_max() * self.voltage * self.phases as i64
+    }
 }
 
 /// What is remembered of one connector's register, to prove a slip between Wh and kWh.
@@ -208,11 +222,13 @@ impl Sorted {
         let volts = voltage.unwrap_or(PerPhase::all(place.voltage));
         let mut power = self.power_all.or_else(|| sum(self.power));
         let measured = if is_dc { None } else { self.phase_current(place, volts, power) };
+        let mut measured = measured;
         if let (Some(current), Some(written)) = (measured, power) {
-            let corrected = slip(written, product(current, volts));
-            if corrected != written {
+            let (right, corrected) = slip(place, volts, current, written);
+            if (right, corrected) != (current, written) {
                 repairs.note(Repair::UnitSlip);
             }
+            measured = Some(right);
             power = Some(corrected);
         }
         let power = power.or_else(|| measured.map(|current| product(current, volts)));
@@ -309,17 +325,28 @@ fn sum<T: Copy + std::iter::Sum>(parts: [Option<T>; 3]) -> Option<T> {
     parts.iter().any(Option::is_some).then(|| parts.into_iter().flatten().sum())
 }
 
-/// A power that is a thousand times off what current and voltage make of it, brought back.
-fn slip(written: Watts, expected: Watts) -> Watts {
-    if expected < Watts::new(200) {
-        return written;
+/// Current and power, brought back where they prove each other a thousand times off and what comes
+/// out is possible on this connector.
+fn slip(
+    place: &Place,
+    volts: PerPhase<Volts>,
+    current: PerPhase<Amps>,
+    power: Watts,
+) -> (PerPhase<Amps>, Watts) {
+    let expected = product(current, volts);
+    let is_near = |one: Watts, other: Watts| other * 7 / 10 <= one && one <= other * 13 / 10;
+    if expected < Watts::new(200) || is_near(power, expected) {
+        return (current, power);
     }
-    let is_near = |power: Watts| expected * 7 / 10 <= power && power <= expected * 13 / 10;
-    match (is_near(written * 1000), is_near(written / 1000)) {
-        (true, _) => written * 1000,
-        (false, true) => written / 1000,
-        (false, false) => written,
+    if place.current_max() < current.largest() && is_near(power, expected / 1000) {
+        return (current.map(|amps| amps / 1000), power);
     }
+    for corrected in [power * 1000, power / 1000] {
+        if is_near(corrected, expected) && corrected <= place.power_max() {
+            return (current, corrected);
+        }
+    }
+    (current, power)
 }
 
 #[cfg(test)]
@@ -342,7 +369,7 @@ mod tests {
         let decoded = decode("MeterValues", &payload).expect("an object");
         let Request::MeterValues(request) = decoded.request else { panic!("not MeterValues") };
         let mut repairs = decoded.repairs;
-        let place = Place { phases, voltage: Volts::new(230) };
+        let place = Place { phases, rated: Amps::new(32), voltage: Volts::new(230) };
         let readings = readings(
             &request.meter_value,
             &place,
@@ -428,6 +455,19 @@ mod tests {
             current Some([45.8, 0.0, 0.0])
             power Some(10534.0) energy None
             offered None soc None []"#]],
+        );
+    }
+
+    #[test]
+    fn milliamperes_are_proven_by_power_and_rating() {
+        check(
+            r#"{"value":"3680","measurand":"Power.Active.Import","unit":"W"},
+               {"value":"16000","measurand":"Current.Import","phase":"L1"}"#,
+            1,
+            expect![[r#"
+                current Some([16.0, 0.0, 0.0])
+                power Some(3680.0) energy None
+                offered None soc None [UnitSlip]"#]],
         );
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::ground::ids::LinkId;
+use crate::ground::ids::{ChargePointId, LinkId};
 use crate::ground::time::{Duration, Instant};
 use crate::model::event::EventKind;
 use crate::model::message::{Answer, Call, Command, LimitScope, Outcome, Report};
@@ -132,7 +132,7 @@ impl Point {
             (Said::Replaced, REPLACED_AGAIN)
         };
         if self.station.quiet.may_say(now, said, pause) {
-            let text = boot::replaced_text(&self.station.id, old, new, times);
+            let text = replaced_text(&self.station.id, old, new, times);
             step.event(EventKind::LinkReplaced, &self.station.id, text);
         }
     }
@@ -383,4 +383,12 @@ impl Point {
 
 fn silence(step: &Step<'_>) -> Duration {
     (step.settings.charging.heartbeat_interval * 3).max(SILENCE_MIN)
+}
+
+/// Says that a connection took the place of another.
+fn replaced_text(id: &ChargePointId, old: &str, new: &str, times: usize) -> String {
+    if times < 3 {
+        return format!("connected from {new} while the connection from {old} was open");
+    }
+    format!("{times} connections as {id} in 5 min, from {old} and {new}: two boxes with one name?")
 }
