@@ -4,8 +4,8 @@
 //! older connection of a charge point can be told from what is said about its newest. The newest
 //! connection of an identity wins: half-open TCP after a lost radio link is the normal case.
 //!
-//! Sending never waits: [`Links::send`] puts text into the queue of one peer, and a peer whose queue
-//! is full is cut off.
+//! Sending never waits: [`Links::send`] puts text into the queue of one peer, and a peer whose
+//! queue is full is cut off.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
