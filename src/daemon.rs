@@ -41,8 +41,6 @@ use crate::store::error::StoreError;
 use crate::store::reader::StoreReader;
 use crate::store::state::{CommitNumber, StoreState};
 use crate::store::{Opened, Store, TICK};
-use crate::ui::history::{History, Page};
-use crate::ui::state::UiState;
 
 /// Screens get a fresh picture no more often than this, in real time.
 const VIEW_EVERY: RealDuration = RealDuration::from_millis(250);
@@ -132,13 +130,14 @@ pub struct Handle {
     pub store: StoreReader,
     /// Where chargers connect; none if that is closed.
     pub ocpp_address: Option<SocketAddr>,
+    /// Where the page puts the orders of people.
+    pub orders: mpsc::Sender<Asked>,
     data: PathBuf,
-    orders: mpsc::Sender<Asked>,
     wishes: mpsc::Sender<Wish>,
 }
 
 /// An order with the place for its answer.
-type Asked = (Order, oneshot::Sender<Answer>);
+pub type Asked = (Order, oneshot::Sender<Answer>);
 
 /// What is wanted of the daemon itself.
 #[derive(Debug)]
@@ -297,36 +296,6 @@ impl Handle {
     pub async fn shutdown(&self) {
         // An error means that it is stopping already.
         let _ = self.wishes.send(Wish::Stop).await;
-    }
-
-    /// What page and API stand on: for [`ui::serve`](crate::ui::serve).
-    pub fn ui_state(&self) -> UiState {
-        UiState { view: self.view.clone(), orders: self.orders.clone(), history: self.history() }
-    }
-
-    fn history(&self) -> History {
-        fn words<T>(read: Result<T, StoreError>) -> Result<T, String> {
-            read.map_err(|error| error.to_string())
-        }
-        let store = || self.store.clone();
-        let (sessions, events, setpoints, readings) = (store(), store(), store(), store());
-        History {
-            sessions: Arc::new(move |Page { skip, count }| {
-                let found = words(sessions.sessions(skip, count))?.into_iter();
-                let joined = found.map(|session| {
-                    let transaction = words(sessions.transaction(session.transaction))?;
-                    Ok((session, transaction))
-                });
-                joined.collect()
-            }),
-            events: Arc::new(move |page| words(events.events(page.skip, page.count))),
-            setpoints: Arc::new(move |evse, Page { skip, count }| {
-                words(setpoints.setpoints(evse, skip, count))
-            }),
-            readings: Arc::new(move |evse, Page { skip, count }| {
-                words(readings.readings(evse, skip, count))
-            }),
-        }
     }
 
     /// What the machine has left.
