@@ -20,6 +20,7 @@ const OURS: &str = env!("CARGO_CRATE_NAME");
 pub const LEVEL: &str = "AMPGATE_LOG";
 
 /// Installs the logger of the process; does nothing if there is one.
+#[expect(clippy::disallowed_methods, reason = "as usual for logs; wanted before any file is read")]
 pub fn install() {
     let named = std::env::var(LEVEL).unwrap_or_default();
     let level = named.trim().parse().unwrap_or(LevelFilter::Info);
