@@ -9,6 +9,7 @@ pub mod io;
 pub mod meter;
 pub mod model;
 pub mod ocpp;
+pub mod simulate;
 pub mod store;
 pub mod twin;
 pub mod ui;
