@@ -30,7 +30,7 @@ use crate::model::event::EventKind;
 use crate::model::message::Command;
 use crate::model::record::Remembered;
 use crate::model::site::Site;
-use crate::ocpp::Traffic;
+use crate::ocpp::traffic::Traffic;
 
 use message::{Answer, Input, Order, Outbox, Output, Refusal};
 use state::State;
@@ -87,7 +87,7 @@ impl Controller {
     pub fn reconfigured(&self, site: Site, now: Now, out: &mut Outbox) -> Self {
         let mut next = Self::new(site, &self.state.remember(), now);
         next.state.events = self.state.events.clone();
-        next.state.totals = self.state.totals;
+        next.state.totals = self.state.view(now).totals;
         next.state.started = self.state.started;
         next.state.clock_offset = self.state.clock_offset;
         next.state.store_failing = self.state.store_failing.clone();
@@ -128,7 +128,6 @@ impl Controller {
                 self.state.central.link_down(now, &charge_point, link, &mut traffic);
             }
             Input::Frame { charge_point, link, text } => {
-                self.state.totals.frames_in += 1;
                 self.state.central.frame(now, &charge_point, link, &text, &mut traffic);
                 self.state.absorb(now, traffic, out);
                 return self.react(now);

@@ -10,7 +10,7 @@ use crate::model::message::{
     StopReport,
 };
 use crate::model::record::{ReadingRecord, Record};
-use crate::ocpp::Traffic;
+use crate::ocpp::traffic::Traffic;
 
 use super::book::Stopped;
 use super::evse::SeenReading;
@@ -39,7 +39,6 @@ impl State {
         reports: &mut VecDeque<Report>,
         out: &mut Outbox,
     ) {
-        self.totals.frames_out += traffic.frames.len() as u64;
         for frame in traffic.frames {
             out.push(Output::Frame {
                 charge_point: frame.charge_point,
@@ -52,9 +51,6 @@ impl State {
             out.push(Output::Disconnect { charge_point, link, politely });
         }
         for (kind, subject, text) in traffic.events {
-            if matches!(kind, EventKind::FrameRepaired | EventKind::FrameRefused) {
-                self.totals.frames_bad += 1;
-            }
             self.event(now, kind, &subject, text, out);
         }
         reports.extend(traffic.reports);

@@ -11,7 +11,8 @@ use crate::model::event::{Event, EventKind};
 use crate::model::message::Identity;
 use crate::model::record::{ChargePointRecord, LeaseRecord, Record, Remembered};
 use crate::model::site::Site;
-use crate::ocpp::{Central, ConnectorSetup, PointSetup};
+use crate::ocpp::Central;
+use crate::ocpp::traffic::{ConnectorSetup, PointSetup};
 
 use super::book::Book;
 use super::evse::EvseState;
@@ -252,8 +253,7 @@ fn setups(site: &Site, points: &BTreeMap<ChargePointId, Point>) -> Vec<PointSetu
     let setup = |(id, point): (&ChargePointId, &Point)| PointSetup {
         id: id.clone(),
         connectors: point.evses.iter().map(connector).collect(),
-        identity: point.record.identity.clone(),
-        capability: point.record.capability.clone(),
+        remembered: Some(point.record.clone()),
     };
     points.iter().map(setup).collect()
 }
