@@ -52,10 +52,14 @@ pub struct Account {
 
 impl Account {
     /// An empty one for a span.
-    pub fn new(from: Utc, until: Utc, price: Option<Series<f64>>, co2: Option<Series<f64>>) -> Self {
-        let start = Utc::from_millis(
-            from.as_millis().div_euclid(SLOT.as_millis()) * SLOT.as_millis(),
-        );
+    pub fn new(
+        from: Utc,
+        until: Utc,
+        price: Option<Series<f64>>,
+        co2: Option<Series<f64>>,
+    ) -> Self {
+        let start =
+            Utc::from_millis(from.as_millis().div_euclid(SLOT.as_millis()) * SLOT.as_millis());
         let count = until.since(start).as_millis().div_euclid(SLOT.as_millis()).max(0) + 1;
         let slots = vec![Slot::default(); count as usize];
         Self { start, slots, cost_eur: 0.0, co2_kg: 0.0, price, co2 }

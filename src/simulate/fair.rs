@@ -1,62 +1,28 @@
 //! The policy `fair`: the production controller against the twin, frame by frame.
 //!
-//! The site is the configured one, except that messages are rarer, because a year has many seconds:
-//! chargers report every 60 s, leases run 900 s, and meters publish when something changes or every
-//! five minutes. Every token may charge, as the drivers of the file did.
+//! The site is the configured one with rarer messages (see [`configuration`](super::configuration)).
+//! Meters publish when something changes, or every two minutes.
 
 use std::collections::BTreeMap;
 
 use crate::controller::message::JournalLine;
-use crate::ground::time::{Duration, Utc};
-use crate::model::site::{Access, Site};
+use crate::ground::time::Duration;
 use crate::twin::Twin;
 use crate::twin::scenario::{CarModel, MeterModel, NetworkModel, Scenario, Visit};
 
-use super::account::Account;
 use super::progress::Progress;
-use super::summary::{Delivered, Summary, round};
+use super::summary::{Delivered, Outcome, Summary, round};
 use super::uncontrolled::power;
 use super::world::World;
 
-/// Between two readings of a charger.
-const SAMPLE_INTERVAL: Duration = Duration::seconds(60);
-/// How long a limit holds without being renewed.
-const LEASE: Duration = Duration::seconds(900);
 /// A meter that has seen no change publishes this often.
-const METER_INTERVAL: Duration = Duration::minutes(5);
-/// Older than this a meter counts as silent.
-const METER_MAX_AGE: Duration = Duration::minutes(11);
+const METER_INTERVAL: Duration = Duration::minutes(2);
 /// The seed of all jitter; a simulation repeats itself.
 const SEED: u64 = 1;
 /// Time is run in pieces of this length, to show progress and write the journal.
 const PIECE: Duration = Duration::hours(6);
 /// OCPP 1.6 idTag: CiString20.
 const TOKEN_MAX: usize = 20;
-
-/// What came of a run.
-#[derive(Debug)]
-pub struct Outcome {
-    /// The figures.
-    pub summary: Summary,
-    /// The energies behind them.
-    pub account: Account,
-    /// What became of each session, in the order of the world's.
-    pub delivered: Vec<Delivered>,
-    /// What the checker found, in words.
-    pub violations: Vec<String>,
-}
-
-/// The site as it is simulated.
-pub fn site(world: &World) -> Site {
-    let mut site = world.site.clone();
-    site.charging.sample_interval = SAMPLE_INTERVAL;
-    site.lease.ttl = LEASE;
-    site.access = Access::Anyone;
-    for meter in &mut site.meters {
-        meter.max_age = meter.max_age.max(METER_MAX_AGE);
-    }
-    site
-}
 
 /// The twin of a world, before anything has happened.
 pub fn twin(world: &World) -> Twin {
@@ -80,7 +46,7 @@ pub fn twin(world: &World) -> Twin {
         },
         faults: Vec::new(),
     };
-    Twin::new(site(world), scenario, world.from)
+    Twin::new(world.site.clone(), scenario, world.from)
 }
 
 /// Runs the world. `write` gets the steps of the controller, in order, if a journal is wanted.
@@ -117,9 +83,9 @@ pub fn run<E>(
         progress.at(now);
     }
     let mut delivered = vec![Delivered::default(); world.sessions.len()];
-    for outcome in twin.outcomes().iter().copied().chain(twin.plant().open_outcomes()) {
-        delivered[outcome.visit] =
-            Delivered { need_wh: outcome.need_wh, got_wh: outcome.got_wh };
+    let open = twin.plant().open_outcomes();
+    for outcome in twin.outcomes().iter().copied().chain(open) {
+        delivered[outcome.visit] = Delivered { need_wh: outcome.need_wh, got_wh: outcome.got_wh };
     }
     let mut summary = Summary::new(&account, &delivered);
     let checker = twin.checker();
@@ -136,17 +102,4 @@ pub fn run<E>(
 fn token(user: &str) -> String {
     let text: String = user.chars().filter(char::is_ascii_graphic).take(TOKEN_MAX).collect();
     if text.is_empty() { "GUEST".to_owned() } else { text }
-}
-
-/// The span that sessions cover, in whole days of the calendar of `zone`.
-pub fn whole_days(first: Utc, last: Utc, zone: &str) -> (Utc, Utc) {
-    let zone = jiff::tz::TimeZone::get(zone).unwrap_or(jiff::tz::TimeZone::UTC);
-    let day = |time: Utc, later: bool| {
-        let stamp = jiff::Timestamp::from_millisecond(time.as_millis()).unwrap_or_default();
-        let local = stamp.to_zoned(zone.clone());
-        let start = local.start_of_day().ok()?;
-        let edge = if later && start != local { start.tomorrow().ok()? } else { start };
-        Some(Utc::from_millis(edge.timestamp().as_millisecond()))
-    };
-    (day(first, false).unwrap_or(first), day(last, true).unwrap_or(last))
 }

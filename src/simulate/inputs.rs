@@ -180,11 +180,7 @@ fn power(table: Table, column: &str, factor: f64) -> Result<Series<f64>, TableEr
 }
 
 /// The steps of one column; lines without a value are left out, the value before them holds.
-fn steps(
-    mut table: Table,
-    column: &str,
-    range: (f64, f64),
-) -> Result<Vec<(Utc, f64)>, TableError> {
+fn steps(mut table: Table, column: &str, range: (f64, f64)) -> Result<Vec<(Utc, f64)>, TableError> {
     let time = (table.need("time_utc")?, "time_utc");
     let value = (table.need(column)?, column);
     let steps = table.map(|row, wrong| {

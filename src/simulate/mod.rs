@@ -1,13 +1,15 @@
 //! Floor 6: `ampgate simulate` and `ampgate replay`: the twin with files around it.
 //!
-//! [`table`] (CSV) → [`inputs`] (sessions and series) → [`world`] (what every policy is run in) →
-//! [`account`] (where the energy came from) → [`summary`] (the figures) → [`uncontrolled`] and
+//! [`table`] (CSV) → [`inputs`] (sessions and series) → `configuration` (rarer messages) → [`world`]
+//! (what every policy is run in) → [`calendar`] → [`account`] (where the energy came from) → [`summary`] (the figures) → [`uncontrolled`] and
 //! [`fair`] (the policies) → [`plot`] and [`report`] (for people) → [`replay`].
 //!
 //! What is simulated is true current times nominal voltage; nothing is taken from what a charger or
 //! the controller says of itself.
 
 pub mod account;
+pub mod calendar;
+mod configuration;
 pub mod fair;
 pub mod inputs;
 pub mod plot;
@@ -29,13 +31,17 @@ use serde::Serialize;
 
 use crate::config;
 use crate::controller::message::{JournalHeader, JournalLine};
-use crate::ground::time::{Now, Utc};
+use crate::ground::series::Series;
+use crate::ground::time::{Duration, Now, Utc};
 use crate::model::diagram::EquipmentKind;
 use crate::model::record::Remembered;
+use crate::model::site::Site;
 
-use account::Account;
+use calendar::Calendar;
+use configuration::Missing;
+use inputs::SessionRow;
 use progress::Progress;
-use summary::{Summary, round};
+use summary::{Outcome, Summary, round};
 use uncontrolled::Way;
 use world::World;
 
@@ -133,10 +139,8 @@ pub enum SimulateError {
 pub struct Run {
     /// Its name in files.
     pub policy: &'static str,
-    /// Its figures.
-    pub summary: Summary,
-    /// The energies behind them.
-    pub account: Account,
+    /// What came of it.
+    pub outcome: Outcome,
 }
 
 /// Everything that `--json` holds: the figures of each policy under its name.
@@ -161,22 +165,30 @@ pub fn run(args: &SimulateArgs) -> Result<(), SimulateError> {
         let text = "there is no planner in this version; expected --policy fair or uncontrolled";
         return Err(SimulateError::Unknown(text.to_owned()));
     }
-    let (world, config_text) = world(args)?;
+    for (given, option) in [
+        (args.pv_forecast.is_some(), "--pv-forecast"),
+        (args.preferences.is_some(), "--preferences"),
+    ] {
+        if given {
+            warn(&format!("{option} has no effect: the policy does not look ahead"));
+        }
+    }
+    let world = world(args)?;
     let mut runs = Vec::new();
     for (policy, way) in [("uncontrolled", Way::Unlimited), ("uncontrolled_within", Way::Within)] {
         let begun = Instant::now();
-        let (mut summary, account) = uncontrolled::run(&world, way);
-        summary.wall_seconds = round(begun.elapsed().as_secs_f64(), 3);
-        runs.push(Run { policy, summary, account });
+        let mut outcome = uncontrolled::run(&world, way);
+        outcome.summary.wall_seconds = round(begun.elapsed().as_secs_f64(), 3);
+        runs.push(Run { policy, outcome });
     }
     if args.policy == Policy::Fair {
-        runs.push(fair_run(&world, args, config_text)?);
+        runs.push(fair_run(&world, args)?);
     }
     for run in &runs {
         println!("{}", words(run));
     }
     if let Some(path) = &args.json {
-        let policies = runs.iter().map(|run| (run.policy, &run.summary)).collect();
+        let policies = runs.iter().map(|run| (run.policy, &run.outcome.summary)).collect();
         let mut text = serde_json::to_string_pretty(&Figures { policies }).unwrap_or_default();
         text.push('\n');
         std::fs::write(path, text).map_err(|error| failed(path, &error))?;
@@ -189,77 +201,94 @@ pub fn run(args: &SimulateArgs) -> Result<(), SimulateError> {
 }
 
 /// Reads all files and says on standard error what is odd about them.
-fn world(args: &SimulateArgs) -> Result<(World, String), SimulateError> {
+fn world(args: &SimulateArgs) -> Result<World, SimulateError> {
     let name = args.config.display().to_string();
-    let text = std::fs::read_to_string(&args.config).map_err(|error| failed(&args.config, &error))?;
-    let checked = config::parse(&text, &name).map_err(|problems| {
+    let read = std::fs::read_to_string(&args.config);
+    let text = read.map_err(|error| failed(&args.config, &error))?;
+    let site = parse(&text, &name)?;
+    let pv = args.pv.as_ref().map(|path| inputs::pv(path, &site.diagram)).transpose()?;
+    let load = args.load.as_ref().map(|path| inputs::load(path)).transpose()?;
+    let has = |kind| site.diagram.equipment.iter().any(|item| item.kind == kind);
+    let largest = |series: &Series<f64>| {
+        let kilowatts = series.steps().iter().map(|(_, watts)| watts / 1000.0);
+        round(kilowatts.fold(0.0, f64::max), 3)
+    };
+    let missing = Missing {
+        pv_kw: pv.as_ref().filter(|_| !has(EquipmentKind::Pv)).map(|(series, _)| largest(series)),
+        load_kw: load.as_ref().filter(|_| !has(EquipmentKind::Load)).map(largest),
+    };
+    let config_text = configuration::simulated(&text, missing).unwrap_or(text);
+    let site = parse(&config_text, &format!("{name} (as it is simulated)"))?;
+    let sessions = sessions(args, &site)?;
+    let (from, until) = span(args, &sessions, &site);
+    let price = args.price.as_ref().map(|path| inputs::price(path)).transpose()?;
+    let co2 = args.co2.as_ref().map(|path| inputs::co2(path)).transpose()?;
+    let power = BTreeMap::new();
+    let mut world = World { site, config_text, sessions, from, until, power, price, co2 };
+    if let Some((series, words)) = &pv {
+        words.iter().for_each(|words| warn(words));
+        world.spread(EquipmentKind::Pv, series);
+    }
+    if let Some(series) = &load {
+        world.spread(EquipmentKind::Load, series);
+    }
+    let pv = pv.map(|(series, _)| series);
+    for (path, series) in
+        [(&args.pv, &pv), (&args.load, &load), (&args.price, &world.price), (&args.co2, &world.co2)]
+    {
+        if let (Some(path), Some(series)) = (path, series) {
+            world.check_cover(path, series);
+        }
+    }
+    Ok(world)
+}
+
+fn parse(text: &str, name: &str) -> Result<Site, SimulateError> {
+    let checked = config::parse(text, name).map_err(|problems| {
         SimulateError::Config(problems.iter().map(ToString::to_string).collect())
     })?;
-    let site = checked.config.site;
+    Ok(checked.config.site)
+}
+
+/// The sessions that arrive in the span that was asked for.
+fn sessions(args: &SimulateArgs, site: &Site) -> Result<Vec<SessionRow>, SimulateError> {
     let mut sessions = inputs::sessions(&args.sessions, &site.diagram)?;
     sessions.retain(|row| {
-        args.from.is_none_or(|from| from <= row.arrival) && args.to.is_none_or(|to| row.arrival < to)
+        let late_enough = args.from.is_none_or(|from| from <= row.arrival);
+        late_enough && args.to.is_none_or(|to| row.arrival < to)
     });
-    let (Some(first), Some(last)) =
-        (sessions.first(), sessions.iter().map(|row| row.departure).max())
-    else {
+    if sessions.is_empty() {
         let text = format!("{}: found no session in the span", args.sessions.display());
         return Err(SimulateError::Unknown(text));
-    };
-    let (day, end) = fair::whole_days(first.arrival, last, &site.zone);
-    let (from, until) = (args.from.unwrap_or(day), args.to.unwrap_or(end));
+    }
     let overlaps = inputs::overlaps(&sessions);
     if 0 < overlaps {
         warn(&format!("{overlaps} sessions begin at an EVSE that is taken; they wait for it"));
     }
-    for (given, option) in [
-        (args.pv_forecast.is_some(), "--pv-forecast"),
-        (args.preferences.is_some(), "--preferences"),
-    ] {
-        if given {
-            warn(&format!("{option} has no effect: the policy does not look ahead"));
-        }
-    }
-    let mut world =
-        World { site, sessions, from, until, power: BTreeMap::new(), price: None, co2: None };
-    if let Some(path) = &args.pv {
-        let (series, words) = inputs::pv(path, &world.site.diagram)?;
-        if let Some(words) = words {
-            warn(&words);
-        }
-        world.covers(path, &series);
-        world.spread(EquipmentKind::Pv, &series);
-    }
-    if let Some(path) = &args.load {
-        let series = inputs::load(path)?;
-        world.covers(path, &series);
-        world.spread(EquipmentKind::Load, &series);
-    }
-    if let Some(path) = &args.price {
-        world.price = Some(inputs::price(path)?);
-    }
-    if let Some(path) = &args.co2 {
-        world.co2 = Some(inputs::co2(path)?);
-    }
-    for (path, series) in [(&args.price, &world.price), (&args.co2, &world.co2)] {
-        if let (Some(path), Some(series)) = (path, series) {
-            world.covers(path, series);
-        }
-    }
-    Ok((world, text))
+    Ok(sessions)
 }
 
-fn fair_run(world: &World, args: &SimulateArgs, config_text: String) -> Result<Run, SimulateError> {
+/// The span that was asked for, else the whole days of the sessions.
+fn span(args: &SimulateArgs, sessions: &[SessionRow], site: &Site) -> (Utc, Utc) {
+    let arrivals = sessions.iter().map(|row| row.arrival);
+    let first = arrivals.min().unwrap_or_default();
+    let last = sessions.iter().map(|row| row.departure).max().unwrap_or(first);
+    let (day, end) = Calendar::new(&site.zone).whole_days(first, last);
+    let from = args.from.unwrap_or(day);
+    (from, args.to.unwrap_or(end).max(from))
+}
+
+fn fair_run(world: &World, args: &SimulateArgs) -> Result<Run, SimulateError> {
     let begun = Instant::now();
     let mut progress = Progress::new("fair", world.from, world.until);
-    let outcome = match &args.journal {
+    let mut outcome = match &args.journal {
         None => fair::run::<SimulateError>(world, &mut progress, None)?,
         Some(path) => {
             let mut file =
                 BufWriter::new(File::create(path).map_err(|error| failed(path, &error))?);
             let header = JournalHeader {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                config_text,
+                config_text: world.config_text.clone(),
                 remembered: Remembered::default(),
                 started: Now { mono: crate::ground::time::Instant::START, utc: Some(world.from) },
             };
@@ -278,14 +307,13 @@ fn fair_run(world: &World, args: &SimulateArgs, config_text: String) -> Result<R
     for violation in &outcome.violations {
         warn(&format!("the checker found: {violation}"));
     }
-    let mut summary = outcome.summary;
-    summary.wall_seconds = round(begun.elapsed().as_secs_f64(), 3);
-    Ok(Run { policy: "fair", summary, account: outcome.account })
+    outcome.summary.wall_seconds = round(begun.elapsed().as_secs_f64(), 3);
+    Ok(Run { policy: "fair", outcome })
 }
 
 /// The line on standard output.
 fn words(run: &Run) -> String {
-    let it = &run.summary;
+    let it = &run.outcome.summary;
     format!(
         "{:<20} {} sessions, {:.0} kWh, unmet {:.1} kWh in {} sessions, self-production {:.1} %, \
          peak import {:.1} kW, overload {:.0} s",
@@ -310,11 +338,12 @@ fn failed(path: &Path, why: &dyn std::fmt::Display) -> SimulateError {
 
 impl World {
     /// Says so where a series does not cover the span.
-    fn covers(&self, path: &Path, series: &crate::ground::series::Series<f64>) {
+    fn check_cover(&self, path: &Path, series: &Series<f64>) {
         let first = series.steps().first().map(|(time, _)| *time);
         let last = series.steps().last().map(|(time, _)| *time);
-        let day = crate::ground::time::Duration::hours(24);
-        if first.is_none_or(|first| self.from < first) || last.is_none_or(|last| last + day < self.until) {
+        let day = Duration::hours(24);
+        let late = first.is_none_or(|first| self.from + day < first);
+        if late || last.is_none_or(|last| last + day < self.until) {
             let text = |time: Option<Utc>| time.map_or("nothing".to_owned(), Utc::to_text);
             warn(&format!(
                 "{}: covers {} to {}, the simulation {} to {}",

@@ -11,7 +11,6 @@ use crate::config;
 use crate::controller::Controller;
 use crate::controller::message::{JournalHeader, JournalLine, Output};
 use crate::ground::time::Now;
-use crate::model::site::Site;
 
 /// What a replay found.
 #[derive(Debug, PartialEq)]
@@ -59,7 +58,8 @@ impl std::fmt::Display for Replay {
             Replay::Different(found) => {
                 let nothing = || "nothing".to_owned();
                 let seconds = found.now.mono.as_millis() as f64 / 1000.0;
-                let utc = found.now.utc.map_or_else(|| "no calendar".to_owned(), |utc| utc.to_text());
+                let utc =
+                    found.now.utc.map_or_else(|| "no calendar".to_owned(), |utc| utc.to_text());
                 writeln!(to, "line {}, {utc}, {seconds:.3} s after the start:", found.line)?;
                 writeln!(to, "  recorded {}", found.recorded.clone().unwrap_or_else(nothing))?;
                 write!(to, "  replayed {}", found.replayed.clone().unwrap_or_else(nothing))
@@ -68,11 +68,11 @@ impl std::fmt::Display for Replay {
     }
 }
 
-/// Replays a journal. `fit` may change the site as its writer did (a simulation does).
+/// Replays a journal.
 ///
 /// # Errors
 /// Where the file is no journal.
-pub fn replay(path: &Path, fit: impl Fn(Site, &JournalHeader) -> Site) -> Result<Replay, ReplayError> {
+pub fn replay(path: &Path) -> Result<Replay, ReplayError> {
     let file = path.display().to_string();
     let opened = File::open(path)
         .map_err(|error| ReplayError::Io { file: file.clone(), why: error.to_string() })?;
@@ -83,9 +83,7 @@ pub fn replay(path: &Path, fit: impl Fn(Site, &JournalHeader) -> Site) -> Result
         match lines.next() {
             None => Ok(None),
             Some(Ok(text)) => Ok(Some((number, text))),
-            Some(Err(error)) => {
-                Err(ReplayError::Io { file: file.clone(), why: error.to_string() })
-            }
+            Some(Err(error)) => Err(ReplayError::Io { file: file.clone(), why: error.to_string() }),
         }
     };
     let wrong = |line: u64, error: serde_json::Error, expected: &'static str| ReplayError::Line {
@@ -101,8 +99,7 @@ pub fn replay(path: &Path, fit: impl Fn(Site, &JournalHeader) -> Site) -> Result
     let checked = config::parse(&header.config_text, &name).map_err(|problems| {
         ReplayError::Config(problems.iter().map(ToString::to_string).collect())
     })?;
-    let site = fit(checked.config.site, &header);
-    let mut controller = Controller::new(site, &header.remembered, header.started);
+    let mut controller = Controller::new(checked.config.site, &header.remembered, header.started);
     let mut steps = 0;
     while let Some((line, text)) = next()? {
         if text.trim().is_empty() {

@@ -16,6 +16,19 @@ pub struct Delivered {
     pub got_wh: f64,
 }
 
+/// What came of running one policy.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The figures.
+    pub summary: Summary,
+    /// The energies behind them.
+    pub account: Account,
+    /// What became of each session, in the order of the world's.
+    pub delivered: Vec<Delivered>,
+    /// What the checker found, in words.
+    pub violations: Vec<String>,
+}
+
 /// One policy's figures.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {

@@ -82,7 +82,9 @@ impl Table {
             .from_reader(text);
         let wrong = |error: csv::Error| {
             let line = error.position().map_or(1, csv::Position::line);
-            TableError::Content(vec![format!("{file}:{line}: {error}, expected comma separated text")])
+            TableError::Content(vec![format!(
+                "{file}:{line}: {error}, expected comma separated text"
+            )])
         };
         let header = reader.headers().map_err(wrong)?.clone();
         let names: Vec<String> = header.iter().map(str::to_owned).collect();

@@ -14,9 +14,9 @@ use crate::twin::car::{Car, LEAST_A};
 use crate::twin::electric::{Electric, Flow, Ratings};
 use crate::twin::scenario::CarModel;
 
-use super::account::{Account, Power};
+use super::account::Power;
 use super::inputs::SessionRow;
-use super::summary::{Delivered, Summary};
+use super::summary::{Delivered, Outcome, Summary};
 use super::world::World;
 
 /// Which of the two.
@@ -36,8 +36,8 @@ struct Standing<'a> {
     draw: f64,
 }
 
-/// Runs all sessions of the world; the figures and the account behind them.
-pub fn run(world: &World, way: Way) -> (Summary, Account) {
+/// Runs all sessions of the world.
+pub fn run(world: &World, way: Way) -> Outcome {
     let diagram = &world.site.diagram;
     let mut run = Run {
         diagram,
@@ -75,7 +75,7 @@ pub fn run(world: &World, way: Way) -> (Summary, Account) {
     }
     let mut summary = Summary::new(&account, &delivered);
     summary.overload_seconds = overload.as_millis() as f64 / 1000.0;
-    (summary, account)
+    Outcome { summary, account, delivered, violations: Vec::new() }
 }
 
 /// The state between two events.
@@ -207,4 +207,59 @@ pub fn power(diagram: &Diagram, equipment: &[f64], ev: f64) -> Power {
         }
     }
     power
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ground::series::Series;
+    use crate::twin::sample::yard;
+
+    fn world(load_w: f64) -> World {
+        let from = Utc::from_millis(0);
+        let row = |evse: EvseIndex, phases: usize, minute: i64| SessionRow {
+            evse,
+            user: String::new(),
+            arrival: from + Duration::minutes(minute),
+            departure: from + Duration::hours(5),
+            energy_wh: 7360.0,
+            phases,
+            max_a: 32.0,
+        };
+        World {
+            site: yard(),
+            config_text: String::new(),
+            sessions: vec![row(0, 1, 0), row(1, 1, 1), row(2, 3, 2)],
+            from,
+            until: from + Duration::hours(6),
+            power: BTreeMap::from([("house".to_owned(), Series::new(vec![(from, load_w)]))]),
+            price: None,
+            co2: None,
+        }
+    }
+
+    #[test]
+    fn without_limits_everybody_charges_at_once_and_the_breaker_suffers() {
+        let outcome = run(&world(6900.0), Way::Unlimited);
+        assert_eq!(outcome.summary.unmet_energy_kwh, 0.0);
+        assert!(1000.0 < outcome.summary.overload_seconds, "{:?}", outcome.summary);
+        assert!((outcome.summary.ev_energy_kwh - 22.08).abs() < 0.01);
+    }
+
+    #[test]
+    fn within_the_connection_the_first_is_served_and_nothing_is_over() {
+        let outcome = run(&world(6900.0), Way::Within);
+        assert_eq!(outcome.summary.overload_seconds, 0.0);
+        assert_eq!(outcome.summary.unmet_energy_kwh, 0.0);
+        // The first car is full after 7.36 kWh at 25 A; nobody else was first on its phase.
+        let peak = outcome.summary.peak_import_kw;
+        assert!(peak < 3.0 * 40.0 * 0.230 + 0.01, "{peak}");
+    }
+
+    #[test]
+    fn a_building_that_fills_the_connection_leaves_nothing() {
+        let outcome = run(&world(3.0 * 230.0 * 36.0), Way::Within);
+        assert_eq!(outcome.summary.ev_energy_kwh, 0.0);
+        assert_eq!(outcome.summary.sessions_short, 3);
+    }
 }

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ground::series::Series;
 use crate::ground::time::Utc;
-use crate::ground::units::{PerPhase, Watts};
-use crate::model::diagram::{Equipment, EquipmentKind};
+use crate::model::diagram::EquipmentKind;
 use crate::model::site::Site;
 
 use super::account::Account;
@@ -14,8 +13,10 @@ use super::inputs::SessionRow;
 /// The world of one simulation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct World {
-    /// The site, with equipment for every series that was given.
+    /// The site as it is simulated, with equipment for every series that was given.
     pub site: Site,
+    /// Its configuration.
+    pub config_text: String,
     /// In order of arrival.
     pub sessions: Vec<SessionRow>,
     /// Begin.
@@ -50,32 +51,13 @@ impl World {
         (powers, next)
     }
 
-    /// Spreads a power over the equipment of a kind, by its size. Where the configuration has none,
-    /// it is added at the first node: the series tells that there is some.
+    /// Spreads a power over the equipment of a kind, by its size.
     pub fn spread(&mut self, kind: EquipmentKind, series: &Series<f64>) {
-        let sizes = |item: &Equipment| match kind {
-            EquipmentKind::Pv => item.peak.as_f64(),
-            EquipmentKind::Battery | EquipmentKind::Load => {
-                item.worst_load.0.iter().map(|amps| amps.as_f64()).sum()
-            }
-        };
         let there = self.site.diagram.equipment.iter().filter(|item| item.kind == kind);
-        let mut shares: Vec<(String, f64)> =
-            there.map(|item| (item.id.clone(), sizes(item))).collect();
-        if shares.is_empty() {
-            let id = format!("simulated {}", if kind == EquipmentKind::Pv { "pv" } else { "load" });
-            shares.push((id.clone(), 1.0));
-            self.site.diagram.equipment.push(Equipment {
-                id,
-                node: 0,
-                kind,
-                meter: None,
-                worst_load: PerPhase::ZERO,
-                peak: Watts::ZERO,
-            });
-        }
+        let shares: Vec<(String, f64)> =
+            there.map(|item| (item.id.clone(), item.peak.as_f64())).collect();
         let whole: f64 = shares.iter().map(|(_, size)| size).sum();
-        let alike = 1.0 / shares.len() as f64;
+        let alike = 1.0 / shares.len().max(1) as f64;
         for (id, size) in shares {
             let part = if 0.0 < whole { size / whole } else { alike };
             let part = if kind == EquipmentKind::Pv { -part } else { part };
