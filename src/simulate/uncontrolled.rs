@@ -123,11 +123,6 @@ impl<'a> Run<'a> {
     fn share(&mut self, equipment: &[f64], way: Way) {
         self.electric.flow(&[], equipment, &mut self.flow);
         let mut load = self.flow.other.clone();
-        for (node, current) in self.diagram.nodes.iter().zip(&mut load) {
-            if !node.generation_counts {
-                *current = current.map(|amps| amps.max(0.0));
-            }
-        }
         for one in &mut self.standing {
             let evse = &self.diagram.evses[one.row.evse];
             let wanted = if one.car.is_full() { 0.0 } else { one.row.max_a };
