@@ -93,16 +93,21 @@ pub fn panel(view: &View, index: usize) -> Html {
     out.add("<h3 id=\"n{}-name\">{}</h3>", &[&index, &node.name]);
     out.add("<p class=\"facts\">{}</p></header>", &[&facts(node)]);
     if let Some(meter) = &node.silent_meter {
-        out.add(
-            "<p class=\"warn\"><svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-alarm\"/></svg>\
-             Meter {} is silent: the worst load is assumed here.</p>",
-            &[meter],
-        );
+        silent(&mut out, meter);
     }
     let (phases, total) = explain::rows(node, view.voltage_v);
     load_table(&mut out, &node.name, &phases, total.as_ref());
     out.add("</section></div>", &[]);
     out
+}
+
+/// That a meter is silent and what follows.
+pub fn silent(out: &mut Html, meter: &str) {
+    out.add(
+        "<p class=\"warn\"><svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-alarm\"/></svg>\
+         Meter {} is silent: the worst load is assumed here.</p>",
+        &[&meter],
+    );
 }
 
 fn facts(node: &NodeView) -> String {
