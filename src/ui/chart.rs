@@ -13,13 +13,16 @@ use super::words::{self, Calendar};
 /// Side of the square in which the curves are drawn.
 const SIDE: i64 = 1000;
 
+/// Times beside their marks: more would run into each other on a phone.
+const LABELS_MAX: usize = 6;
+
 /// The time and the current that a chart shows.
 pub struct Frame<'a> {
     /// Left edge.
     pub from: Utc,
     /// Right edge.
     pub to: Utc,
-    /// Top edge: the rating of the EVSE.
+    /// The rating of the EVSE; an eighth more is the top edge.
     pub top: Amps,
     /// Writes the times.
     pub calendar: &'a Calendar,
@@ -28,22 +31,33 @@ pub struct Frame<'a> {
 impl Frame<'_> {
     /// The chart, for setpoints and readings in order of time.
     pub fn draw(&self, out: &mut Html, setpoints: &[SetpointRecord], readings: &[ReadingRecord]) {
-        let of = words::rating(self.top);
+        let percent = |along: i64| format!("{:.2}%", along as f64 * 100.0 / SIDE as f64);
         out.add(
             "<figure class=\"chart\"><svg role=\"img\" aria-label=\"Limit and current over time; \
              the limits stand in the table below\">",
             &[],
         );
-        for hour in self.marks() {
-            let x = format!("{:.2}%", self.x(hour) as f64 * 100.0 / SIDE as f64);
+        let marks: Vec<Utc> = self.marks().collect();
+        let every = marks.len() / LABELS_MAX + 1;
+        for (index, hour) in marks.iter().enumerate() {
+            let x = percent(self.x(*hour));
             out.add("<line class=\"hour\" x1=\"{}\" x2=\"{}\" y1=\"0\" y2=\"100%\"/>", &[&x, &x]);
+            if index % every == 0 {
+                let hour = self.calendar.short(*hour, Some(*hour));
+                out.add("<text x=\"{}\" y=\"14\" dx=\"4\">{}</text>", &[&x, &hour]);
+            }
         }
+        let y = percent(self.y(self.top));
+        out.add("<line class=\"rated\" x1=\"0\" x2=\"100%\" y1=\"{}\" y2=\"{}\"/>", &[&y, &y]);
         out.add("<svg viewBox=\"0 0 1000 1000\" preserveAspectRatio=\"none\">", &[]);
         out.add("<path class=\"given\" d=\"{}\"/>", &[&self.steps(setpoints)]);
         out.add("<path class=\"drawn\" d=\"{}\"/></svg></svg>", &[&self.line(readings)]);
-        out.add("<figcaption><span>{} at the top</span>", &[&of]);
-        let (from, to) = (self.calendar.short(self.from, None), self.calendar.short(self.to, None));
-        out.add("<span>{} to {}</span></figcaption></figure>", &[&from, &to]);
+        let rating = words::rating(self.top);
+        out.add(
+            "<figcaption>area: the limit · line: what was drawn on the highest phase · \
+             dashed: the rating, {}</figcaption></figure>",
+            &[&rating],
+        );
     }
 
     /// The limit as an area of steps: each holds until the next.
@@ -94,7 +108,7 @@ impl Frame<'_> {
     }
 
     fn y(&self, current: Amps) -> i64 {
-        let top = self.top.as_milli().max(1);
+        let top = (self.top.as_milli() * 9 / 8).max(1);
         SIDE - (i128::from(current.as_milli().clamp(0, top)) * i128::from(SIDE) / i128::from(top))
             as i64
     }
@@ -111,7 +125,7 @@ mod tests {
     fn a_limit_holds_until_the_next_and_a_gap_stays_open() {
         let at = |minute| Utc::from_millis(0) + Duration::minutes(minute);
         let calendar = Calendar::new("UTC");
-        let frame = Frame { from: at(0), to: at(100), top: Amps::new(32), calendar: &calendar };
+        let frame = Frame { from: at(0), to: at(100), top: Amps::new(64), calendar: &calendar };
         let setpoint = |minute, limit| SetpointRecord {
             evse: EvseId::new("E1"),
             session: None,
@@ -127,10 +141,10 @@ mod tests {
             power_w: None,
             energy_wh: None,
         };
-        let steps = frame.steps(&[setpoint(10, 16), setpoint(50, 64)]);
-        assert_eq!(steps, "M100 1000V500H500V0H1000V1000Z");
-        let line = frame.line(&[reading(10, 0), reading(20, 8), reading(60, 16)]);
-        assert_eq!(line, "M100 1000L200 750M600 500");
+        let steps = frame.steps(&[setpoint(10, 18), setpoint(50, 99)]);
+        assert_eq!(steps, "M100 1000V750H500V0H1000V1000Z");
+        let line = frame.line(&[reading(10, 0), reading(20, 9), reading(60, 18)]);
+        assert_eq!(line, "M100 1000L200 875M600 750");
         assert_eq!(frame.steps(&[]), "");
     }
 }

@@ -93,7 +93,13 @@ fn present(view: &View, evse: &EvseView) -> Html {
 
 fn path(view: &View, evse: &EvseView) -> Html {
     let mut out = Html::new();
-    out.add("<section class=\"way\" data-part=\"path\"><h2>From here to the grid</h2>", &[]);
+    out.add(
+        "<section class=\"way\" data-part=\"path\"><div class=\"title\">\
+         <h2>From here to the grid</h2>",
+        &[],
+    );
+    diagram::legend(&mut out);
+    out.add("</div>", &[]);
     let explanation = explain::explain(view, &evse.id);
     for node in explanation.iter().flat_map(|explanation| &explanation.path) {
         out.add("<div class=\"panel\"><header><h3>{}</h3></header>", &[&node.name]);
@@ -133,7 +139,7 @@ fn limits(out: &mut Html, view: &View, evse: &EvseView, past: &Past) {
             limit => words::amps(limit),
         };
         out.add("<td data-label=\"Limit\" class=\"number\">{}</td>", &[&limit]);
-        out.add("<td data-label=\"Why\">{}</td></tr>", &[&since(view, setpoint)]);
+        out.add("<td data-label=\"Why\" class=\"wide\">{}</td></tr>", &[&since(view, setpoint)]);
     }
     out.add("</tbody></table></div>", &[]);
 }

@@ -134,6 +134,20 @@ fn facts(node: &NodeView) -> String {
     if facts.is_empty() { "no rating of its own".to_owned() } else { facts.join(" · ") }
 }
 
+/// What the parts of a bar mean.
+pub fn legend(out: &mut Html) {
+    out.add(
+        "<ul class=\"legend\"><li><svg class=\"key\" aria-hidden=\"true\">\
+         <rect width=\"100%\" height=\"100%\" fill=\"url(#hatch-other)\"/></svg>other load</li>\
+         <li><svg class=\"key\" aria-hidden=\"true\"><rect class=\"cars\" width=\"100%\" height=\"100%\"/></svg>\
+         cars, measured</li><li><svg class=\"key\" aria-hidden=\"true\">\
+         <rect width=\"100%\" height=\"100%\" fill=\"url(#hatch-held)\"/></svg>reserved, not drawn</li>\
+         <li><svg class=\"key\" aria-hidden=\"true\"><rect class=\"room\" width=\"100%\" height=\"100%\"/></svg>\
+         free</li></ul>",
+        &[],
+    );
+}
+
 /// The load of one node: a bar and its figures for each phase and for the total.
 pub fn load_table(out: &mut Html, name: &str, phases: &[PhaseRow], total: Option<&TotalRow>) {
     out.add(
