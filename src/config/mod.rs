@@ -1,9 +1,42 @@
-//! Floor 3: text to a checked [`Config`]; every mistake reported at once.
+//! Floor 3: text to a checked [`Config`]; every mistake reported at once. Opens no file.
+//!
+//! [`syntax`] (lines that are no TOML) → [`structure`] (values against the schema of [`file`],
+//! which is the manual) → [`tree`] (who feeds whom) → [`build`] (the site, as far as it is sound) →
+//! the `check_…` files (rules between keys). Each step says all that is wrong and goes on with what
+//! is left; only a file without errors becomes a [`Config`].
+
+mod build;
+mod check_diagram;
+mod check_meter;
+mod check_names;
+mod check_policy;
+mod check_shares;
+mod derive;
+mod file;
+mod file_diagram;
+mod file_meter;
+mod maps;
+pub mod problem;
+mod report;
+mod schema;
+mod structure;
+mod syntax;
+mod tree;
+mod words;
+mod zone;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use toml::de::DeTable;
+
 use crate::model::site::Site;
+
+use problem::{Problem, Severity};
+use report::Report;
+
+/// No site needs more text; what is longer is no configuration.
+pub const TEXT_MAX: usize = 4 << 20;
 
 /// A checked configuration: the site, and what the daemon opens and connects to.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,3 +65,77 @@ pub struct Broker {
     /// File that holds the password, alone on its first line.
     pub password_file: Option<PathBuf>,
 }
+
+/// A configuration without errors, and what is odd about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked {
+    /// What the file says.
+    pub config: Config,
+    /// What probably does not mean what was meant.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads a configuration. `file_name` appears in the problems, as the person named it.
+///
+/// # Errors
+/// All errors and warnings of the file in the order of its lines; at least one is an error.
+pub fn parse(text: &str, file_name: &str) -> Result<Checked, Vec<Problem>> {
+    let mut report = Report::new(text, file_name);
+    let config = read(text, &mut report);
+    let problems = report.into_problems();
+    let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
+    match config {
+        Some(config) if !failed => Ok(Checked { config, warnings: problems }),
+        _ => Err(problems),
+    }
+}
+
+/// JSON Schema of the configuration file, for `ampgate schema config` and for editors.
+pub fn schema() -> serde_json::Value {
+    schema::schema()
+}
+
+/// The configuration, if it can be made out at all; errors are in the report.
+fn read(text: &str, report: &mut Report) -> Option<Config> {
+    if TEXT_MAX < text.len() {
+        report.error("", format!("{} bytes", text.len()), format!("at most {TEXT_MAX}"));
+        return None;
+    }
+    let schema = schema::schema();
+    let mended = syntax::mend(&schema, text, report)?;
+    let values = DeTable::parse(&mended).ok()?;
+    let sound = structure::check(&schema, values.get_ref(), report);
+    let file: file::File = match serde_json::from_value(sound) {
+        Ok(file) => file,
+        Err(error) => {
+            report.error("", format!("something that cannot be read ({error})"), "the schema");
+            return None;
+        }
+    };
+    let tree = tree::resolve(&file, report);
+    let built = build::build(&file, &tree);
+    check_policy::check(&file, report);
+    check_names::check(&file, report);
+    check_diagram::check(&file, &tree, report);
+    check_meter::check(&file, &built, report);
+    check_shares::check(&built, report);
+    Some(Config {
+        site: built.site,
+        ocpp: check_policy::address(&file.listen.ocpp),
+        web: check_policy::address(&file.listen.web),
+        mqtt: file.mqtt.as_ref().and_then(broker),
+    })
+}
+
+fn broker(mqtt: &file::Mqtt) -> Option<Broker> {
+    Some(Broker {
+        host: mqtt.host.clone()?,
+        port: mqtt.port,
+        client_id: mqtt.client_id.clone(),
+        username: mqtt.username.clone(),
+        password_file: mqtt.password_file.as_ref().map(PathBuf::from),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -76,7 +76,8 @@ pub enum Output {
     /// Keep this fact; see [`Record::durability`].
     Record(Record),
     /// Send this text on this link. With `after_commit` it may leave only when every
-    /// [`Durability::Now`](crate::model::record::Durability) record of this and earlier steps is on disk.
+    /// [`Durability::Now`](crate::model::record::Durability) record of this and earlier steps is
+    /// on disk.
     Frame { charge_point: ChargePointId, link: LinkId, text: String, after_commit: bool },
     /// Drop this link. `politely` sends a Close frame first.
     Disconnect { charge_point: ChargePointId, link: LinkId, politely: bool },

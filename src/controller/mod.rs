@@ -1,4 +1,287 @@
-//! Floor 4: the controller.
+//! Floor 4: the controller joins the brains of floor 3; it is the only place that knows them all.
+//!
+//! One pure function: [`Controller::step`] takes the time and what happened, and returns everything
+//! that follows. It holds no clock, no socket, no task and no random source, so the daemon and the
+//! twin run the very same code, and a journal of inputs replays to the last byte.
+//!
+//! ```text
+//! frame ─▶ ocpp ─▶ report ─▶ book, image ─▶ mark ┐
+//! mqtt  ─▶ meter ─▶ facts ─▶ image, loads ─▶ mark ┼─▶ tick: control.decide ─▶ ocpp ─▶ frame
+//! time  ─────────────────────────────────────────┘                          └▶ records, events
+//! ```
+//! A message never acts by itself: it may only bring the next decision forward, within the same
+//! step when something is over its limit. Reading order: [`message`], `state`, `reports`, `tick`.
+
+mod book;
+mod evse;
+mod image;
+mod loads;
 pub mod message;
+mod reports;
+mod snapshot;
+mod state;
+mod tick;
 pub mod view;
-pub struct Controller;
+
+use crate::ground::ids::{ChargePointId, LinkId};
+use crate::ground::time::{Duration, Instant, Now};
+use crate::meter;
+use crate::model::event::EventKind;
+use crate::model::message::Command;
+use crate::model::record::Remembered;
+use crate::model::site::Site;
+use crate::ocpp::traffic::Traffic;
+
+use message::{Answer, Input, Order, Outbox, Output, Refusal};
+use state::State;
+use view::View;
+
+/// The calendar may drift against the monotonic clock by this much before it counts as stepped.
+const CLOCK_STEP: Duration = Duration::seconds(2);
+
+/// The brain of a site. `Clone` and `PartialEq`: it can hold no handle to the world.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Controller {
+    state: State,
+    links: std::collections::BTreeMap<ChargePointId, (LinkId, String)>,
+}
+
+impl Controller {
+    /// A controller for this site that goes on where the store left off.
+    pub fn new(site: Site, remembered: &Remembered, now: Now) -> Self {
+        Self { state: State::new(site, remembered, now), links: std::collections::BTreeMap::new() }
+    }
+
+    /// Takes in what happened and adds everything that follows to `out`, in order. Total: whatever
+    /// comes in, it ends in state, events and answers, never in a panic.
+    pub fn step(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        self.watch_clock(now, out);
+        self.take(now, input, out);
+        if self.state.central.wake_at().is_some_and(|at| at <= now.mono) {
+            let mut traffic = Traffic::default();
+            self.state.central.wake(now, &mut traffic);
+            self.state.absorb(now, traffic, out);
+        }
+        self.state.tick_if_due(now, out);
+    }
+
+    /// When [`Input::Wake`] is wanted at the latest if nothing else happens.
+    pub fn wake_at(&self, now: Instant) -> Instant {
+        const IDLE: Duration = Duration::minutes(1);
+        let due = [self.state.tick_at(now), self.state.central.wake_at()];
+        due.into_iter().flatten().min().unwrap_or(now + IDLE).min(now + IDLE)
+    }
+
+    /// What people may see.
+    pub fn view(&self, now: Now) -> View {
+        self.state.view(now)
+    }
+
+    /// Everything that a restart would have to know; equal to what the store holds.
+    pub fn remembered(&self) -> Remembered {
+        self.state.remember()
+    }
+
+    /// The same site under a changed configuration: transactions, leases and links are carried over,
+    /// links to charge points that are gone are dropped.
+    pub fn reconfigured(&self, site: Site, now: Now, out: &mut Outbox) -> Self {
+        let mut next = Self::new(site, &self.state.remember(), now);
+        next.state.events = self.state.events.clone();
+        next.state.totals = self.state.view(now).totals;
+        next.state.started = self.state.started;
+        next.state.clock_offset = self.state.clock_offset;
+        next.state.store_failing = self.state.store_failing.clone();
+        next.state.broker_down = self.state.broker_down.clone();
+        for (index, meter) in next.state.site.meters.iter().enumerate() {
+            let before = self.state.site.meters.iter().position(|known| known == meter);
+            if let Some(before) = before {
+                next.state.meters[index] = self.state.meters[before].clone();
+            }
+        }
+        let text = "the configuration was loaded anew".to_owned();
+        next.state.event(now, EventKind::Reconfigured, "", text, out);
+        for (charge_point, (link, address)) in &self.links {
+            if next.state.points.contains_key(charge_point) {
+                let (charge_point, link) = (charge_point.clone(), *link);
+                let address = address.clone();
+                next.step(now, Input::LinkUp { charge_point, link, address }, out);
+            } else {
+                let (charge_point, link) = (charge_point.clone(), *link);
+                out.push(Output::Disconnect { charge_point, link, politely: true });
+            }
+        }
+        next
+    }
+
+    fn take(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        let mut traffic = Traffic::default();
+        match input {
+            Input::Wake => {}
+            Input::LinkUp { charge_point, link, address } => {
+                self.state.central.link_up(now, &charge_point, link, &address, &mut traffic);
+                self.links.insert(charge_point, (link, address));
+            }
+            Input::LinkDown { charge_point, link } => {
+                if self.links.get(&charge_point).is_some_and(|(current, _)| *current == link) {
+                    self.links.remove(&charge_point);
+                }
+                self.state.central.link_down(now, &charge_point, link, &mut traffic);
+            }
+            Input::Frame { charge_point, link, text } => {
+                self.state.central.frame(now, &charge_point, link, &text, &mut traffic);
+                self.state.absorb(now, traffic, out);
+                return self.react(now);
+            }
+            Input::LinkRefused { identity, address, why } => {
+                self.refused(now, &identity, &address, why, out);
+            }
+            Input::Mqtt { topic, payload, retained } => {
+                self.metered(now, &topic, &payload, retained, out);
+            }
+            Input::BrokerUp => self.broker(now, None, out),
+            Input::BrokerDown { why } => self.broker(now, Some(why), out),
+            Input::Store { failing } => self.store(now, failing, out),
+            Input::Operator { request, order } => {
+                let answer = self.order(now, order, &mut traffic);
+                out.push(Output::Reply { request, answer });
+            }
+        }
+        self.state.absorb(now, traffic, out);
+    }
+
+    fn order(&mut self, now: Now, order: Order, traffic: &mut Traffic) -> Answer {
+        match order {
+            Order::MeterNow { evse } => {
+                let Some(index) = self.state.site.diagram.evse(&evse) else {
+                    return Answer::Refused { why: format!("there is no EVSE {evse}") };
+                };
+                if !self.state.is_online(index) {
+                    return Answer::Refused { why: format!("{evse} is not connected") };
+                }
+                self.state.central.command(now, Command::MeterNow { evse: index }, traffic);
+                Answer::Done
+            }
+        }
+    }
+
+    fn metered(&mut self, now: Now, topic: &str, payload: &[u8], retained: bool, out: &mut Outbox) {
+        self.state.totals.mqtt_in += 1;
+        let site = self.state.site.clone();
+        let decoded = meter::decode(&site.meters, topic, payload);
+        if !decoded.known {
+            let text = "no meter of the configuration listens to this topic".to_owned();
+            self.state.event_seldom(now, EventKind::MeterUnreadable, topic, text, out);
+        }
+        for (index, problem) in decoded.problems {
+            let text = format!("topic {topic}: {problem}");
+            let meter = site.meters[index].id.as_str();
+            self.state.event_seldom(now, EventKind::MeterUnreadable, meter, text, out);
+        }
+        if retained {
+            // A retained message may be days old: it says nothing of the present.
+            return;
+        }
+        let mut touched: Vec<usize> = Vec::new();
+        for fact in &decoded.facts {
+            self.state.meters[fact.meter].apply(fact, now.mono);
+            if !touched.contains(&fact.meter) {
+                touched.push(fact.meter);
+            }
+        }
+        for index in touched {
+            self.conclude(now, index, out);
+        }
+        self.react(now);
+    }
+
+    /// A meter has new values: what follows for the nodes that it measures.
+    fn conclude(&mut self, now: Now, index: usize, out: &mut Outbox) {
+        let site = self.state.site.clone();
+        let meter = &site.meters[index];
+        let voltage = site.diagram.voltage;
+        let Some(total) = self.state.meters[index].current(meter, now.mono, voltage) else {
+            return;
+        };
+        if std::mem::take(&mut self.state.meters[index].told_silent) {
+            let text = "heard again".to_owned();
+            self.state.event(now, EventKind::MeterHeard, meter.id.as_str(), text, out);
+        }
+        for (node, placed) in site.diagram.nodes.iter().enumerate() {
+            if placed.meter.as_ref() == Some(&meter.id) {
+                let draws = self.state.draws(now);
+                self.state.loads.metered(&site.diagram, node, total, &draws, now.mono);
+            }
+        }
+        self.state.mark(now.mono);
+    }
+
+    /// Brings the decision into this step when something may be over its limit.
+    fn react(&mut self, now: Now) {
+        if self.state.due.is_none() {
+            return;
+        }
+        let loads = self.state.other_loads(now.mono);
+        if !self.state.control.overloads(now.mono, &loads).is_empty() {
+            self.state.mark_urgent(now.mono);
+        }
+    }
+
+    fn refused(&mut self, now: Now, identity: &str, from: &str, why: Refusal, out: &mut Outbox) {
+        let (kind, text) = match why {
+            Refusal::UnknownIdentity => (
+                EventKind::UnknownIdentity,
+                format!(
+                    "a charger at {from} calls itself \"{identity}\": not in the configuration"
+                ),
+            ),
+            Refusal::Handshake(why) => {
+                (EventKind::HandshakeRefused, format!("connection from {from}: {why}"))
+            }
+            Refusal::Protocol(why) => {
+                (EventKind::FrameRefused, format!("connection from {from} dropped: {why}"))
+            }
+        };
+        self.state.event_seldom(now, kind, identity, text, out);
+    }
+
+    fn broker(&mut self, now: Now, down: Option<String>, out: &mut Outbox) {
+        let was_down = std::mem::replace(&mut self.state.broker_down, down.clone()).is_some();
+        match down {
+            Some(why) if !was_down => {
+                self.state.event(now, EventKind::BrokerDown, "mqtt", why, out);
+            }
+            None => {
+                let text = "connected and subscribed".to_owned();
+                self.state.event(now, EventKind::BrokerUp, "mqtt", text, out);
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn store(&mut self, now: Now, failing: Option<String>, out: &mut Outbox) {
+        if let Some(why) = &failing {
+            let text = format!("{why}; facts are kept in memory meanwhile");
+            self.state.event_seldom(now, EventKind::StoreFailed, "store", text, out);
+        }
+        self.state.store_failing = failing;
+    }
+
+    fn watch_clock(&mut self, now: Now, out: &mut Outbox) {
+        let offset = now.utc.map(|utc| utc.as_millis() - now.mono.as_millis());
+        let before = std::mem::replace(&mut self.state.clock_offset, offset);
+        match (before, offset) {
+            (None, Some(_)) if self.state.decided.is_some() => {
+                let text = "schedules and records have their time".to_owned();
+                self.state.event(now, EventKind::ClockTrusted, "", text, out);
+            }
+            (Some(before), Some(after)) => {
+                let step = Duration::millis(after.saturating_sub(before));
+                if CLOCK_STEP.as_millis() < step.as_millis().saturating_abs() {
+                    let text = format!("stepped by {} s; leases do not care", step.as_seconds());
+                    self.state.event(now, EventKind::ClockStepped, "", text, out);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::time::Duration;
 
-/// Nothing on a charging site is larger than this many thousandths; parsed values are clamped to it.
+/// Nothing on a charging site is larger than this many thousandths; parsed values are clamped.
 const MILLI_MAX: f64 = 1e15;
 
 macro_rules! quantity {

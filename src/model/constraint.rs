@@ -1,7 +1,7 @@
 //! The constraints that the diagram implies, each with a name that people recognise.
 //!
-//! Figure 12 of Guillemin et al. (Energies 2024, 17, 2873): every limit in the tree becomes a linear
-//! row over the currents of the EVSEs below it. The guard and the planner read the same rows.
+//! Figure 12 of Guillemin et al. (Energies 2024, 17, 2873): every limit in the tree becomes a
+//! linear row over the currents of the EVSEs below it. Guard and planner read the same rows.
 
 use crate::ground::ids::{EvseIndex, NodeIndex};
 use crate::ground::units::{Amps, PerPhase, Phase, PhaseSet, Volts, Watts};

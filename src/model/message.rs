@@ -1,6 +1,7 @@
 //! Reports from the field and commands to it, in words that belong to no protocol.
 //!
-//! `ocpp` turns frames into reports and commands into frames; `control` sees neither. They meet here.
+//! `ocpp` turns frames into reports and commands into frames; `control` sees neither. Here they
+//! meet.
 
 use serde::{Deserialize, Serialize};
 

@@ -43,8 +43,8 @@ pub enum Durability {
 
 /// The most that an EVSE may have been told, kept across a restart of the box.
 ///
-/// The ceiling is rounded up and changes rarely, to spare the flash: after a restart the EVSE counts
-/// with it until its limit is confirmed anew or a lease has run out.
+/// The ceiling is rounded up and changes rarely, to spare the flash: after a restart the EVSE
+/// counts with it until its limit is confirmed anew or a lease has run out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LeaseRecord {
     /// Whose.

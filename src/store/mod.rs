@@ -1,1 +1,180 @@
-//! See ARCHITECTURE.md.
+//! Floor 5: what must survive a power cut, in one redb file, written by one thread.
+//!
+//! [`Store::commit`] never blocks: facts wait in a bounded [`queue`] and the [`worker`] writes all
+//! that wait in one durable transaction (group commit). Whoever must not speak before a fact is on
+//! disk keeps the [`CommitNumber`] and waits until [`StoreState::committed`] has reached it.
+//!
+//! Invariants: the records of one `commit` are on disk together or not at all; what was confirmed
+//! survives a power cut at any moment; nothing that cannot be read is ever overwritten. When the
+//! disk fails, facts wait in memory and readings are thinned, transactions never.
+//!
+//! Holds no clock: its owner calls [`Store::tick`] every [`TICK`], which drives batches and retries.
+//!
+//! Reading order: [`table`] (what stands in the file) → [`queue`] (what waits) → `migrate`, `files`
+//! (how the file is opened) → `retention` → `load` → [`worker`] → [`reader`] (questions).
+
+pub mod error;
+mod files;
+mod load;
+mod migrate;
+pub mod queue;
+pub mod reader;
+mod retention;
+pub mod table;
+mod worker;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use redb::{Database, DatabaseError};
+use tokio::sync::watch;
+
+use crate::model::record::{Record, Remembered};
+
+use error::StoreError;
+use files::{Ids, Place};
+use reader::StoreReader;
+use worker::Shared;
+
+/// How often the owner calls [`Store::tick`], in real time.
+pub const TICK: Duration = Duration::from_secs(5);
+
+/// Counts the batches with a fact that must be on disk at once; rises from 1 with each of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CommitNumber(pub u64);
+
+/// How the store is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreState {
+    /// Everything up to this batch is on disk.
+    pub committed: CommitNumber,
+    /// Why nothing can be written, in words; none when all is well.
+    pub failing: Option<String>,
+    /// Readings, setpoints and events that were given up for lack of memory since the start.
+    pub thinned: u64,
+}
+
+/// What opening found.
+#[derive(Debug)]
+pub struct Opened {
+    /// Takes facts.
+    pub store: Store,
+    /// What the controller needs to go on.
+    pub remembered: Remembered,
+    /// How often this store was opened, this time included. Rises over restarts.
+    pub start: u64,
+    /// What a person should know, in words: a damaged file that was moved aside, rows that cannot
+    /// be read. Empty when all is well.
+    pub problems: Vec<String>,
+}
+
+/// Opens the file; called again whenever the disk has failed.
+pub type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
+
+/// The one writer of a data directory. Dropping it writes what waits and closes the file.
+#[derive(Debug)]
+pub struct Store {
+    shared: Arc<Shared>,
+    state: watch::Receiver<StoreState>,
+    worker: Option<JoinHandle<()>>,
+}
+
+impl Store {
+    /// Opens or creates the store in `dir`.
+    ///
+    /// Refuses, in words and without touching anything, a directory in use by another process, a
+    /// file that is no Ampgate store and a file of a later version. A store that was ours and is
+    /// damaged is moved aside under another name and a fresh one is begun: the site must charge on,
+    /// and no id is given twice because the largest ones are noted beside it.
+    pub fn open(dir: &Path) -> Result<Opened, StoreError> {
+        let place = files::Place::claim(dir)?;
+        let found = place.open()?;
+        let path = place.database();
+        let opener: Opener = Box::new(move || worker::builder().open(&path));
+        let given = if found.begun_anew { place.ids() } else { Ids::default() };
+        let mut opened = Self::begin(found.database, opener, Some(place))?;
+        opened.remembered.last_transaction =
+            opened.remembered.last_transaction.max(given.transaction);
+        opened.remembered.last_session = opened.remembered.last_session.max(given.session);
+        opened.problems.extend(found.problem);
+        Ok(opened)
+    }
+
+    /// Opens a store on any redb backend, without a directory: for tests that cut the power. An
+    /// empty backend gets a fresh store.
+    pub fn open_with(opener: Opener) -> Result<Opened, StoreError> {
+        let database = opener().map_err(StoreError::from_open)?;
+        if table::format(&database).map_err(StoreError::from_use)?.is_none() {
+            table::create(&database).map_err(StoreError::from_use)?;
+        }
+        Self::begin(database, opener, None)
+    }
+
+    fn begin(
+        database: Database,
+        opener: Opener,
+        place: Option<Place>,
+    ) -> Result<Opened, StoreError> {
+        migrate::run(&database)?;
+        let (remembered, mut problems) = load::remembered(&database)?;
+        let next_event = load::next_event(&database)?;
+        let start = table::count_start(&database).unwrap_or_else(|error| {
+            problems.push(format!("the start could not be counted: {error}"));
+            0
+        });
+        let ids = place.as_ref().map(Place::ids).unwrap_or_default();
+        let (report, state) = watch::channel(StoreState::default());
+        let shared = Arc::new(Shared::new(database, next_event, report));
+        let worker = Some(worker::start(Arc::clone(&shared), opener, place, ids)?);
+        let store = Self { shared, state, worker };
+        Ok(Opened { store, remembered, start, problems })
+    }
+
+    /// Hands over the facts of one step, never waiting for the disk. The number is the one that
+    /// [`StoreState::committed`] must reach before anything may leave that depends on these facts
+    /// or earlier ones.
+    pub fn commit(&self, records: Vec<Record>) -> CommitNumber {
+        self.shared.add(records)
+    }
+
+    /// Tells that [`TICK`] has passed.
+    pub fn tick(&self) {
+        self.shared.tick();
+    }
+
+    /// How the store is doing; changes with each commit.
+    pub fn state(&self) -> watch::Receiver<StoreState> {
+        self.state.clone()
+    }
+
+    /// Answers questions about the past, from any thread.
+    pub fn reader(&self) -> StoreReader {
+        StoreReader::new(Arc::clone(&self.shared))
+    }
+
+    /// Writes everything that waits, batched facts too, and closes the file. Blocks until done.
+    pub fn close(mut self) -> Result<(), StoreError> {
+        self.finish();
+        match self.state.borrow().failing.clone() {
+            None => Ok(()),
+            Some(why) => Err(StoreError::NotWritten(why)),
+        }
+    }
+
+    fn finish(&mut self) {
+        self.shared.close();
+        if let Some(worker) = self.worker.take()
+            && worker.join().is_err()
+        {
+            log::error!("the thread of the store has panicked");
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}

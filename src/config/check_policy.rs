@@ -1,0 +1,152 @@
+//! Rules of `[site]`, `[listen]`, `[mqtt]`, `[access]` and `[lease]`.
+
+use std::net::SocketAddr;
+
+use super::file::File;
+use super::report::Report;
+use super::words::{number, quoted};
+use super::zone;
+
+/// Checks everything that is not diagram or meter.
+pub fn check(file: &File, report: &mut Report) {
+    check_site(file, report);
+    check_listen(file, report);
+    check_mqtt(file, report);
+    check_access(file, report);
+    check_timing(file, report);
+}
+
+/// A lease is renewed at a third of its life: an answer may not take longer than that.
+fn check_timing(file: &File, report: &mut Report) {
+    let (ttl, timeout) = (file.lease.ttl_s, file.charging.call_timeout_s);
+    if 3.0 * timeout <= ttl {
+        return;
+    }
+    let why = "or one slow answer lets a lease run out";
+    if report.stands("charging.call_timeout_s") {
+        let most = number(ttl / 3.0);
+        let expected = format!("at most a third of ttl_s, {most} seconds, {why}");
+        report.warning("charging.call_timeout_s", format!("{} seconds", number(timeout)), expected);
+    } else {
+        let least = number(3.0 * timeout);
+        let expected = format!("at least three times call_timeout_s, {least} seconds, {why}");
+        report.warning("lease.ttl_s", format!("{} seconds", number(ttl)), expected);
+    }
+}
+
+/// The address and port, if it is one.
+pub fn address(written: &Option<String>) -> Option<SocketAddr> {
+    written.as_deref()?.parse().ok()
+}
+
+fn check_site(file: &File, report: &mut Report) {
+    let Some(written) = file.site.as_ref().and_then(|site| site.time_zone.as_deref()) else {
+        return;
+    };
+    if zone::canonical(written).is_none() {
+        let expected = match zone::meant(written) {
+            Some(meant) => format!("an IANA time zone (did you mean {}?)", quoted(&meant)),
+            None => "an IANA time zone like \"Europe/Paris\"".to_owned(),
+        };
+        report.error("site.time_zone", quoted(written), expected);
+    }
+}
+
+fn check_listen(file: &File, report: &mut Report) {
+    for (key, written) in [("ocpp", &file.listen.ocpp), ("web", &file.listen.web)] {
+        if let (Some(text), None) = (written, address(written)) {
+            report.error(
+                &format!("listen.{key}"),
+                quoted(text),
+                "an address with its port, like \"127.0.0.1:9000\" or \"[::1]:9000\"",
+            );
+        }
+    }
+    let (ocpp, web) = (address(&file.listen.ocpp), address(&file.listen.web));
+    if let Some(web) = web.filter(|web| !web.ip().is_loopback()) {
+        report.error(
+            "listen.web",
+            quoted(&web.to_string()),
+            format!(
+                "a loopback address, \"127.0.0.1:{}\": the page has no users and passwords yet, so \
+                 anybody on that network could operate the site",
+                web.port()
+            ),
+        );
+    }
+    if let Some(ocpp) = ocpp.filter(|ocpp| !ocpp.ip().is_loopback()) {
+        report.warning(
+            "listen.ocpp",
+            quoted(&ocpp.to_string()),
+            "a network of chargers alone: chargers show no password here, so anybody on that \
+             network can pose as one",
+        );
+    }
+    if ocpp.is_some_and(|ocpp| ocpp.port() != 0 && web == Some(ocpp)) {
+        let found = format!("{}, which ocpp has already", quoted(&file.listen_web()));
+        report.error("listen.web", found, "a port of its own");
+    }
+    if file.listen.ocpp.is_none() && !file.evse.is_empty() {
+        report.warning(
+            "listen",
+            "no ocpp",
+            "ocpp = \"127.0.0.1:9000\" or the like: without it no charger can connect",
+        );
+    }
+}
+
+impl File {
+    fn listen_web(&self) -> String {
+        self.listen.web.clone().unwrap_or_default()
+    }
+}
+
+fn check_mqtt(file: &File, report: &mut Report) {
+    let Some(mqtt) = &file.mqtt else { return };
+    if let Some(host) = &mqtt.host {
+        let odd = |letter: char| letter.is_whitespace() || letter.is_control() || letter == '/';
+        let has_port = host.matches(':').count() == 1;
+        if host.contains(odd) || has_port {
+            let expected = "the name or address alone, without mqtt:// and without the port \
+                            (that is port = 1883)";
+            report.error("mqtt.host", quoted(host), expected);
+        }
+    }
+    if let (Some(_), None) = (&mqtt.password_file, &mqtt.username) {
+        report.error("mqtt.password_file", "a password without username", "username beside it");
+    }
+}
+
+fn check_access(file: &File, report: &mut Report) {
+    let Some(access) = &file.access else { return };
+    match (&access.tokens, access.anyone) {
+        (Some(_), true) => report.error(
+            "access.anyone",
+            "anyone = true beside tokens",
+            "one of the two: with anyone = true the list would mean nothing",
+        ),
+        (None, false) if report.is_wrong_below("access.") => {}
+        (None, false) => report.error(
+            "access",
+            "nobody who may charge",
+            "anyone = true, or tokens = [\"04A1B2C3D4\", …]",
+        ),
+        (Some(tokens), false) if tokens.is_empty() => {
+            report.warning(
+                "access.tokens",
+                "an empty list",
+                "at least one token: nobody may charge",
+            );
+        }
+        (Some(_), false) | (None, true) => {}
+    }
+    let tokens: Vec<String> =
+        access.tokens.iter().flatten().map(|token| token.to_ascii_lowercase()).collect();
+    let mut known = std::collections::BTreeSet::new();
+    for (index, token) in tokens.iter().enumerate() {
+        if !known.insert(token) {
+            let path = format!("access.tokens[{index}]");
+            report.warning(&path, "a token that is in the list already", "each token once");
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The configuration as it is written: one struct per table, whose doc comments are the manual.
+//!
+//! `ampgate schema config` prints them as JSON Schema, and [`super::structure`] checks every file
+//! against that same schema, so that manual, editor help and checks cannot drift apart. A key that
+//! must be given is an `Option` marked `required`: where it is missing or wrong the structure check
+//! has said so, and the later checks go on with the rest.
+//!
+//! Deliberately without rules between keys: those are in the `check_…` files.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::file_diagram::{Battery, Evse, Load, Node, Pv};
+use super::file_meter::Meter;
+
+/// The configuration of an Ampgate site.
+///
+/// Quantities carry their unit in the name of the key: `_a` amperes of one phase, `_kw` and `_kva`
+/// of all phases together, `_v` volts, `_s` seconds, `_min` minutes.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Ampgate configuration")]
+pub struct File {
+    /// The site itself.
+    #[schemars(required)]
+    pub site: Option<Site>,
+    /// The doors that are open. What is not listed stays closed.
+    #[serde(default)]
+    pub listen: Listen,
+    /// The MQTT broker that meters publish to. Needed as soon as there is a `[[meter]]`.
+    pub mqtt: Option<Mqtt>,
+    /// Who may charge.
+    #[schemars(required)]
+    pub access: Option<Access>,
+    /// How long a limit holds without being renewed, and how fast limits move.
+    #[serde(default)]
+    pub lease: Lease,
+    /// How the chargers are spoken to.
+    #[serde(default)]
+    pub charging: Charging,
+    /// The electrical diagram: grid connection, breakers and boards, as a tree.
+    #[serde(default)]
+    #[schemars(length(max = 500))]
+    pub node: Vec<Node>,
+    /// The charging points.
+    #[serde(default)]
+    #[schemars(length(max = 1000))]
+    pub evse: Vec<Evse>,
+    /// PV generators.
+    #[serde(default)]
+    #[schemars(length(max = 200))]
+    pub pv: Vec<Pv>,
+    /// Stationary batteries.
+    #[serde(default)]
+    #[schemars(length(max = 200))]
+    pub battery: Vec<Battery>,
+    /// Building loads and other loads that Ampgate does not control.
+    #[serde(default)]
+    #[schemars(length(max = 200))]
+    pub load: Vec<Load>,
+    /// The meters that publish over MQTT.
+    #[serde(default)]
+    #[schemars(length(max = 200))]
+    pub meter: Vec<Meter>,
+}
+
+/// The site itself.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    /// What people call the site; shown on the page.
+    #[schemars(required, length(min = 1, max = 80), example = &"Office car park")]
+    pub name: Option<String>,
+    /// IANA time zone, for the page and for tariffs. Nothing that protects a breaker depends on it.
+    #[schemars(required, length(min = 1, max = 60), example = &"Europe/Paris")]
+    pub time_zone: Option<String>,
+    /// Voltage between a phase and neutral, in volts.
+    #[serde(default = "voltage_v")]
+    #[schemars(range(min = 100, max = 300))]
+    #[schemars(extend("x-hint" = "between a phase and neutral: 230 on a 400 V network"))]
+    pub voltage_v: f64,
+}
+
+/// The doors that are open. What is not listed stays closed.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// Address and port for chargers, plain OCPP 1.6J: they connect to
+    /// `ws://ADDRESS:PORT/ocpp/{identity}`. Chargers show no password here, so anything but
+    /// loopback belongs on a network of chargers alone.
+    #[schemars(example = &"127.0.0.1:9000")]
+    pub ocpp: Option<String>,
+    /// Address and port of the web page and its API. Loopback only (127.0.0.1 or [::1]), because
+    /// the page has no users and passwords.
+    #[schemars(example = &"127.0.0.1:8080")]
+    pub web: Option<String>,
+}
+
+/// The MQTT broker that meters publish to.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mqtt {
+    /// Host name or address of the broker.
+    #[schemars(required, length(min = 1, max = 253), example = &"127.0.0.1")]
+    pub host: Option<String>,
+    /// TCP port.
+    #[serde(default = "mqtt_port")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: u16,
+    /// The name under which Ampgate connects. Two programs with one name throw each other out.
+    #[serde(default = "mqtt_client_id")]
+    #[schemars(length(min = 1, max = 65))]
+    pub client_id: String,
+    /// User name, where the broker wants one.
+    #[schemars(length(min = 1, max = 255))]
+    pub username: Option<String>,
+    /// File that holds the password, alone on its first line. The password itself never stands in
+    /// the configuration.
+    #[schemars(length(min = 1, max = 4096), example = &"/etc/ampgate/mqtt.password")]
+    pub password_file: Option<String>,
+}
+
+/// Who may charge: everybody, or the tokens in a list.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Access {
+    /// Every card and tag may charge (a private yard, a demonstration).
+    #[serde(default)]
+    pub anyone: bool,
+    /// Only these tokens (idTag) may charge, at most 20 characters each; upper and lower case are
+    /// the same.
+    #[schemars(length(max = 10_000), inner(length(min = 1, max = 20)))]
+    #[schemars(example = ["04A1B2C3D4", "DEADBEEF"])]
+    pub tokens: Option<Vec<String>>,
+}
+
+/// How long a limit holds without being renewed, and how fast limits move.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lease {
+    /// A charger that hears nothing falls to its `safe_a` after this long, in seconds. Each limit
+    /// is renewed at a third of it.
+    #[schemars(range(min = 60, max = 900))]
+    pub ttl_s: f64,
+    /// A lease counts as run out only this much later, in seconds: for clocks that differ and
+    /// chargers that are slow.
+    #[schemars(range(min = 0, max = 300))]
+    pub grace_s: f64,
+    /// Between two increases of one EVSE at least this long, in seconds. Reductions never wait.
+    #[schemars(range(min = 0, max = 3600))]
+    pub raise_every_s: f64,
+    /// A smaller increase than this is not worth a message, in amperes.
+    #[schemars(range(min = 0, max = 32))]
+    pub deadband_a: f64,
+    /// Kept free on every breaker and phase, in amperes.
+    #[schemars(range(min = 0, max = 1000))]
+    pub margin_a: f64,
+    /// When there is not enough for the minimum of every car, they take turns of this length, in
+    /// minutes.
+    #[schemars(range(min = 1, max = 240))]
+    pub turn_min: f64,
+    /// Count a car only on the phases on which it was seen to charge, once that is certain. Where
+    /// false, a car counts on every phase its EVSE is wired to.
+    pub trust_measured_phases: bool,
+}
+
+/// How the chargers are spoken to.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Charging {
+    /// How often chargers are asked to send meter values, in seconds.
+    #[schemars(range(min = 1, max = 900))]
+    pub meter_interval_s: f64,
+    /// How often chargers are asked to send a heartbeat, in seconds.
+    #[schemars(range(min = 10, max = 86_400))]
+    pub heartbeat_s: f64,
+    /// A charger that has not answered a call after this long is not waited for, in seconds.
+    #[schemars(range(min = 5, max = 300))]
+    pub call_timeout_s: f64,
+}
+
+impl Default for Lease {
+    fn default() -> Self {
+        Self {
+            ttl_s: 180.0,
+            grace_s: 10.0,
+            raise_every_s: 30.0,
+            deadband_a: 1.0,
+            margin_a: 0.0,
+            turn_min: 15.0,
+            trust_measured_phases: true,
+        }
+    }
+}
+
+impl Default for Charging {
+    fn default() -> Self {
+        Self { meter_interval_s: 10.0, heartbeat_s: 300.0, call_timeout_s: 30.0 }
+    }
+}
+
+fn voltage_v() -> f64 {
+    230.0
+}
+
+fn mqtt_port() -> u16 {
+    1883
+}
+
+fn mqtt_client_id() -> String {
+    String::from("ampgate")
+}

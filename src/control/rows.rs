@@ -1,0 +1,124 @@
+//! The diagram's constraints as rows of numbers, made once: who loads which row by how much.
+
+use crate::ground::ids::EvseIndex;
+use crate::ground::units::{Amps, PerPhase, Phase, PhaseSet, Volts};
+use crate::model::bound::Cause;
+use crate::model::constraint::{Constraint, ConstraintKind};
+use crate::model::diagram::Diagram;
+
+use super::situation::OtherLoad;
+
+/// One constraint with what a decision needs of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The constraint.
+    pub constraint: Constraint,
+    /// Name of its node.
+    pub node_name: String,
+    voltage: Volts,
+}
+
+/// All rows of a site, and for each EVSE the rows that it loads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rows {
+    /// From the roots downwards.
+    pub rows: Vec<Row>,
+    /// Positions in `rows`, by EVSE.
+    pub of_evse: Vec<Vec<usize>>,
+    margin: Amps,
+}
+
+impl Rows {
+    /// The rows of this diagram, each tighter by `margin`.
+    pub fn new(diagram: &Diagram, margin: Amps) -> Self {
+        let row = |constraint: Constraint| Row {
+            node_name: diagram.nodes[constraint.node].name.clone(),
+            constraint,
+            voltage: diagram.voltage,
+        };
+        let rows: Vec<Row> = diagram.constraints().into_iter().map(row).collect();
+        let mut of_evse = vec![Vec::new(); diagram.evses.len()];
+        for (index, row) in rows.iter().enumerate() {
+            for evse in &row.constraint.evses {
+                of_evse[*evse].push(index);
+            }
+        }
+        Self { rows, of_evse, margin }
+    }
+
+    /// No rows at all.
+    pub fn empty() -> Self {
+        Self { rows: Vec::new(), of_evse: Vec::new(), margin: Amps::ZERO }
+    }
+
+    /// What chargers may load each row with, in the row's milli-units; negative if nothing.
+    pub fn room(&self, loads: &[OtherLoad]) -> Vec<i64> {
+        let room = |row: &Row| row.room(&loads[row.constraint.node], self.margin);
+        self.rows.iter().map(room).collect()
+    }
+
+    /// How much each row is loaded when each EVSE draws `draw`, in the rows' milli-units.
+    pub fn load(&self, draw: impl Fn(EvseIndex) -> PerPhase<Amps>) -> Vec<i64> {
+        let mut load = vec![0_i64; self.rows.len()];
+        for evse in 0..self.of_evse.len() {
+            let current = draw(evse);
+            for row in &self.of_evse[evse] {
+                load[*row] += self.rows[*row].load(current);
+            }
+        }
+        load
+    }
+}
+
+impl Row {
+    /// How much a current by grid phase loads it, in its milli-units.
+    pub fn load(&self, current: PerPhase<Amps>) -> i64 {
+        self.constraint.load(current, self.voltage)
+    }
+
+    /// How much one ampere on these phases loads it, in its milli-units.
+    pub fn per_amp(&self, phases: PhaseSet) -> i64 {
+        self.constraint.load_per_amp(phases, self.voltage)
+    }
+
+    /// What chargers may load it with, in its milli-units.
+    pub fn room(&self, other: &OtherLoad, margin: Amps) -> i64 {
+        let taken = match self.constraint.kind {
+            ConstraintKind::Current(phase, _) => (other.current[phase] + margin).as_milli(),
+            ConstraintKind::Power(_) => {
+                (other.current + PerPhase::all(margin)).power(self.voltage).as_milli()
+            }
+            ConstraintKind::Imbalance(..) => margin.as_milli(),
+        };
+        self.constraint.limit() - taken
+    }
+
+    /// The reason that this row gives to a car that it stops.
+    pub fn cause(&self, other: &OtherLoad, sharing: usize) -> Cause {
+        let (node, phase) = (self.node_name.clone(), self.phase());
+        match (&self.constraint.kind, &other.silent) {
+            (ConstraintKind::Imbalance(phase, _), _) => Cause::Imbalance { node, phase: *phase },
+            (_, Some((meter, since))) => {
+                Cause::MeterSilent { meter: meter.clone(), since: *since, node, phase }
+            }
+            (_, None) => Cause::Breaker { node, phase, sharing },
+        }
+    }
+
+    /// The phase that it bounds; none for a limit over all phases.
+    pub fn phase(&self) -> Option<Phase> {
+        match self.constraint.kind {
+            ConstraintKind::Current(phase, _) | ConstraintKind::Imbalance(phase, _) => Some(phase),
+            ConstraintKind::Power(_) => None,
+        }
+    }
+
+    /// An amount of it in A or W, with the unit.
+    pub fn in_units(&self, milli: i64) -> (f64, &'static str) {
+        let unit = match self.constraint.kind {
+            ConstraintKind::Power(_) => "W",
+            ConstraintKind::Current(..) | ConstraintKind::Imbalance(..) => "A",
+        };
+        (milli as f64 / 1000.0, unit)
+    }
+}

@@ -1,0 +1,165 @@
+//! What is known of one EVSE from moment to moment.
+//!
+//! ```text
+//!            start, live                    stop, or status says the car is gone
+//!  no car ───────────────────────▶ live ───────────────────────────────▶ no car
+//!     │  start, replayed; or an open   ▲
+//!     │  transaction after a restart   │ still open and charging SETTLE later
+//!     └──────────────▶ waiting ────────┘
+//! ```
+//! A replayed start tells of the past: its stop may be the next message of the queue. No limit is
+//! sent to its transaction before the queue had time to run dry.
+
+use crate::ground::ids::{SessionId, TransactionId};
+use crate::ground::time::{Duration, Instant, Now};
+use crate::ground::units::{Amps, PerPhase, Watts};
+use crate::model::message::EvseStatus;
+
+use super::loads::Draw;
+
+/// An open transaction is taken for live when it is still open and charging after this long.
+const SETTLE: Duration = Duration::seconds(3);
+
+/// A reading that is older than this may differ from what a meter sees now.
+const READING_YOUNG: Duration = Duration::seconds(3);
+
+/// A charger and its car have this long to follow what they were told (IEC 61851-1 allows 5 s).
+const FOLLOW: Duration = Duration::seconds(10);
+
+/// Readings of one EVSE are stored no more often, to spare the flash.
+const RECORD_EVERY: Duration = Duration::seconds(60);
+
+/// A transaction that draws, or could at any moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// The transaction.
+    pub transaction: TransactionId,
+    /// Its session.
+    pub session: SessionId,
+    /// Since when it is known to be live.
+    pub since: Instant,
+}
+
+/// The newest live reading.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SeenReading {
+    /// When it was received.
+    pub at: Instant,
+    /// Current by grid phase.
+    pub current: PerPhase<Amps>,
+    /// Power over all phases.
+    pub power: Option<Watts>,
+}
+
+/// One EVSE.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EvseState {
+    /// What it says it is doing.
+    pub status: EvseStatus,
+    /// The transaction that draws.
+    pub live: Option<Live>,
+    /// The newest live reading.
+    pub reading: Option<SeenReading>,
+    /// State of charge in percent, where the car tells it.
+    pub soc_percent: Option<f64>,
+    waiting: Option<(TransactionId, Instant)>,
+    touched: Instant,
+    recorded: Option<Instant>,
+}
+
+impl EvseState {
+    /// Nothing heard yet.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            status: EvseStatus::Unknown,
+            live: None,
+            reading: None,
+            soc_percent: None,
+            waiting: None,
+            touched: now,
+            recorded: None,
+        }
+    }
+
+    /// A transaction draws from this moment on.
+    pub fn go_live(&mut self, transaction: TransactionId, session: SessionId, now: Instant) {
+        self.live = Some(Live { transaction, session, since: now });
+        self.waiting = None;
+        self.soc_percent = None;
+        self.touched = now;
+    }
+
+    /// Nothing draws any more.
+    pub fn go_idle(&mut self, now: Instant) {
+        self.live = None;
+        self.waiting = None;
+        self.soc_percent = None;
+        self.touched = now;
+    }
+
+    /// An open transaction that may be live: wait whether its stop comes.
+    pub fn wait(&mut self, transaction: TransactionId, now: Instant) {
+        if self.waiting.is_none_or(|(known, _)| known != transaction) {
+            self.waiting = Some((transaction, now));
+        }
+    }
+
+    /// The transaction that waits no longer.
+    pub fn waited(&self, now: Instant) -> Option<TransactionId> {
+        let (transaction, since) = self.waiting?;
+        (SETTLE <= now.since(since)).then_some(transaction)
+    }
+
+    /// When a waiting transaction is due.
+    pub fn wake_at(&self) -> Option<Instant> {
+        self.waiting.map(|(_, since)| since + SETTLE)
+    }
+
+    /// It was told something that changes what it draws.
+    pub fn touch(&mut self, now: Instant) {
+        self.touched = now;
+    }
+
+    /// Whether the status means that energy flows or could flow.
+    pub fn is_drawing(&self) -> bool {
+        matches!(
+            self.status,
+            EvseStatus::Charging | EvseStatus::SuspendedEv | EvseStatus::SuspendedEvse
+        )
+    }
+
+    /// Whether the status means that no car is connected to a transaction.
+    pub fn is_empty(&self) -> bool {
+        matches!(self.status, EvseStatus::Available | EvseStatus::Reserved)
+    }
+
+    /// Whether a reading that came in at this moment should be stored.
+    pub fn is_record_due(&mut self, now: Instant) -> bool {
+        let due = self.recorded.is_none_or(|before| RECORD_EVERY <= now.since(before));
+        if due {
+            self.recorded = Some(now);
+        }
+        due
+    }
+
+    /// The newest reading if it is younger than `max_age`.
+    pub fn fresh(&self, now: Instant, max_age: Duration) -> Option<SeenReading> {
+        self.reading.filter(|reading| now.since(reading.at) <= max_age)
+    }
+
+    /// What it draws, for the estimate of the load that is not ours.
+    pub fn draw(&self, now: Now, max_age: Duration, worst: PerPhase<Amps>, online: bool) -> Draw {
+        let now = now.mono;
+        let following = now.since(self.touched) <= FOLLOW;
+        match (self.live, self.fresh(now, max_age)) {
+            (None, _) if online => {
+                Draw { measured: Some(PerPhase::ZERO), worst, moving: following }
+            }
+            (_, Some(reading)) => {
+                let old = READING_YOUNG < now.since(reading.at);
+                Draw { measured: Some(reading.current), worst, moving: old || following }
+            }
+            (_, None) => Draw { measured: None, worst, moving: true },
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The controller's state and how it speaks: events, records, limits on how often it repeats itself.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crate::control::Control;
+use crate::control::situation::OtherLoad;
+use crate::ground::ids::{ChargePointId, EvseIndex};
+use crate::ground::time::{Duration, Instant, Now};
+use crate::model::event::{Event, EventKind};
+use crate::model::message::Identity;
+use crate::model::record::{ChargePointRecord, LeaseRecord, Record, Remembered};
+use crate::model::site::Site;
+use crate::ocpp::Central;
+use crate::ocpp::traffic::{ConnectorSetup, PointSetup};
+
+use super::book::Book;
+use super::evse::EvseState;
+use super::image::MeterImage;
+use super::loads::{Draw, Loads};
+use super::message::{Outbox, Output};
+use super::view::Totals;
+
+/// Events kept for people; all of them are in the store.
+const EVENTS_MAX: usize = 100;
+
+/// The same trouble of the same subject is told no more often than this.
+const REPEAT_AFTER: Duration = Duration::minutes(10);
+
+/// Subjects whose last event is remembered for [`REPEAT_AFTER`]; beyond it old ones are forgotten.
+const SAID_MAX: usize = 500;
+
+/// A charge point as the controller knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// What is remembered of it.
+    pub record: ChargePointRecord,
+    /// Since when it can be spoken to.
+    pub online_since: Option<Instant>,
+    /// The EVSEs behind it.
+    pub evses: Vec<EvseIndex>,
+}
+
+/// Everything the controller knows. `Clone` is cheap enough to run ahead of time with a copy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    pub site: Arc<Site>,
+    pub central: Central,
+    pub control: Control,
+    pub book: Book,
+    pub meters: Vec<MeterImage>,
+    pub loads: Loads,
+    pub evses: Vec<EvseState>,
+    pub points: BTreeMap<ChargePointId, Point>,
+    pub events: VecDeque<Event>,
+    pub totals: Totals,
+    /// The leases as they are on disk.
+    pub leases: Vec<Option<LeaseRecord>>,
+    /// The constraints that cannot hold the worst case, since when.
+    pub overloads: BTreeMap<String, Instant>,
+    /// EVSEs that draw more than they were told, to tell it once.
+    pub disobeying: Vec<bool>,
+    pub store_failing: Option<String>,
+    pub broker_down: Option<String>,
+    pub started: Instant,
+    /// The calendar less the monotonic time in milliseconds, to notice a step of the clock.
+    pub clock_offset: Option<i64>,
+    /// When a decision is due because something has changed.
+    pub due: Option<Instant>,
+    /// When the last decision was made.
+    pub decided: Option<Instant>,
+    said: BTreeMap<(EventKind, String), Instant>,
+}
+
+impl State {
+    /// Goes on where the store left off.
+    pub fn new(site: Site, remembered: &Remembered, now: Now) -> Self {
+        let site = Arc::new(site);
+        let diagram = Arc::new(site.diagram.clone());
+        let points = points(&site, remembered);
+        let lease_of = |id| remembered.leases.iter().find(|lease| &lease.evse == id).cloned();
+        Self {
+            central: Central::new(
+                setups(&site, &points),
+                site.charging.clone(),
+                site.lease.clone(),
+                diagram.voltage,
+            ),
+            control: Control::new(
+                diagram.clone(),
+                site.lease.clone(),
+                &remembered.leases,
+                now.mono,
+            ),
+            book: Book::new(remembered, |id| diagram.evse(id)),
+            meters: vec![MeterImage::default(); site.meters.len()],
+            loads: Loads::new(&diagram),
+            evses: vec![EvseState::new(now.mono); diagram.evses.len()],
+            points,
+            events: VecDeque::new(),
+            totals: Totals::default(),
+            leases: diagram.evses.iter().map(|evse| lease_of(&evse.id)).collect(),
+            overloads: BTreeMap::new(),
+            disobeying: vec![false; diagram.evses.len()],
+            store_failing: None,
+            broker_down: None,
+            started: now.mono,
+            clock_offset: None,
+            due: Some(now.mono),
+            decided: None,
+            said: BTreeMap::new(),
+            site,
+        }
+    }
+
+    /// Tells people and keeps the event.
+    pub fn event(
+        &mut self,
+        now: Now,
+        kind: EventKind,
+        subject: &str,
+        text: String,
+        out: &mut Outbox,
+    ) {
+        let event = Event { kind, subject: subject.to_owned(), text, at: now.utc };
+        if EVENTS_MAX <= self.events.len() {
+            self.events.pop_back();
+        }
+        self.events.push_front(event.clone());
+        out.push(Output::Record(Record::Event(event.clone())));
+        out.push(Output::Event(event));
+    }
+
+    /// Tells people unless the same was told of the same subject a short while ago.
+    pub fn event_seldom(
+        &mut self,
+        now: Now,
+        kind: EventKind,
+        subject: &str,
+        text: String,
+        out: &mut Outbox,
+    ) {
+        let key = (kind, subject.to_owned());
+        let lately = |at: &Instant| now.mono.since(*at) < REPEAT_AFTER;
+        if self.said.get(&key).is_some_and(lately) {
+            return;
+        }
+        if SAID_MAX <= self.said.len() {
+            self.said.retain(|_, at| now.mono.since(*at) < REPEAT_AFTER);
+            if SAID_MAX <= self.said.len() {
+                return;
+            }
+        }
+        self.said.insert(key, now.mono);
+        self.event(now, kind, subject, text, out);
+    }
+
+    /// Something has changed that a decision should see: at once if the last one is a second old,
+    /// else when it is, so that a burst of messages costs one decision.
+    pub fn mark(&mut self, now: Instant) {
+        const BETWEEN: Duration = Duration::seconds(1);
+        let earliest = self.decided.map_or(now, |decided| (decided + BETWEEN).max(now));
+        self.due = Some(self.due.map_or(earliest, |due| due.min(earliest)));
+    }
+
+    /// Something has changed for the worse: decide within this step.
+    pub fn mark_urgent(&mut self, now: Instant) {
+        self.due = Some(now);
+    }
+
+    /// The load that is not ours, node by node.
+    pub fn other_loads(&self, now: Instant) -> Vec<OtherLoad> {
+        self.loads.other(&self.site.diagram, &self.site.meters, &self.meters, now)
+    }
+
+    /// A reading of an EVSE is used up to this age.
+    pub fn reading_max_age(&self) -> Duration {
+        self.site.charging.sample_interval * 3 + Duration::seconds(5)
+    }
+
+    /// What each EVSE draws, for the estimate of the load that is not ours.
+    pub fn draws(&self, now: Now) -> Vec<Draw> {
+        let max_age = self.reading_max_age();
+        let draw = |(index, evse): (usize, &EvseState)| {
+            let worst = self.control.worst(index, now.mono);
+            evse.draw(now, max_age, worst, self.is_online(index))
+        };
+        self.evses.iter().enumerate().map(draw).collect()
+    }
+
+    /// Whether the charge point of this EVSE can be spoken to.
+    pub fn is_online(&self, evse: EvseIndex) -> bool {
+        let point = self.points.get(&self.site.diagram.evses[evse].charge_point);
+        point.is_some_and(|point| point.online_since.is_some())
+    }
+
+    /// Name of an EVSE.
+    pub fn evse_name(&self, evse: EvseIndex) -> String {
+        self.site.diagram.evses[evse].id.to_string()
+    }
+
+    /// Writes the lease of an EVSE down if the store does not have it so.
+    pub fn keep_lease(&mut self, evse: EvseIndex, out: &mut Outbox) {
+        let lease = self.control.lease_record(evse);
+        if self.leases[evse].as_ref() != Some(&lease) {
+            self.leases[evse] = Some(lease.clone());
+            out.push(Output::Record(Record::Lease(lease)));
+        }
+    }
+
+    /// Everything that a restart would find in the store.
+    pub fn remember(&self) -> Remembered {
+        let mut remembered = Remembered {
+            leases: self.leases.iter().flatten().cloned().collect(),
+            charge_points: self.points.values().map(|point| point.record.clone()).collect(),
+            ..Remembered::default()
+        };
+        self.book.remember(&mut remembered);
+        remembered
+    }
+}
+
+fn points(site: &Site, remembered: &Remembered) -> BTreeMap<ChargePointId, Point> {
+    let mut points: BTreeMap<ChargePointId, Point> = BTreeMap::new();
+    for (index, evse) in site.diagram.evses.iter().enumerate() {
+        let id = &evse.charge_point;
+        let known = || remembered.charge_points.iter().find(|point| &point.charge_point == id);
+        let point = points.entry(id.clone()).or_insert_with(|| Point {
+            record: known().cloned().unwrap_or(ChargePointRecord {
+                charge_point: id.clone(),
+                identity: None,
+                capability: None,
+            }),
+            online_since: None,
+            evses: Vec::new(),
+        });
+        point.evses.push(index);
+    }
+    points
+}
+
+fn setups(site: &Site, points: &BTreeMap<ChargePointId, Point>) -> Vec<PointSetup> {
+    let connector = |index: &EvseIndex| {
+        let evse = &site.diagram.evses[*index];
+        ConnectorSetup {
+            connector: evse.connector,
+            evse: *index,
+            safe: evse.safe,
+            rated: evse.rated,
+            phases: evse.wiring.len(),
+        }
+    };
+    let setup = |(id, point): (&ChargePointId, &Point)| PointSetup {
+        id: id.clone(),
+        connectors: point.evses.iter().map(connector).collect(),
+        remembered: Some(point.record.clone()),
+    };
+    points.iter().map(setup).collect()
+}
+
+/// The identity of a charge point in one line.
+pub fn identity_words(identity: &Identity) -> String {
+    let Identity { vendor, model, serial, firmware } = identity;
+    format!("{vendor} {model}, serial {serial}, firmware {firmware}")
+}

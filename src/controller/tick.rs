@@ -1,0 +1,160 @@
+//! The decision: one look at the whole image, one set of limits, at most about once a second.
+
+use crate::control::situation::{EvseFacts, OtherLoad, Setpoint};
+use crate::ground::time::{Duration, Instant, Now};
+use crate::model::event::EventKind;
+use crate::model::message::{Command, EvseStatus, LimitOrder};
+use crate::model::record::{Record, SetpointRecord};
+use crate::ocpp::traffic::Traffic;
+
+use super::message::{Outbox, Output};
+use super::state::State;
+
+/// A broken constraint is told to people after this long.
+pub const OVERLOAD_TOLD: Duration = Duration::seconds(10);
+
+impl State {
+    /// Decides if a decision is due.
+    pub fn tick_if_due(&mut self, now: Now, out: &mut Outbox) {
+        if self.tick_at(now.mono).is_some_and(|at| at <= now.mono) {
+            self.tick(now, out);
+        }
+    }
+
+    /// When the next decision is due, for whatever reason.
+    pub fn tick_at(&self, now: Instant) -> Option<Instant> {
+        const BETWEEN: Duration = Duration::seconds(1);
+        let floor = self.decided.map_or(now, |decided| decided + BETWEEN);
+        let expiry = |(image, meter): (&super::image::MeterImage, _)| image.expires(meter, now);
+        let silent = self.meters.iter().zip(&self.site.meters).filter_map(expiry).min();
+        let waiting = self.evses.iter().filter_map(|evse| evse.wake_at()).min();
+        let later = [self.control.wake_at(now), silent, waiting];
+        let later = later.into_iter().flatten().min().map(|at| at.max(floor));
+        [self.due, later].into_iter().flatten().min()
+    }
+
+    fn tick(&mut self, now: Now, out: &mut Outbox) {
+        (self.due, self.decided) = (None, Some(now.mono));
+        self.watch_meters(now, out);
+        self.promote(now);
+        let loads = self.other_loads(now.mono);
+        let facts = self.facts();
+        let setpoints = self.control.decide(now.mono, &loads, &facts);
+        for setpoint in setpoints {
+            self.order(now, &setpoint, out);
+        }
+        self.watch_overloads(now, &loads, out);
+        self.watch_obedience(now, out);
+    }
+
+    fn facts(&self) -> Vec<EvseFacts> {
+        let fact = |(index, evse): (usize, &super::evse::EvseState)| EvseFacts {
+            online: self.is_online(index),
+            charging_since: evse.live.map(|live| live.since),
+            paused_by_car: evse.status == EvseStatus::SuspendedEv,
+            bounds: Vec::new(),
+        };
+        self.evses.iter().enumerate().map(fact).collect()
+    }
+
+    /// The lease is written down first; a raise leaves only when it is on disk.
+    fn order(&mut self, now: Now, setpoint: &Setpoint, out: &mut Outbox) {
+        let evse = setpoint.evse;
+        self.keep_lease(evse, out);
+        let live = self.evses[evse].live;
+        if !setpoint.refresh {
+            self.evses[evse].touch(now.mono);
+            self.totals.setpoints += 1;
+            if let Some(at) = now.utc {
+                out.push(Output::Record(Record::Setpoint(SetpointRecord {
+                    evse: self.site.diagram.evses[evse].id.clone(),
+                    session: live.map(|live| live.session),
+                    at,
+                    limit_a: setpoint.limit,
+                    cause: setpoint.cause.clone(),
+                })));
+            }
+        }
+        let command = Command::Limit(LimitOrder {
+            evse,
+            ticket: setpoint.ticket,
+            transaction: live.map(|live| live.transaction),
+            live: setpoint.limit,
+            safe: self.site.diagram.evses[evse].safe,
+            ttl: self.site.lease.ttl,
+            urgent: setpoint.lowers,
+        });
+        let mut traffic = Traffic::default();
+        self.central.command(now, command, &mut traffic);
+        self.absorb(now, traffic, out);
+    }
+
+    /// Tells once when a meter falls silent, and forgets what was concluded from it.
+    fn watch_meters(&mut self, now: Now, out: &mut Outbox) {
+        let site = self.site.clone();
+        for (index, meter) in site.meters.iter().enumerate() {
+            let image = &self.meters[index];
+            if image.is_fresh(meter, now.mono) || image.told_silent {
+                continue;
+            }
+            let since = image.heard().unwrap_or(self.started);
+            let silence = now.mono.since(since);
+            if silence <= meter.max_age {
+                continue;
+            }
+            self.meters[index].told_silent = true;
+            for (node, placed) in site.diagram.nodes.iter().enumerate() {
+                if placed.meter.as_ref() == Some(&meter.id) {
+                    self.loads.forget(node);
+                }
+            }
+            let text = format!("silent for {silence}; the worst load is assumed behind it");
+            self.event(now, EventKind::MeterSilent, meter.id.as_str(), text, out);
+        }
+    }
+
+    /// A constraint that cannot hold the worst case is usual for the moment until reductions are
+    /// confirmed; people are told when it lasts.
+    fn watch_overloads(&mut self, now: Now, loads: &[OtherLoad], out: &mut Outbox) {
+        let overloads = self.control.overloads(now.mono, loads);
+        let before = std::mem::take(&mut self.overloads);
+        for overload in &overloads {
+            let since = before.get(&overload.name).copied().unwrap_or(now.mono);
+            self.overloads.insert(overload.name.clone(), since);
+            if OVERLOAD_TOLD <= now.mono.since(since) {
+                let text = overload.words();
+                self.event_seldom(now, EventKind::Overload, &overload.name, text, out);
+            }
+        }
+        for (name, since) in before {
+            if !self.overloads.contains_key(&name) && OVERLOAD_TOLD <= now.mono.since(since) {
+                let text = "everything fits again".to_owned();
+                self.event_seldom(now, EventKind::OverloadOver, &name, text, out);
+            }
+        }
+    }
+
+    fn watch_obedience(&mut self, now: Now, out: &mut Outbox) {
+        for evse in 0..self.evses.len() {
+            let drawn = self.control.disobeys(evse);
+            let before = std::mem::replace(&mut self.disobeying[evse], drawn.is_some());
+            let name = || self.site.diagram.evses[evse].id.to_string();
+            match (before, drawn) {
+                (false, Some(drawn)) => {
+                    let text = format!(
+                        "draws {:.1} A though it accepted less; others make room for it",
+                        drawn.as_f64()
+                    );
+                    let name = name();
+                    self.event(now, EventKind::LimitIgnored, &name, text, out);
+                }
+                (true, None) => {
+                    let name = name();
+                    let text = "draws what it was told".to_owned();
+                    self.event(now, EventKind::LimitObeyed, &name, text, out);
+                }
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What is forgotten, and when: history is bounded by age and by count, so that the file stays some
+//! tens of megabytes and a repair after a power cut takes a second and not minutes.
+//!
+//! Ages count from the newest row of the same table, so no clock is needed and a clock that was
+//! stepped back by years deletes nothing. Open transactions and sessions are never forgotten.
+
+use std::borrow::Borrow;
+
+use redb::{Key, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
+
+use crate::ground::time::{Duration, Utc};
+use crate::model::event::Event;
+
+use super::table::{EVENTS, OPEN, READINGS, SESSIONS, SETPOINTS, TRANSACTIONS, value};
+
+/// Readings are for curves of recent sessions: five weeks, or 35 days of 12 busy chargers with a
+/// reading a minute for 11 hours a day; some 60 MB at the most.
+pub const READINGS_MAX: u64 = 300_000;
+/// See [`READINGS_MAX`].
+pub const READINGS_AGE: Duration = Duration::hours(35 * 24);
+
+/// Setpoints with their causes explain complaints: a quarter of a year.
+pub const SETPOINTS_MAX: u64 = 100_000;
+/// See [`SETPOINTS_MAX`].
+pub const SETPOINTS_AGE: Duration = Duration::hours(92 * 24);
+
+/// Events: a year, some 10 MB at the most.
+pub const EVENTS_MAX: u64 = 50_000;
+/// See [`EVENTS_MAX`].
+pub const EVENTS_AGE: Duration = Duration::hours(366 * 24);
+
+/// Sessions and their transactions: ten years of 30 a day.
+pub const SESSIONS_MAX: u64 = 110_000;
+
+/// Rows that one trim deletes from a table at the most, so that no commit takes long.
+const TRIM_MAX: usize = 5_000;
+
+/// Forgets what is too old or too much.
+pub fn trim(write: &WriteTransaction) -> Result<(), redb::Error> {
+    trim_timed(write, READINGS, READINGS_MAX, READINGS_AGE)?;
+    trim_timed(write, SETPOINTS, SETPOINTS_MAX, SETPOINTS_AGE)?;
+    trim_events(write)?;
+    trim_closed(write, TRANSACTIONS, "transaction", |id| id as u64)?;
+    trim_closed(write, SESSIONS, "session", |id| id)
+}
+
+fn trim_timed(
+    write: &WriteTransaction,
+    definition: TableDefinition<(i64, &str), &[u8]>,
+    most: u64,
+    age: Duration,
+) -> Result<(), redb::Error> {
+    let mut table = write.open_table(definition)?;
+    let newest = table.last()?.map(|(key, _)| Utc::from_millis(key.value().0));
+    let oldest_kept = newest.map_or(i64::MIN, |newest| (newest - age).as_millis());
+    let surplus = table.len()?.saturating_sub(most);
+    let mut doomed = Vec::new();
+    for (row, index) in table.iter()?.take(TRIM_MAX).zip(0..) {
+        let (key, _) = row?;
+        let (at, evse) = key.value();
+        if surplus <= index && oldest_kept <= at {
+            break;
+        }
+        doomed.push((at, evse.to_owned()));
+    }
+    for (at, evse) in doomed {
+        table.remove((at, evse.as_str()))?;
+    }
+    Ok(())
+}
+
+fn trim_events(write: &WriteTransaction) -> Result<(), redb::Error> {
+    let mut table = write.open_table(EVENTS)?;
+    let at = |bytes: &[u8]| value::<Event>(bytes).and_then(|event| event.at);
+    let newest = table.last()?.and_then(|(_, row)| at(row.value()));
+    let surplus = table.len()?.saturating_sub(EVENTS_MAX);
+    let mut doomed = Vec::new();
+    for (row, index) in table.iter()?.take(TRIM_MAX).zip(0..) {
+        let (key, row) = row?;
+        let old = at(row.value()).zip(newest).is_some_and(|(at, newest)| at + EVENTS_AGE < newest);
+        if surplus <= index && !old {
+            break;
+        }
+        doomed.push(key.value());
+    }
+    for number in doomed {
+        table.remove(number)?;
+    }
+    Ok(())
+}
+
+/// Stops at the first that is open; the newest row always stays, so no id is given twice.
+fn trim_closed<K: for<'k> Key<SelfType<'k> = K> + Copy + for<'k> Borrow<K> + 'static>(
+    write: &WriteTransaction,
+    definition: TableDefinition<K, &[u8]>,
+    kind: &str,
+    number: fn(K) -> u64,
+) -> Result<(), redb::Error> {
+    let open = write.open_table(OPEN)?;
+    let mut table = write.open_table(definition)?;
+    let surplus = table.len()?.saturating_sub(SESSIONS_MAX);
+    let mut doomed = Vec::new();
+    for row in table.iter()?.take(TRIM_MAX.min(surplus as usize)) {
+        let id = row?.0.value();
+        if open.get((kind, number(id)))?.is_some() {
+            break;
+        }
+        doomed.push(id);
+    }
+    for id in doomed {
+        table.remove(id)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,322 @@
+//! The thread that writes: all that waits goes into one durable transaction (group commit).
+//!
+//! Urgent facts are written as soon as the thread is free. Batched ones go with an urgent commit
+//! once half of [`BATCH_TICKS`] has passed, which saves a commit of their own, and by themselves
+//! when it has passed whole.
+//!
+//! After an error redb refuses to go on, so the file is closed, the facts go back to the queue, and
+//! the next tick opens it and tries again. A full disk first gets the reserved space back.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use redb::{Builder, Database};
+use tokio::sync::watch;
+
+use crate::model::record::Record;
+
+use super::files::{Ids, Place};
+use super::queue::{BATCHED_MAX, Facts, Key, Queue};
+use super::{CommitNumber, Opener, StoreError, StoreState, retention, table};
+
+/// Ticks until batched facts are written: five minutes. What a power cut may take from the curves.
+pub const BATCH_TICKS: u32 = 60;
+
+/// Batches between two trims: an hour. Trimming touches the old end of each table, which costs
+/// pages of its own.
+const TRIM_BATCHES: u32 = 12;
+
+/// This many batched facts are written without waiting; some 500 KB.
+const BATCH_FULL: usize = BATCHED_MAX / 10;
+
+/// Pages that redb keeps in memory: the hot ends of all tables, not the history.
+const CACHE_BYTES: usize = 2 << 20;
+
+/// How every file of the store is opened.
+pub fn builder() -> Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}
+
+/// What the handle, the thread and the readers share.
+#[derive(Debug)]
+pub struct Shared {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+    report: watch::Sender<StoreState>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    queue: Queue,
+    /// What the thread is writing in this moment; readers must not lose sight of it.
+    writing: Arc<Facts>,
+    /// None while the disk cannot even be read.
+    database: Option<Arc<Database>>,
+    /// The last write went wrong; the next is tried at a tick.
+    failing: bool,
+    ticks: u32,
+    retry: bool,
+    closing: bool,
+}
+
+struct Work {
+    facts: Arc<Facts>,
+    number: CommitNumber,
+    batch: bool,
+    last: bool,
+}
+
+impl Shared {
+    /// Of a store that was just opened.
+    pub fn new(database: Database, next_event: u64, report: watch::Sender<StoreState>) -> Self {
+        let inner = Inner {
+            queue: Queue::new(next_event),
+            writing: Arc::default(),
+            database: Some(Arc::new(database)),
+            failing: false,
+            ticks: 0,
+            retry: false,
+            closing: false,
+        };
+        Self { inner: Mutex::new(inner), changed: Condvar::new(), report }
+    }
+
+    /// See [`Store::commit`](super::Store::commit).
+    pub fn add(&self, records: Vec<Record>) -> CommitNumber {
+        let mut inner = self.lock();
+        let number = inner.queue.add(records);
+        if inner.queue.is_urgent() || BATCH_FULL <= inner.queue.batched() {
+            self.changed.notify_one();
+        }
+        number
+    }
+
+    /// See [`Store::tick`](super::Store::tick).
+    pub fn tick(&self) {
+        let mut inner = self.lock();
+        inner.ticks = inner.ticks.saturating_add(1);
+        inner.retry = true;
+        self.changed.notify_one();
+    }
+
+    /// Asks the thread to write everything and to end.
+    pub fn close(&self) {
+        self.lock().closing = true;
+        self.changed.notify_one();
+    }
+
+    /// The database, and what is not in it yet, at one moment.
+    pub fn look<T>(
+        &self,
+        first: &Key,
+        last: &Key,
+        mut pick: impl FnMut(&Key, &Record) -> Option<T>,
+    ) -> (Option<Arc<Database>>, Vec<(Key, T)>) {
+        let inner = self.lock();
+        let writing = inner.writing.range(first.clone()..=last.clone());
+        let waiting = writing.chain(inner.queue.between(first, last));
+        let picked = waiting.filter_map(|(key, record)| Some((key.clone(), pick(key, record)?)));
+        (inner.database.clone(), picked.collect())
+    }
+
+    /// Waits until there is something to write; none when the store is closed and all is written.
+    fn next(&self) -> Option<Work> {
+        let mut inner = self.lock();
+        loop {
+            let urgent = inner.queue.is_urgent();
+            let full = BATCH_FULL <= inner.queue.batched();
+            let due = BATCH_TICKS <= inner.ticks && 0 < inner.queue.batched();
+            let wanted = if inner.failing { inner.retry } else { urgent || due || full };
+            if wanted || inner.closing {
+                let soon = BATCH_TICKS / 2 <= inner.ticks;
+                let batch = inner.closing || due || full || soon;
+                let (facts, number) = inner.queue.take(batch);
+                inner.writing = Arc::new(facts);
+                inner.retry = false;
+                if batch {
+                    inner.ticks = 0;
+                }
+                let facts = Arc::clone(&inner.writing);
+                return Some(Work { facts, number, batch, last: inner.closing });
+            }
+            inner.retry = false;
+            inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn database(&self) -> Option<Arc<Database>> {
+        self.lock().database.clone()
+    }
+
+    fn reopened(&self, database: Database) -> Arc<Database> {
+        let database = Arc::new(database);
+        self.lock().database = Some(Arc::clone(&database));
+        database
+    }
+
+    fn written(&self, number: CommitNumber) {
+        let mut inner = self.lock();
+        inner.writing = Arc::default();
+        inner.failing = false;
+        let lost = inner.queue.lost();
+        let failing = (0 < lost).then(|| format!("{lost} facts could not be kept"));
+        self.tell(StoreState { committed: number, failing, thinned: inner.queue.thinned() });
+    }
+
+    fn failed(&self, why: &str) {
+        let mut inner = self.lock();
+        inner.database = None;
+        inner.failing = true;
+        let facts = std::mem::take(&mut inner.writing);
+        inner.queue.put_back(Arc::unwrap_or_clone(facts));
+        let committed = self.report.borrow().committed;
+        let thinned = inner.queue.thinned();
+        self.tell(StoreState { committed, failing: Some(why.to_owned()), thinned });
+    }
+
+    fn tell(&self, state: StoreState) {
+        self.report.send_if_modified(|told| {
+            let changed = *told != state;
+            *told = state;
+            changed
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Every change under the lock is whole, so a panic elsewhere leaves nothing half done.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Starts the thread; it ends after [`Shared::close`].
+pub fn start(
+    shared: Arc<Shared>,
+    opener: Opener,
+    place: Option<Place>,
+    ids: Ids,
+) -> Result<JoinHandle<()>, StoreError> {
+    let mut worker = Worker { shared, opener, place, ids, batches: 0 };
+    let run = move || {
+        let guard = EndsProcess;
+        worker.run();
+        drop(guard);
+    };
+    let place = std::path::PathBuf::from("its thread");
+    let thread = std::thread::Builder::new().name("store".to_owned()).spawn(run);
+    thread.map_err(|source| StoreError::Io { place, source })
+}
+
+/// Without its thread the store would take facts for ever and confirm none, so a fault in it ends
+/// the process, to be started anew. Faults of redb are caught where it is called.
+struct EndsProcess;
+
+impl Drop for EndsProcess {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            log::error!("the store has failed; the process ends to be started anew");
+            std::process::abort();
+        }
+    }
+}
+
+struct Worker {
+    shared: Arc<Shared>,
+    opener: Opener,
+    place: Option<Place>,
+    /// The ids that are set aside beside the store.
+    ids: Ids,
+    batches: u32,
+}
+
+impl Worker {
+    fn run(&mut self) {
+        if let Some(place) = &self.place {
+            place.keep_reserve();
+        }
+        while let Some(Work { facts, number, batch, last }) = self.shared.next() {
+            let trim = batch && self.batches % TRIM_BATCHES == TRIM_BATCHES - 1;
+            self.batches += u32::from(batch);
+            let result = self.write(&facts, trim);
+            drop(facts);
+            match result {
+                Ok(()) => self.shared.written(number),
+                Err(error) => {
+                    self.shared.failed(&error.to_string());
+                    // For the readers: a disk that takes no more can often still be read.
+                    let _ = self.database();
+                }
+            }
+            if last {
+                break;
+            }
+        }
+        self.shared.lock().database = None;
+    }
+
+    fn write(&mut self, facts: &Facts, trim: bool) -> Result<(), StoreError> {
+        self.set_ids_aside(facts);
+        let result = self.try_write(facts, trim);
+        match &self.place {
+            Some(place) if result.is_err() && place.spend_reserve() => {
+                self.shared.lock().database = None;
+                self.try_write(facts, trim)
+            }
+            _ => result,
+        }
+    }
+
+    fn try_write(&self, facts: &Facts, trim: bool) -> Result<(), StoreError> {
+        let database = self.database()?;
+        if facts.is_empty() && !trim {
+            return Ok(());
+        }
+        let write = || -> Result<(), redb::Error> {
+            let write = database.begin_write()?;
+            table::put(&write, facts)?;
+            if trim {
+                retention::trim(&write)?;
+            }
+            write.commit()?;
+            Ok(())
+        };
+        let written = catch_unwind(AssertUnwindSafe(write)).map_err(|_| panicked())?;
+        written.map_err(StoreError::from_use)
+    }
+
+    /// The open file; opened again after an error, since redb goes on no further then.
+    fn database(&self) -> Result<Arc<Database>, StoreError> {
+        if let Some(database) = self.shared.database() {
+            return Ok(database);
+        }
+        let opened = catch_unwind(AssertUnwindSafe(|| (self.opener)())).map_err(|_| panicked())?;
+        Ok(self.shared.reopened(opened.map_err(StoreError::from_open)?))
+    }
+
+    /// Before an id is used that was not set aside, a block of ids is. A disk that cannot take
+    /// these few bytes does not stop the store: they matter only if the store is lost later.
+    fn set_ids_aside(&mut self, facts: &Facts) {
+        let Some(place) = &self.place else { return };
+        let mut given = Ids::default();
+        for key in facts.keys() {
+            match key {
+                Key::Transaction(id) => given.transaction = given.transaction.max(id.0),
+                Key::Session(id) => given.session = given.session.max(id.0),
+                _ => {}
+            }
+        }
+        if !self.ids.cover(given) {
+            let ids = self.ids.after(given);
+            match place.set_ids(ids) {
+                Ok(()) => self.ids = ids,
+                Err(error) => log::warn!("the ids beside the store were not written: {error}"),
+            }
+        }
+    }
+}
+
+fn panicked() -> StoreError {
+    StoreError::Damaged("its pages contradict each other".to_owned())
+}

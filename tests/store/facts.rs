@@ -1,0 +1,162 @@
+//! Facts of a small site, and a plain map that says what a store should remember of them.
+
+use std::collections::BTreeMap;
+
+use ampgate::ground::ids::{ChargePointId, EvseId, IdToken, SessionId, TransactionId};
+use ampgate::ground::time::Utc;
+use ampgate::ground::units::{Amps, PerPhase, WattHours, Watts};
+use ampgate::model::bound::Cause;
+use ampgate::model::event::{Event, EventKind};
+use ampgate::model::message::{Identity, LimitScope};
+use ampgate::model::record::{
+    ChargePointRecord, LeaseRecord, ReadingRecord, Record, Remembered, SetpointRecord,
+};
+use ampgate::model::session::{Session, Stop, Transaction};
+
+/// As `store` keeps them for each charge point.
+const CLOSED_PER_CHARGE_POINT: usize = 16;
+const CLOSED_SESSIONS: usize = 50;
+
+pub fn evse(point: u32) -> EvseId {
+    EvseId::new(&format!("EVSE-{point:02}"))
+}
+
+pub fn start(id: u64, point: u32) -> Record {
+    Record::Transaction(Transaction {
+        id: TransactionId(id as i64),
+        charge_point: ChargePointId::new(&format!("CP-{point:02}")),
+        connector: 1,
+        token: IdToken::new("04A1B2C3D4"),
+        started: Utc::from_millis(id as i64 * 1000),
+        meter_start_wh: WattHours::new(1_234_567),
+        session: SessionId(id),
+        replayed: false,
+        stop: None,
+    })
+}
+
+pub fn stop(id: u64, point: u32) -> Record {
+    let Record::Transaction(mut transaction) = start(id, point) else {
+        unreachable!("a start is a transaction")
+    };
+    transaction.stop = Some(Stop {
+        at: Utc::from_millis(id as i64 * 1000 + 500),
+        meter_stop_wh: WattHours::new(1_240_000),
+        reason: "EVDisconnected".to_owned(),
+        lost: false,
+    });
+    Record::Transaction(transaction)
+}
+
+/// Ended where it has an energy.
+pub fn session(id: u64, point: u32, energy_wh: Option<u64>) -> Record {
+    Record::Session(Session {
+        id: SessionId(id),
+        evse: evse(point),
+        transaction: TransactionId(id as i64),
+        token: IdToken::new("04A1B2C3D4"),
+        started: Utc::from_millis(id as i64 * 1000),
+        ended: energy_wh.map(|_| Utc::from_millis(id as i64 * 1000 + 500)),
+        energy_wh: WattHours::new(energy_wh.unwrap_or(0) as i64),
+        measured: None,
+    })
+}
+
+pub fn lease(point: u32, ceiling: i64) -> Record {
+    Record::Lease(LeaseRecord {
+        evse: evse(point),
+        ceiling_a: Amps::new(ceiling),
+        scope: LimitScope::Transaction,
+        armed: true,
+        safe_accepted: true,
+    })
+}
+
+pub fn charge_point(point: u32, model: &str) -> Record {
+    Record::ChargePoint(ChargePointRecord {
+        charge_point: ChargePointId::new(&format!("CP-{point:02}")),
+        identity: Some(Identity { model: model.to_owned(), ..Identity::default() }),
+        capability: None,
+    })
+}
+
+pub fn reading(point: u32, at: i64) -> Record {
+    Record::Reading(ReadingRecord {
+        evse: evse(point),
+        transaction: None,
+        at: Utc::from_millis(at),
+        current_a: Some(PerPhase([Amps::milli(15_870), Amps::ZERO, Amps::ZERO])),
+        power_w: Some(Watts::new(3650)),
+        energy_wh: Some(WattHours::new(1_234_890)),
+    })
+}
+
+pub fn setpoint(point: u32, at: i64) -> Record {
+    Record::Setpoint(SetpointRecord {
+        evse: evse(point),
+        session: Some(SessionId(1)),
+        at: Utc::from_millis(at),
+        limit_a: Amps::new(10),
+        cause: Cause::Breaker { node: "IBST 63A".to_owned(), phase: None, sharing: 4 },
+    })
+}
+
+pub fn event(text: &str) -> Record {
+    let (kind, subject) = (EventKind::SessionStarted, "EVSE-01".to_owned());
+    Record::Event(Event { kind, subject, text: text.to_owned(), at: Some(Utc::from_millis(0)) })
+}
+
+/// What a store should remember.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    transactions: BTreeMap<i64, Transaction>,
+    pub sessions: BTreeMap<u64, Session>,
+    leases: BTreeMap<EvseId, LeaseRecord>,
+    charge_points: BTreeMap<ChargePointId, ChargePointRecord>,
+}
+
+impl Model {
+    pub fn take(&mut self, records: &[Record]) {
+        for record in records.iter().cloned() {
+            match record {
+                Record::Transaction(value) => drop(self.transactions.insert(value.id.0, value)),
+                Record::Session(value) => drop(self.sessions.insert(value.id.0, value)),
+                Record::Lease(value) => drop(self.leases.insert(value.evse.clone(), value)),
+                Record::ChargePoint(value) => {
+                    self.charge_points.insert(value.charge_point.clone(), value);
+                }
+                Record::Reading(_) | Record::Setpoint(_) | Record::Event(_) => {}
+            }
+        }
+    }
+
+    pub fn remembered(&self) -> Remembered {
+        let mut transactions = Vec::new();
+        let mut closed: BTreeMap<&ChargePointId, usize> = BTreeMap::new();
+        for transaction in self.transactions.values().rev() {
+            let count = closed.entry(&transaction.charge_point).or_default();
+            if transaction.stop.is_some() {
+                *count += 1;
+            }
+            if transaction.stop.is_none() || *count <= CLOSED_PER_CHARGE_POINT {
+                transactions.insert(0, transaction.clone());
+            }
+        }
+        let mut sessions = Vec::new();
+        let mut closed = 0;
+        for session in self.sessions.values().rev() {
+            closed += usize::from(session.ended.is_some());
+            if session.ended.is_none() || closed <= CLOSED_SESSIONS {
+                sessions.insert(0, session.clone());
+            }
+        }
+        Remembered {
+            transactions,
+            sessions,
+            leases: self.leases.values().cloned().collect(),
+            charge_points: self.charge_points.values().cloned().collect(),
+            last_transaction: self.transactions.keys().last().copied().unwrap_or(0),
+            last_session: self.sessions.keys().last().copied().unwrap_or(0),
+        }
+    }
+}
