@@ -1,6 +1,7 @@
 //! Ampgate keeps an EV charging site inside its breakers.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod controller;

@@ -93,16 +93,21 @@ pub fn panel(view: &View, index: usize) -> Html {
     out.add("<h3 id=\"n{}-name\">{}</h3>", &[&index, &node.name]);
     out.add("<p class=\"facts\">{}</p></header>", &[&facts(node)]);
     if let Some(meter) = &node.silent_meter {
-        out.add(
-            "<p class=\"warn\"><svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-alarm\"/></svg>\
-             Meter {} is silent: the worst load is assumed here.</p>",
-            &[meter],
-        );
+        silent(&mut out, meter);
     }
     let (phases, total) = explain::rows(node, view.voltage_v);
     load_table(&mut out, &node.name, &phases, total.as_ref());
     out.add("</section></div>", &[]);
     out
+}
+
+/// That a meter is silent and what follows.
+pub fn silent(out: &mut Html, meter: &str) {
+    out.add(
+        "<p class=\"warn\"><svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-alarm\"/></svg>\
+         Meter {} is silent: the worst load is assumed here.</p>",
+        &[&meter],
+    );
 }
 
 fn facts(node: &NodeView) -> String {
@@ -127,6 +132,20 @@ fn facts(node: &NodeView) -> String {
         facts.push("metered".to_owned());
     }
     if facts.is_empty() { "no rating of its own".to_owned() } else { facts.join(" · ") }
+}
+
+/// What the parts of a bar mean.
+pub fn legend(out: &mut Html) {
+    out.add(
+        "<ul class=\"legend\"><li><svg class=\"key\" aria-hidden=\"true\">\
+         <rect width=\"100%\" height=\"100%\" fill=\"url(#hatch-other)\"/></svg>other load</li>\
+         <li><svg class=\"key\" aria-hidden=\"true\"><rect class=\"cars\" width=\"100%\" height=\"100%\"/></svg>\
+         cars, measured</li><li><svg class=\"key\" aria-hidden=\"true\">\
+         <rect width=\"100%\" height=\"100%\" fill=\"url(#hatch-held)\"/></svg>reserved, not drawn</li>\
+         <li><svg class=\"key\" aria-hidden=\"true\"><rect class=\"room\" width=\"100%\" height=\"100%\"/></svg>\
+         free</li></ul>",
+        &[],
+    );
 }
 
 /// The load of one node: a bar and its figures for each phase and for the total.

@@ -4,7 +4,7 @@
 //! nothing, keeps nothing and cannot hold up the controller.
 //!
 //! Reading order: [`html`] (nothing unescaped) → [`words`] → [`bar`] → [`explain`] (the rows behind
-//! each limit) → [`flow`] → [`diagram`] → [`table`] → [`page`] → [`trouble`] → [`door`] (who may come
+//! each limit) → [`flow`] → [`diagram`] → [`table`] → [`page`] → [`chart`] → [`detail`] → [`trouble`] → [`door`] (who may come
 //! in) → [`history`] → [`live`] → [`state`] → [`metrics`] → [`api`]. The routes are here: one table names each
 //! with what serves it, and the description of the API is compared with it.
 
@@ -20,6 +20,9 @@ pub mod table;
 
 pub mod page;
 
+pub mod chart;
+pub mod detail;
+
 pub mod trouble;
 
 pub mod door;
@@ -33,7 +36,7 @@ pub mod metrics;
 pub mod api;
 
 #[cfg(test)]
-mod sample;
+pub mod sample;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -46,6 +49,11 @@ use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::controller::view::{EvseView, View};
+use crate::ground::ids::{EvseId, SessionId};
+
+use api::Named;
+use detail::Past;
 use state::{Shared, UiState};
 use trouble::Trouble;
 
@@ -113,6 +121,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
     vec![
         ("/", get(site_page)),
         ("/live", get(site_live)),
+        ("/evse/{id}", get(evse_page)),
+        ("/live/evse/{id}", get(evse_live)),
         ("/assets/page.css", get(style)),
         ("/assets/page.js", get(script)),
         ("/assets/mark.svg", get(mark)),
@@ -125,9 +135,9 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/api/v1/evses/{id}", get(api::evse)),
         ("/api/v1/evses/{id}/explain", get(api::explained)),
         ("/api/v1/evses/{id}/setpoints", get(api::setpoints)),
-        ("/api/v1/evses/{id}/readings", get(api::readings)),
         ("/api/v1/evses/{id}/meter-now", post(api::meter_now)),
         ("/api/v1/sessions", get(api::sessions)),
+        ("/api/v1/sessions/{id}/readings", get(api::readings)),
         ("/api/v1/events", get(api::events)),
         ("/api/v1/meters", get(api::meters)),
     ]
@@ -139,6 +149,31 @@ async fn site_page(State(shared): State<Arc<Shared>>) -> Response {
 
 async fn site_live(State(shared): State<Arc<Shared>>) -> Response {
     shared.live.parts(page::parts)
+}
+
+async fn evse_page(State(shared): State<Arc<Shared>>, id: Named) -> Result<Response, Trouble> {
+    let view = shared.view();
+    let evse = api::known(&view, id)?;
+    let past = last_day(&shared, &view, &evse).await;
+    Ok(Html(detail::evse(&view, &evse, &past).into_string()).into_response())
+}
+
+async fn last_day(shared: &Shared, view: &View, evse: &EvseView) -> Result<Past, String> {
+    let (from, to) = api::last_day(view);
+    let (id, session) = (EvseId::new(&evse.id), evse.session.map(SessionId));
+    let history = shared.history.clone();
+    let read = move || {
+        let setpoints = (history.setpoints)(&id, from, to)?;
+        let readings = session.map_or_else(|| Ok(Vec::new()), |id| (history.readings)(id))?;
+        Ok(Past { from, to, setpoints, readings })
+    };
+    let failed = |_| Err("the reader has failed".to_owned());
+    tokio::task::spawn_blocking(read).await.unwrap_or_else(failed)
+}
+
+async fn evse_live(State(shared): State<Arc<Shared>>, id: Named) -> Result<Response, Trouble> {
+    let id = api::known(&shared.view(), id)?.id;
+    Ok(shared.live.parts(move |view| detail::parts(view, &id)))
 }
 
 async fn style() -> Response {
@@ -161,4 +196,32 @@ async fn nowhere() -> Trouble {
 async fn not_so() -> Trouble {
     let expected = "GET, and POST only for orders: see /api/v1/openapi.json";
     Trouble::new(StatusCode::METHOD_NOT_ALLOWED, "this address does not take that", expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a browser asks for to show a page; not for scripts and so not described.
+    const OF_THE_PAGE: [&str; 7] = [
+        "/",
+        "/live",
+        "/evse/{id}",
+        "/live/evse/{id}",
+        "/assets/page.css",
+        "/assets/page.js",
+        "/assets/mark.svg",
+    ];
+
+    #[test]
+    fn the_description_names_exactly_the_routes() {
+        let document: serde_json::Value = serde_json::from_str(api::OPENAPI).expect("JSON");
+        let paths = document["paths"].as_object().expect("paths");
+        let mut described: Vec<&str> = paths.keys().map(String::as_str).collect();
+        described.extend(OF_THE_PAGE);
+        described.sort_unstable();
+        let mut served: Vec<&str> = routes().into_iter().map(|(path, _)| path).collect();
+        served.sort_unstable();
+        assert_eq!(described, served);
+    }
 }

@@ -33,7 +33,7 @@ pub fn site(view: &View) -> Html {
     let mut out = opened(view, "/live", &view.site);
     out.append(&balance(view));
     out.add("<section class=\"diagram\"><div class=\"title\"><h2>One-line diagram</h2>", &[]);
-    legend(&mut out);
+    diagram::legend(&mut out);
     out.add("</div>", &[]);
     if view.nodes.is_empty() {
         table::nothing(&mut out, "No node is configured: the diagram is empty.");
@@ -161,19 +161,6 @@ pub fn alert(view: &View) -> Html {
     }
     out.add("</div>", &[]);
     out
-}
-
-fn legend(out: &mut Html) {
-    out.add(
-        "<ul class=\"legend\"><li><svg class=\"key\" aria-hidden=\"true\">\
-         <rect width=\"100%\" height=\"100%\" fill=\"url(#hatch-other)\"/></svg>other load</li>\
-         <li><svg class=\"key\" aria-hidden=\"true\"><rect class=\"cars\" width=\"100%\" height=\"100%\"/></svg>\
-         cars, measured</li><li><svg class=\"key\" aria-hidden=\"true\">\
-         <rect width=\"100%\" height=\"100%\" fill=\"url(#hatch-held)\"/></svg>reserved, not drawn</li>\
-         <li><svg class=\"key\" aria-hidden=\"true\"><rect class=\"room\" width=\"100%\" height=\"100%\"/></svg>\
-         free</li></ul>",
-        &[],
-    );
 }
 
 /// Where the power comes from and goes to, and the tightest point of the site.
