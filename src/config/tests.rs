@@ -244,7 +244,8 @@ fn maps_name_topics_units_and_signs() {
         tele/reader/SENSOR /SML/Power_curr Power total 1
         home-assistant
         homeassistant/sensor/grid_power/state - Power total 1
-    "#]].assert_eq(&told);
+    "#]]
+    .assert_eq(&told);
 }
 
 #[test]
@@ -252,11 +253,14 @@ fn shares_that_do_not_fit_are_named_per_row() {
     let second = "safe_a = 6\n\n[[evse]]\nid = \"E2\"\nnode = \"grid\"\ncharge_point = \"CP2\"\n\
                   phases = \"L1L2L3\"\nrated_a = 32\nsafe_a = 16\n";
     let rows = "rating_a = 40\npower_limit_kw = 20\nimbalance_a = 5";
-    check(&[("safe_a = 6", second), ("rating_a = 63", rows)], expect![[r#"
+    check(
+        &[("safe_a = 6", second), ("rating_a = 63", rows)],
+        expect![[r#"
         site.toml:18: breaker Grid 63A, phase L1: found safe shares of E1 and E2 (22 A) and a worst-case load (20 A) that together make 42 A, expected at most 40 A (lower safe_a, where 0 is allowed, or worst_case_load_a)
         site.toml:19: total of Grid 63A: found safe shares of E1 and E2 (12.42 kW) and a worst-case load (13.8 kW) that together make 26.22 kW, expected at most 20 kW (lower safe_a, where 0 is allowed, or worst_case_load_a)
         site.toml:20: imbalance limit of Grid 63A, phase L1: found safe shares of E1 (6 A) that makes 6 A, expected at most 5 A (lower safe_a, where 0 is allowed)
-    "#]]);
+    "#]],
+    );
     check(&[("rating_a = 63", "rating_a = [63, 16, 63]")], expect![[""]]);
     check(
         &[("safe_a = 6", "safe_a = 32"), ("[[node]]", "[lease]\nmargin_a = 20\n\n[[node]]")],
@@ -268,17 +272,23 @@ fn shares_that_do_not_fit_are_named_per_row() {
 
 #[test]
 fn a_metered_node_without_worst_case_is_refused() {
-    check(&[("worst_case_load_a = 20\n", "")], expect![[r#"
+    check(
+        &[("worst_case_load_a = 20\n", "")],
+        expect![[r#"
         site.toml:15: node "grid", worst_case_load_a: found nothing, expected the load on each phase to assume while meter "grid" is silent, e.g. worst_case_load_a = 20 (0 if there is none): silence must not look like no load
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_meter_must_tell_what_its_node_needs() {
-    check(&[("phase = \"L3\"", "phase = \"L2\"")], expect![[r#"
+    check(
+        &[("phase = \"L3\"", "phase = \"L2\"")],
+        expect![[r#"
         site.toml:19: node "grid", meter: found "grid" without L3, expected the current or power of every phase: one that is not measured would look like no load
         site.toml:46: meter "grid", value number 3: found a second current of L2, line 40 has one, expected each quantity of each phase once
-    "#]]);
+    "#]],
+    );
     let total = "quantity = \"power\"\nunit = \"W\"\n";
     let start = SMALL.find("[[meter.value]]").expect("it has values");
     let text = format!("{}[[meter.value]]\n{total}", &SMALL[..start]);
@@ -293,11 +303,14 @@ fn a_meter_must_tell_what_its_node_needs() {
 
 #[test]
 fn virtual_nodes_have_one_limit_and_feed_no_charger() {
-    check(&[("rating_a = 63", "rating_a = 63\nvirtual = true")], expect![[r#"
+    check(
+        &[("rating_a = 63", "rating_a = 63\nvirtual = true")],
+        expect![[r#"
         site.toml:18: node "grid", rating_a: found rating_a on a virtual node, expected power_limit_kw alone: a virtual node is no breaker
         site.toml:19: warning: node "grid", virtual: found a virtual node without a limit, expected power_limit_kw, or it limits nothing
         site.toml:25: evse "E1", node: found "grid", a virtual node, expected the breaker or connection that feeds it
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -309,42 +322,69 @@ fn chargers_hang_on_phases_that_their_breakers_have() {
             site.toml:26: evse "E1", phases: found phase L2, which Grid 63A does not have (0 A), expected phases that its breakers have
         "#]],
     );
-    check(&[("rating_a = 63", "rating_a = 26")], expect![[r#"
+    check(
+        &[("rating_a = 63", "rating_a = 26")],
+        expect![[r#"
         site.toml:27: warning: evse "E1", rated_a: found 32 A, more than breaker Grid 63A carries (26 A), expected a charger that is set to no more than its breaker: a charger that ignores its limit trips it
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn toml_mistakes_are_said_in_words() {
-    check(&[("name = \"Yard\"", "name = \"Yard")], expect![[r#"
+    check(
+        &[("name = \"Yard\"", "name = \"Yard")],
+        expect![[r#"
         site.toml:3: [site] name: found "\"Yard", expected `"` at the end of the text
-    "#]]);
-    check(&[("rated_a = 32", "rated_a = 32 A")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("rated_a = 32", "rated_a = 32 A")],
+        expect![[r#"
         site.toml:27: evse "E1", rated_a: found "32 A", expected a plain number without its unit, or text in quotes
-    "#]]);
-    check(&[("rated_a = 32", "rated_a: 32")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("rated_a = 32", "rated_a: 32")],
+        expect![[r#"
         site.toml:19: node "grid", meter: found "grid", expected the id of a [[meter]]
         site.toml:22: evse "E1", safe_a: found nothing, expected a number from 0 to 1000 A, e.g. safe_a = 6
         site.toml:27: found "rated_a: 32", expected letters, numbers, `-`, `_` (invalid unquoted key)
-    "#]]);
-    check(&[("rated_a = 32", "rated_a = 32\nrated_a = 16")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("rated_a = 32", "rated_a = 32\nrated_a = 16")],
+        expect![[r#"
         site.toml:28: found a second rated_a, expected each key once in its table
-    "#]]);
-    check(&[("[[evse]]", "[[evse]")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("[[evse]]", "[[evse]")],
+        expect![[r#"
         site.toml:22: found "[[evse]", expected `]` (unclosed array table)
-    "#]]);
-    check(&[("[[evse]]", "[evse]")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("[[evse]]", "[evse]")],
+        expect![[r#"
         site.toml:1: warning: found no [[evse]], expected at least one charging point
         site.toml:22: evse: found a table, expected two brackets, [[evse]], because there may be several
-    "#]]);
-    check(&[("anyone = true", "anyone = yes")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("anyone = true", "anyone = yes")],
+        expect![[r#"
         site.toml:12: access: found nobody who may charge, expected anyone = true, or tokens = ["04A1B2C3D4", …]
         site.toml:13: [access] anyone: found "yes", expected a number, true or false, or text in quotes
-    "#]]);
-    check(&[("anyone = true", "tokens = [\"A\",")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[("anyone = true", "tokens = [\"A\",")],
+        expect![[r#"
         site.toml:15: found "[[node]]", expected `nan` (invalid float)
         site.toml:16: found "id = \"grid\"", expected `,` (missing comma between array elements)
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -354,7 +394,8 @@ fn what_is_missing_is_said_even_of_an_empty_file() {
         site.toml:1: access: found nothing, expected a table headed [access]
         site.toml:1: found no [[node]], expected at least the grid connection
         site.toml:1: warning: found no [[evse]], expected at least one charging point
-    "#]].assert_eq(&said(""));
+    "#]]
+    .assert_eq(&said(""));
 }
 
 #[test]

@@ -19,7 +19,8 @@ use std::path::{Path, PathBuf};
 use redb::Database;
 use serde::{Deserialize, Serialize};
 
-use super::{StoreError, table, worker};
+use super::error::StoreError;
+use super::{table, worker};
 
 /// Name of the store in its directory.
 pub const DATABASE: &str = "ampgate.redb";
