@@ -4,6 +4,7 @@
 pub mod config;
 pub mod control;
 pub mod controller;
+pub mod daemon;
 pub mod ground;
 pub mod io;
 pub mod meter;

@@ -377,6 +377,7 @@ impl State {
         out: &mut Outbox,
     ) {
         self.control.answered(evse, ticket, scope, outcome, now.mono);
+        self.evses[evse].touch(now.mono);
         self.keep_lease(evse, out);
         self.mark(now.mono);
         if let Outcome::Refused { why } = outcome {
@@ -387,13 +388,7 @@ impl State {
     }
 
     fn verified(&mut self, now: Now, evse: EvseIndex, lapse: Lapse, out: &mut Outbox) {
-        let before = self.control.is_armed(evse);
         self.control.verified(evse, lapse);
-        if lapse == Lapse::Armed && !before {
-            let name = self.evse_name(evse);
-            let text = "its schedule steps down to the safe share by itself".to_owned();
-            self.event_seldom(now, EventKind::FailsafeArmed, &name, text, out);
-        }
         self.keep_lease(evse, out);
         self.mark(now.mono);
     }

@@ -23,8 +23,9 @@ use super::mode::{Kind, Mode, Purpose, SafeForm, Unit};
 /// clock may be slow by this much before the profile comes into force late.
 pub const LEAD: Duration = Duration::seconds(60);
 
-/// The permanent safe share starts here, long before any clock.
-const ALWAYS: Utc = Utc::from_millis(1_577_836_800_000);
+/// The permanent safe share starts on 2000-01-01, before any clock that a charger or a simulated
+/// year may have; not in 1970, which some firmware takes for "unset".
+const ALWAYS: Utc = Utc::from_millis(946_684_800_000);
 
 /// The electrical side of a connector, to turn amperes into what is written.
 #[derive(Clone, Copy, Debug, PartialEq)]

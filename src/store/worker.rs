@@ -199,10 +199,27 @@ pub fn start(
     ids: Ids,
 ) -> Result<JoinHandle<()>, StoreError> {
     let mut worker = Worker { shared, opener, place, ids, batches: 0 };
-    std::thread::Builder::new()
-        .name("store".to_owned())
-        .spawn(move || worker.run())
-        .map_err(|source| StoreError::Io { place: std::path::PathBuf::from("its thread"), source })
+    let run = move || {
+        let guard = EndsProcess;
+        worker.run();
+        drop(guard);
+    };
+    let place = std::path::PathBuf::from("its thread");
+    let thread = std::thread::Builder::new().name("store".to_owned()).spawn(run);
+    thread.map_err(|source| StoreError::Io { place, source })
+}
+
+/// Without its thread the store would take facts for ever and confirm none, so a fault in it ends
+/// the process, to be started anew. Faults of redb are caught where it is called.
+struct EndsProcess;
+
+impl Drop for EndsProcess {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            log::error!("the store has failed; the process ends to be started anew");
+            std::process::abort();
+        }
+    }
 }
 
 struct Worker {
