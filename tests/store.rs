@@ -159,9 +159,9 @@ fn batched_facts_wait_for_their_tick_and_are_seen_meanwhile() {
     let quiet = disk.operations();
     store.commit(vec![reading(1, 60_000), setpoint(1, 61_000), event("seen at once")]);
     let reader = store.reader();
-    assert_eq!(reader.readings(SessionId(1)).unwrap().len(), 1);
     assert_eq!(reader.events(None, 10).unwrap()[0].1.text, "seen at once");
     let day = (Utc::from_millis(0), Utc::from_millis(86_400_000));
+    assert_eq!(reader.readings(&facts::evse(1), day.0, day.1).unwrap().len(), 1);
     assert_eq!(reader.setpoints(&facts::evse(1), day.0, day.1).unwrap().len(), 1);
     assert_eq!(disk.operations(), quiet, "nothing is written for a curve");
     for _ in 0..60 {

@@ -40,7 +40,12 @@ pub fn scenario(site: &Site, midnight: Utc) -> Scenario {
         seed: 1,
         visits,
         power,
-        chargers: site.diagram.charge_points().into_iter().map(|id| (id.clone(), behave(id))).collect(),
+        chargers: site
+            .diagram
+            .charge_points()
+            .into_iter()
+            .map(|id| (id.clone(), behave(id)))
+            .collect(),
         meters: MeterModel { interval: Duration::seconds(4), ..MeterModel::default() },
         ..Scenario::default()
     }

@@ -203,7 +203,8 @@ impl Runner {
                 self.sockets.remove(&id);
             }
             PlantOutput::Mqtt { topic, payload, retained } => {
-                if let Err(error) = self.client.try_publish(topic, QoS::AtMostOnce, retained, payload)
+                if let Err(error) =
+                    self.client.try_publish(topic, QoS::AtMostOnce, retained, payload)
                 {
                     log::warn!("demo: a meter's message is lost: {error}");
                 }
@@ -240,9 +241,8 @@ async fn talk(
         .map_err(|error| words(&error))?;
     request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("ocpp1.6"));
     let stream = TcpStream::connect(address).await.map_err(|error| words(&error))?;
-    let (socket, _) = tokio_tungstenite::client_async(request, stream)
-        .await
-        .map_err(|error| words(&error))?;
+    let (socket, _) =
+        tokio_tungstenite::client_async(request, stream).await.map_err(|error| words(&error))?;
     let (mut write, mut read) = socket.split();
     if doing.send(Doing::Connected(identity.clone())).await.is_err() {
         return Ok(());

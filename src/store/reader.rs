@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use redb::{Database, ReadTransaction, ReadableDatabase};
 
-use crate::ground::ids::{EvseId, SessionId};
+use crate::ground::ids::{EvseId, SessionId, TransactionId};
 use crate::ground::time::Utc;
 use crate::model::event::Event;
 use crate::model::record::{ReadingRecord, Record, SetpointRecord};
-use crate::model::session::Session;
+use crate::model::session::{Session, Transaction};
 
 use super::StoreError;
 use super::queue::Key;
-use super::table::{EVENTS, READINGS, SESSIONS, SETPOINTS, timed, value};
+use super::table::{EVENTS, READINGS, SESSIONS, SETPOINTS, TRANSACTIONS, timed, value};
 use super::worker::Shared;
 
 /// Sessions or events of one page at the most.
@@ -27,7 +27,7 @@ pub const PAGE_MAX: usize = 1000;
 pub const CURVE_MAX: usize = 10_000;
 
 /// The earliest and the latest time a row can have.
-const EVER: (Utc, Utc) = (Utc::from_millis(i64::MIN), Utc::from_millis(i64::MAX));
+pub const EVER: (Utc, Utc) = (Utc::from_millis(i64::MIN), Utc::from_millis(i64::MAX));
 
 /// Reads the store from any thread; cheap to clone.
 #[derive(Clone, Debug)]
@@ -69,6 +69,24 @@ impl StoreReader {
     pub fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
         let next = SessionId(id.0.saturating_add(1));
         Ok(self.sessions(Some(next), 1)?.into_iter().find(|session| session.id == id))
+    }
+
+    /// One transaction by its number; none where it is forgotten.
+    pub fn transaction(&self, id: TransactionId) -> Result<Option<Transaction>, StoreError> {
+        let key = Key::Transaction(id);
+        let (database, waiting) = self.shared.look(&key, &key, |_, record| match record {
+            Record::Transaction(transaction) => Some(transaction.clone()),
+            _ => None,
+        });
+        let mut found = waiting.into_iter().next().map(|(_, transaction)| transaction);
+        with(database, |read| {
+            if found.is_none() {
+                let row = read.open_table(TRANSACTIONS)?.get(id.0)?;
+                found = row.and_then(|row| value(row.value()));
+            }
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// Events with their numbers, newest first, from the one before `before` on; at most
@@ -116,24 +134,19 @@ impl StoreReader {
         Ok(latest(found))
     }
 
-    /// Readings of a session, oldest first; the latest [`CURVE_MAX`] of them. Empty for a session
-    /// that is not known or whose readings are forgotten.
-    pub fn readings(&self, session: SessionId) -> Result<Vec<ReadingRecord>, StoreError> {
-        let Some(session) = self.session(session)? else {
-            return Ok(Vec::new());
-        };
-        let (from, to) = (session.started, session.ended.unwrap_or(EVER.1));
-        let ours = |reading: &ReadingRecord| {
-            reading.evse == session.evse
-                && reading.transaction.is_none_or(|named| named == session.transaction)
-        };
+    /// Readings of an EVSE in a time, oldest first; the latest [`CURVE_MAX`] of them.
+    pub fn readings(
+        &self,
+        evse: &EvseId,
+        from: Utc,
+        to: Utc,
+    ) -> Result<Vec<ReadingRecord>, StoreError> {
         let (first, last) = (Key::Reading(from, EvseId::new("")), after(Key::Reading, to));
         let (database, waiting) = self.shared.look(&first, &last, |_, record| match record {
-            Record::Reading(reading) if ours(reading) => Some(reading.clone()),
+            Record::Reading(reading) if reading.evse == *evse => Some(reading.clone()),
             _ => None,
         });
-        let mut found = self.curve(database, READINGS, &session.evse, (from, to))?;
-        found.retain(|_, reading| ours(reading));
+        let mut found = self.curve(database, READINGS, evse, (from, to))?;
         found.extend(waiting.into_iter().map(|(_, reading)| (reading.at, reading)));
         Ok(latest(found))
     }
