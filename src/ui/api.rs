@@ -17,10 +17,10 @@ use crate::ground::ids::{EvseId, SessionId};
 use crate::ground::time::{Duration, Utc};
 use crate::model::event::{Event, Severity};
 use crate::model::record::{ReadingRecord, SetpointRecord};
-use crate::model::session::Session;
+use crate::model::session::{Session, Transaction};
 
 use super::explain::{self, Explanation};
-use super::history::{COUNT_DEFAULT, COUNT_MAX};
+use super::history::{Between, COUNT_DEFAULT, COUNT_MAX};
 use super::metrics;
 use super::state::Shared;
 use super::trouble::Trouble;
@@ -89,7 +89,7 @@ pub struct Setpoints {
     pub setpoints: Vec<SetpointRecord>,
 }
 
-/// Readings of one session, oldest first.
+/// Readings of one EVSE, oldest first.
 #[derive(Debug, Serialize)]
 pub struct Readings {
     /// One a minute or so.
@@ -139,22 +139,10 @@ pub async fn sessions(
     let view = shared.view();
     // The view knows the energy of running sessions to the last reading, and why one has ended.
     let fresh = |id| view.sessions.iter().find(|session| session.id == id).cloned();
-    let sessions =
-        past.into_iter().map(|session| fresh(session.id.0).unwrap_or_else(|| for_people(session)));
+    let sessions = past.into_iter().map(|(session, transaction)| {
+        fresh(session.id.0).unwrap_or_else(|| for_people(session, transaction))
+    });
     Ok(Json(Sessions { sessions: sessions.collect() }))
-}
-
-/// `GET /api/v1/sessions/{id}/readings`
-pub async fn readings(
-    State(shared): State<Arc<Shared>>,
-    id: Result<Path<u64>, PathRejection>,
-) -> Answered<Readings> {
-    let status = StatusCode::NOT_FOUND;
-    let unread = |_| Trouble::new(status, "this is no session", "a number from /api/v1/sessions");
-    let Path(id) = id.map_err(unread)?;
-    let read = shared.history.readings.clone();
-    let readings = blocking(move || read(SessionId(id))).await?;
-    Ok(Json(Readings { readings }))
 }
 
 /// `GET /api/v1/events`
@@ -172,12 +160,30 @@ pub async fn setpoints(
     id: Named,
     span: Asked<Span>,
 ) -> Answered<Setpoints> {
+    let setpoints = between(&shared, id, span, shared.history.setpoints.clone()).await?;
+    Ok(Json(Setpoints { setpoints }))
+}
+
+/// `GET /api/v1/evses/{id}/readings`
+pub async fn readings(
+    State(shared): State<Arc<Shared>>,
+    id: Named,
+    span: Asked<Span>,
+) -> Answered<Readings> {
+    let readings = between(&shared, id, span, shared.history.readings.clone()).await?;
+    Ok(Json(Readings { readings }))
+}
+
+async fn between<T: Send + 'static>(
+    shared: &Shared,
+    id: Named,
+    span: Asked<Span>,
+    read: Between<T>,
+) -> Result<Vec<T>, Trouble> {
     let view = shared.view();
     let id = EvseId::new(&known(&view, id)?.id);
     let (from, to) = times(&view, span)?;
-    let read = shared.history.setpoints.clone();
-    let setpoints = blocking(move || read(&id, from, to)).await?;
-    Ok(Json(Setpoints { setpoints }))
+    blocking(move || read(&id, from, to)).await
 }
 
 /// `POST /api/v1/evses/{id}/meter-now`
@@ -225,8 +231,9 @@ pub async fn healthz(State(shared): State<Arc<Shared>>) -> Result<&'static str, 
     Err(Trouble::new(status, "the controller has published nothing for 5 s", expected))
 }
 
-/// A session of the past for people, with its token hidden.
-fn for_people(session: Session) -> SessionView {
+/// A session of the past for people, with its token hidden and the reason of its end.
+fn for_people(session: Session, transaction: Option<Transaction>) -> SessionView {
+    let stop = transaction.and_then(|transaction| transaction.stop);
     SessionView {
         id: session.id.0,
         evse: session.evse.as_str().to_owned(),
@@ -235,7 +242,7 @@ fn for_people(session: Session) -> SessionView {
         started: session.started,
         ended: session.ended,
         energy_wh: session.energy_wh,
-        reason: None,
+        reason: stop.map(|stop| stop.reason),
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Past {
     pub to: Utc,
     /// Setpoints, oldest first.
     pub setpoints: Vec<SetpointRecord>,
-    /// Readings of the running session, oldest first.
+    /// Readings, oldest first.
     pub readings: Vec<ReadingRecord>,
 }
 

@@ -9,7 +9,7 @@ use crate::ground::ids::{EvseId, SessionId};
 use crate::ground::time::Utc;
 use crate::model::event::Event;
 use crate::model::record::{ReadingRecord, SetpointRecord};
-use crate::model::session::Session;
+use crate::model::session::{Session, Transaction};
 
 /// Records in one answer when nobody asks for a number.
 pub const COUNT_DEFAULT: usize = 100;
@@ -20,22 +20,18 @@ pub const COUNT_MAX: usize = 1000;
 pub type Newest<Number, T> =
     Arc<dyn Fn(Option<Number>, usize) -> Result<Vec<T>, String> + Send + Sync>;
 
+/// Of one EVSE from one time to another, oldest first.
+pub type Between<T> = Arc<dyn Fn(&EvseId, Utc, Utc) -> Result<Vec<T>, String> + Send + Sync>;
+
 /// The readers of the past.
 #[derive(Clone)]
 pub struct History {
-    /// Sessions, open and closed.
-    pub sessions: Newest<SessionId, Session>,
+    /// Sessions, open and closed, each with its transaction where that is still kept.
+    pub sessions: Newest<SessionId, (Session, Option<Transaction>)>,
     /// Events with their numbers.
     pub events: Newest<u64, (u64, Event)>,
-    /// Setpoints that were sent to an EVSE between two times, oldest first.
-    pub setpoints: SetpointsOf,
-    /// Thinned readings of a session, oldest first.
-    pub readings: ReadingsOf,
+    /// Setpoints that were sent.
+    pub setpoints: Between<SetpointRecord>,
+    /// Thinned readings.
+    pub readings: Between<ReadingRecord>,
 }
-
-/// Setpoints of an EVSE from one time to another, oldest first.
-pub type SetpointsOf =
-    Arc<dyn Fn(&EvseId, Utc, Utc) -> Result<Vec<SetpointRecord>, String> + Send + Sync>;
-
-/// Readings of a session, oldest first.
-pub type ReadingsOf = Arc<dyn Fn(SessionId) -> Result<Vec<ReadingRecord>, String> + Send + Sync>;

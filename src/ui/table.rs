@@ -129,11 +129,13 @@ fn meter_row(out: &mut Html, meter: &MeterView) {
 
 /// Who the chargers say they are and what they can do.
 pub fn charge_points(view: &View) -> Html {
-    let mut out = opened("chargers", "Charge points");
-    if view.charge_points.is_empty() {
-        nothing(&mut out, "No charge point is configured.");
-        return closed(out);
-    }
+    let mut out = Html::new();
+    let online = view.charge_points.iter().filter(|point| point.online).count();
+    out.add("<section class=\"list chargers\" data-part=\"chargers\"><details>", &[]);
+    out.add(
+        "<summary><h2>Charge points</h2><span>{} of {} connected</span></summary>",
+        &[&online, &view.charge_points.len()],
+    );
     let titles = ["Charge point", "Link", "Make and model", "Serial", "Firmware", "Can do"];
     head(&mut out, "Charge points", &titles);
     for point in &view.charge_points {
@@ -159,9 +161,10 @@ pub fn charge_points(view: &View) -> Html {
             "<td data-label=\"Firmware\" class=\"code\">{}</td>",
             &[&or_dash(identity.firmware)],
         );
-        out.add("<td data-label=\"Can do\">{}</td></tr>", &[&or_dash(point.capability.clone())]);
+        let capability = or_dash(point.capability.clone());
+        out.add("<td data-label=\"Can do\" class=\"wide\">{}</td></tr>", &[&capability]);
     }
-    out.add("</tbody></table></div>", &[]);
+    out.add("</tbody></table></div></details>", &[]);
     closed(out)
 }
 
