@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use ampgate::demo::{self, DemoOptions};
 use ampgate::run::{CheckArgs, RunArgs};
-use ampgate::{config, run};
+use ampgate::{cli, config, run};
 use clap::{Parser, Subcommand};
 
 /// Keeps an EV charging site inside its breakers.
@@ -24,6 +24,8 @@ enum Command {
     Run(RunArgs),
     /// All mistakes of a configuration at once; exit 0 or 2.
     Check(CheckArgs),
+    #[command(flatten)]
+    Ask(cli::Command),
     /// JSON Schemas.
     #[command(subcommand)]
     Schema(Schema),
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demonstrate(args),
         Command::Run(args) => finish(block_on(run::run(args)), EXIT_MISTAKE),
         Command::Check(args) => exit(run::check(&args), EXIT_MISTAKE),
+        Command::Ask(command) => cli::run(command),
         Command::Schema(Schema::Config) => {
             println!("{:#}", config::schema());
             ExitCode::SUCCESS
