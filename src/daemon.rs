@@ -1,14 +1,14 @@
 //! Floor 6: the one loop that joins the controller to the world.
 //!
 //! ```text
-//! websocket ─┐                                  ┌─▶ store ─▶ committed ─▶ gated frames ─▶ websocket
-//! mqtt ──────┼─▶ inbox ─▶ Controller::step ─▶ outbox ─▶ frames that wait for nothing ─▶ websocket
-//! people ────┘                                  └─▶ events ─▶ log;  replies ─▶ people;  View ─▶ page
+//! websocket ─┐                        ┌─▶ records ─▶ store ─▶ frames that waited ─▶ websocket
+//! mqtt ──────┼─▶ inbox ─▶ controller ─┼─▶ frames that wait for nothing ───────────▶ websocket
+//! people ────┘                        └─▶ events ─▶ log    replies ─▶ people    view ─▶ page
 //! ```
 //! Invariants: one task owns the controller; nothing in the loop waits for a disk, a peer or a
 //! person; a frame that depends on a fact leaves only when the fact is on disk, and such frames of
-//! one link keep their order. If the loop panics the process ends, and systemd starts it anew: a box
-//! that listens and decides nothing would be worse than none.
+//! one link keep their order. If the loop panics the process ends, and systemd starts it anew: a
+//! box that listens and decides nothing would be worse than none.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -39,13 +39,16 @@ use crate::model::record::Record;
 use crate::model::site::Site;
 use crate::store::error::StoreError;
 use crate::store::reader::StoreReader;
-use crate::store::{CommitNumber, Opened, Store, StoreState, TICK};
+use crate::store::state::{CommitNumber, StoreState};
+use crate::store::{Opened, Store, TICK};
 
 /// Screens get a fresh picture no more often than this, in real time.
 const VIEW_EVERY: RealDuration = RealDuration::from_millis(250);
 
-/// Building pictures may take one part in this many of the loop's time.
+/// Building pictures may take one part in this many of the loop's time, but one a second there is.
 const VIEW_SHARE: i64 = 50;
+/// See [`VIEW_SHARE`]; the health check takes silence for a controller that hangs.
+const VIEW_PAUSE_MAX: Duration = Duration::millis(900);
 
 /// The watchdog is fed this often when nothing happens, in real time.
 const PULSE: RealDuration = RealDuration::from_secs(1);
@@ -127,18 +130,22 @@ pub struct Handle {
     pub store: StoreReader,
     /// Where chargers connect; none if that is closed.
     pub ocpp_address: Option<SocketAddr>,
+    /// Where the page puts the orders of people.
+    pub orders: mpsc::Sender<Asked>,
     data: PathBuf,
-    people: mpsc::Sender<Person>,
+    wishes: mpsc::Sender<Wish>,
 }
 
-/// What a person wants.
+/// An order with the place for its answer.
+pub type Asked = (Order, oneshot::Sender<Answer>);
+
+/// What is wanted of the daemon itself.
 #[derive(Debug)]
-enum Person {
-    Orders(Order, oneshot::Sender<Answer>),
-    Reloads(Box<Config>, String, oneshot::Sender<()>),
-    /// A configuration was refused, with its problems.
-    HasMistakes(String),
-    Stops,
+enum Wish {
+    Reload(Box<Config>, String, oneshot::Sender<()>),
+    /// Tell people that a configuration was refused, with its problems.
+    Refuse(String),
+    Stop,
 }
 
 /// Opens the store and the sockets and starts the loop.
@@ -171,9 +178,10 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         }
     };
     let (pictures, view) = watch::channel(Arc::new(controller.view(now)));
-    let (people, asks) = mpsc::channel(ORDERS_MAX);
+    let (orders, asked) = mpsc::channel(ORDERS_MAX);
+    let (wishes, wished) = mpsc::channel(ORDERS_MAX);
     let ocpp_address = server.as_ref().map(Server::address);
-    let handle = Handle { view, store: store.reader(), ocpp_address, data, people };
+    let handle = Handle { view, store: store.reader(), ocpp_address, data, orders, wishes };
     let mut world = World {
         state: store.state(),
         store_failing: None,
@@ -200,7 +208,7 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
     }
     let task = tokio::spawn(async move {
         let _guard = EndsProcess;
-        world.run(arrivals, asks).await
+        world.run(arrivals, asked, wished).await
     });
     Ok(Daemon { handle, task })
 }
@@ -260,7 +268,7 @@ impl Handle {
     pub async fn request(&self, order: Order) -> Answer {
         let (reply, answer) = oneshot::channel();
         let refused = |why: &str| Answer::Refused { why: why.to_owned() };
-        if self.people.send(Person::Orders(order, reply)).await.is_err() {
+        if self.orders.send((order, reply)).await.is_err() {
             return refused("the daemon is stopping");
         }
         match tokio::time::timeout(ANSWER_TIME, answer).await {
@@ -273,7 +281,7 @@ impl Handle {
     /// Puts a configuration in force; returns when it is.
     pub async fn reload(&self, config: Config, text: String) {
         let (done, wait) = oneshot::channel();
-        if self.people.send(Person::Reloads(Box::new(config), text, done)).await.is_ok() {
+        if self.wishes.send(Wish::Reload(Box::new(config), text, done)).await.is_ok() {
             // An error means that the daemon is stopping, and nothing is in force any more.
             let _ = wait.await;
         }
@@ -281,13 +289,13 @@ impl Handle {
 
     /// Tells people that a configuration was refused.
     pub async fn refuse(&self, problems: String) {
-        let _ = self.people.send(Person::HasMistakes(problems)).await;
+        let _ = self.wishes.send(Wish::Refuse(problems)).await;
     }
 
     /// Asks the daemon to end in order; [`Daemon::stop`] also waits for the end.
     pub async fn shutdown(&self) {
         // An error means that it is stopping already.
-        let _ = self.people.send(Person::Stops).await;
+        let _ = self.wishes.send(Wish::Stop).await;
     }
 
     /// What the machine has left.
@@ -332,7 +340,8 @@ impl World {
     async fn run(
         mut self,
         mut arrivals: mpsc::Receiver<Arrival>,
-        mut asks: mpsc::Receiver<Person>,
+        mut asked: mpsc::Receiver<Asked>,
+        mut wished: mpsc::Receiver<Wish>,
     ) -> Result<(), StoreError> {
         let mut pictures = interval(VIEW_EVERY);
         let mut pulse = interval(PULSE);
@@ -344,9 +353,15 @@ impl World {
                 Some(arrival) = arrivals.recv() => self.step(arrival.input),
                 () = self.clock.sleep_until(wake) => self.step(Input::Wake),
                 Ok(()) = state.changed() => self.committed(&state.borrow_and_update().clone()),
-                Some(person) = asks.recv() => match person {
-                    Person::Stops => break,
-                    other => self.obey(other),
+                Some((order, reply)) = asked.recv() => self.obey(order, reply),
+                Some(wish) = wished.recv() => match wish {
+                    Wish::Reload(config, text, done) => {
+                        self.reload(*config, &text);
+                        // An error means that nobody waits for it any more.
+                        let _ = done.send(());
+                    }
+                    Wish::Refuse(problems) => self.tell(EventKind::ConfigRefused, "", problems),
+                    Wish::Stop => break,
                 },
                 _ = pictures.tick() => self.picture(),
                 _ = ticks.tick() => self.store.tick(),
@@ -438,25 +453,12 @@ impl World {
         }
     }
 
-    fn obey(&mut self, person: Person) {
-        match person {
-            Person::Orders(order, reply) => {
-                self.replies.retain(|_, waiting| !waiting.is_closed());
-                self.next_request += 1;
-                let request = RequestId(self.next_request);
-                self.replies.insert(request, reply);
-                self.step(Input::Operator { request, order });
-            }
-            Person::Reloads(config, text, done) => {
-                self.reload(*config, &text);
-                // An error means that nobody waits for it any more.
-                let _ = done.send(());
-            }
-            Person::HasMistakes(problems) => {
-                self.tell(EventKind::ConfigRefused, "", problems);
-            }
-            Person::Stops => {}
-        }
+    fn obey(&mut self, order: Order, reply: oneshot::Sender<Answer>) {
+        self.replies.retain(|_, waiting| !waiting.is_closed());
+        self.next_request += 1;
+        let request = RequestId(self.next_request);
+        self.replies.insert(request, reply);
+        self.step(Input::Operator { request, order });
     }
 
     fn reload(&mut self, config: Config, text: &str) {
@@ -493,7 +495,7 @@ impl World {
         }
         self.pictures.send_replace(Arc::new(self.controller.view(self.clock.now())));
         let done = self.real.now().mono;
-        self.picture_due = done + done.since(begun) * VIEW_SHARE;
+        self.picture_due = done + (done.since(begun) * VIEW_SHARE).min(VIEW_PAUSE_MAX);
     }
 
     async fn end(mut self) -> Result<(), StoreError> {

@@ -14,6 +14,7 @@ pub mod model;
 pub mod ocpp;
 pub mod run;
 pub mod serve;
+pub mod simulate;
 pub mod store;
 pub mod twin;
 pub mod ui;

@@ -15,7 +15,7 @@ use crate::ocpp::traffic::Traffic;
 use super::book::Stopped;
 use super::evse::SeenReading;
 use super::message::{Outbox, Output};
-use super::state::{State, identity_words};
+use super::state::State;
 
 impl State {
     /// Takes in what the central system has to tell, and sends what it wants to send. Reports may
@@ -61,7 +61,7 @@ impl State {
             Report::Online { charge_point } => self.online(now, &charge_point, out),
             Report::Offline { charge_point } => self.offline(now, &charge_point, out),
             Report::Identified { charge_point, identity } => {
-                self.identified(now, &charge_point, identity, out);
+                self.identified(&charge_point, identity, out);
             }
             Report::Learned { charge_point, capability } => {
                 let Some(point) = self.points.get_mut(&charge_point) else { return };
@@ -118,20 +118,12 @@ impl State {
         self.mark(now.mono);
     }
 
-    fn identified(
-        &mut self,
-        now: Now,
-        charge_point: &ChargePointId,
-        identity: Identity,
-        out: &mut Outbox,
-    ) {
+    fn identified(&mut self, charge_point: &ChargePointId, identity: Identity, out: &mut Outbox) {
         let Some(point) = self.points.get_mut(charge_point) else { return };
-        let text = identity_words(&identity);
         if point.record.identity.as_ref() != Some(&identity) {
             point.record.identity = Some(identity);
             out.push(Output::Record(Record::ChargePoint(point.record.clone())));
         }
-        self.event(now, EventKind::Booted, charge_point.as_str(), text, out);
     }
 
     fn status(

@@ -8,7 +8,6 @@ use crate::control::situation::OtherLoad;
 use crate::ground::ids::{ChargePointId, EvseIndex};
 use crate::ground::time::{Duration, Instant, Now};
 use crate::model::event::{Event, EventKind};
-use crate::model::message::Identity;
 use crate::model::record::{ChargePointRecord, LeaseRecord, Record, Remembered};
 use crate::model::site::Site;
 use crate::ocpp::Central;
@@ -256,10 +255,4 @@ fn setups(site: &Site, points: &BTreeMap<ChargePointId, Point>) -> Vec<PointSetu
         remembered: Some(point.record.clone()),
     };
     points.iter().map(setup).collect()
-}
-
-/// The identity of a charge point in one line.
-pub fn identity_words(identity: &Identity) -> String {
-    let Identity { vendor, model, serial, firmware } = identity;
-    format!("{vendor} {model}, serial {serial}, firmware {firmware}")
 }

@@ -1,8 +1,8 @@
 //! How everything reaches the controller: one bounded channel, first come, first served.
 //!
 //! Senders wait when it is full, each with at most one message, so a charger that floods is slowed
-//! down and the others get their turn. Besides the number of messages their bytes are bounded, since
-//! one frame may be as large as a thousand others.
+//! down and the others get their turn. Besides the number of messages their bytes are bounded,
+//! since one frame may be as large as a thousand others.
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! A record of everything that happened to the controller, so that any incident can be replayed:
 //! the same inputs give the same outputs, to the last byte.
 //!
-//! A file of JSON lines: first a [`Header`], then one [`JournalLine`] for each step. A change of the
-//! configuration is a [`Reload`]. A thread writes, so a slow disk delays nobody; when it cannot keep
-//! up or the file is full, the journal ends, because one with a gap replays into nonsense.
+//! A file of JSON lines: first a [`Header`], then one [`JournalLine`] for each step. A change of
+//! the configuration is a [`Reload`]. A thread writes, so a slow disk delays nobody; when it cannot
+//! keep up or the file is full, the journal ends, because one with a gap replays into nonsense.
 //!
 //! A journal holds id tokens. It is written only when asked for.
 

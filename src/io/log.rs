@@ -20,6 +20,7 @@ const OURS: &str = env!("CARGO_CRATE_NAME");
 pub const LEVEL: &str = "AMPGATE_LOG";
 
 /// Installs the logger of the process; does nothing if there is one.
+#[expect(clippy::disallowed_methods, reason = "as usual for logs; wanted before any file is read")]
 pub fn install() {
     let named = std::env::var(LEVEL).unwrap_or_default();
     let level = named.trim().parse().unwrap_or(LevelFilter::Info);
@@ -66,8 +67,15 @@ impl Log for Logger {
     fn flush(&self) {}
 }
 
+/// The demonstration's broker tells each message as an error of its own tracing.
+const NOISY: [&str; 2] = ["rumqttd", "tracing"];
+
 fn shows(least: LevelFilter, target: &str, level: Level) -> bool {
-    let ours = target.split("::").next() == Some(OURS);
+    let from = target.split("::").next().unwrap_or_default();
+    let ours = from == OURS;
+    if NOISY.contains(&from) && least < LevelFilter::Debug {
+        return false;
+    }
     let least =
         if ours || LevelFilter::Debug <= least { least } else { least.min(LevelFilter::Warn) };
     level <= least

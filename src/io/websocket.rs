@@ -4,8 +4,8 @@
 //! older connection of a charge point can be told from what is said about its newest. The newest
 //! connection of an identity wins: half-open TCP after a lost radio link is the normal case.
 //!
-//! Sending never waits: [`Links::send`] puts text into the queue of one peer, and a peer whose queue
-//! is full is cut off.
+//! Sending never waits: [`Links::send`] puts text into the queue of one peer, and a peer whose
+//! queue is full is cut off.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -153,7 +153,7 @@ impl Links {
         self.list().known.contains(charge_point)
     }
 
-    /// Gives a connection its number and cuts an older one of the same identity.
+    /// Gives a connection its number.
     fn enter(&self, charge_point: &ChargePointId) -> Option<Entered> {
         let mut list = self.list();
         if list.closed {
@@ -161,14 +161,12 @@ impl Links {
         }
         list.next += 1;
         let link = LinkId(list.next);
-        if let Some(older) = list.newest.insert(charge_point.clone(), link) {
-            list.links.remove(&older);
-        }
+        let older = list.newest.insert(charge_point.clone(), link);
         let (sender, outgoing) = mpsc::channel(OUTGOING_MAX);
         let (ours, cut) = oneshot::channel();
         list.links.insert(link, Handle { outgoing: sender, _cut: ours });
         self.0.open.send_modify(|open| *open += 1);
-        Some(Entered { link, outgoing, cut, silence: list.silence })
+        Some(Entered { link, older, outgoing, cut, silence: list.silence })
     }
 
     fn leave(&self, charge_point: &ChargePointId, link: LinkId) {
@@ -188,6 +186,8 @@ impl Links {
 
 struct Entered {
     link: LinkId,
+    /// The link that is replaced by this one.
+    older: Option<LinkId>,
     outgoing: mpsc::Receiver<Outgoing>,
     cut: oneshot::Receiver<()>,
     silence: Duration,
@@ -290,12 +290,17 @@ async fn live(
 ) {
     let World { links, inbox, clock } = world;
     let introduction = links.0.introduction.lock().await;
-    let Some(Entered { link, outgoing, cut, silence }) = links.enter(&charge_point) else {
+    let Some(entered) = links.enter(&charge_point) else {
         return;
     };
+    let Entered { link, older, outgoing, cut, silence } = entered;
     let up = Input::LinkUp { charge_point: charge_point.clone(), link, address: from.to_string() };
     let told = inbox.put(up).await;
     drop(introduction);
+    if let Some(older) = older {
+        // Only after the controller knows of its successor, so that it sees one replace the other.
+        links.disconnect(older, false);
+    }
     let line = Line { socket, charge_point: charge_point.clone(), link, outgoing, cut, silence };
     let end = match told {
         Ok(()) => AssertUnwindSafe(line.carry(&inbox, &clock)).catch_unwind().await,

@@ -54,6 +54,7 @@ use crate::ground::ids::EvseId;
 
 use api::Named;
 use detail::Past;
+use history::{COUNT_MAX, Page};
 use state::{Shared, UiState};
 use trouble::Trouble;
 
@@ -159,13 +160,13 @@ async fn evse_page(State(shared): State<Arc<Shared>>, id: Named) -> Result<Respo
 }
 
 async fn last_day(shared: &Shared, view: &View, evse: &EvseView) -> Result<Past, String> {
-    let (from, to) = api::last_day(view);
-    let id = EvseId::new(&evse.id);
+    let (id, at) = (EvseId::new(&evse.id), view.at);
     let history = shared.history.clone();
     let read = move || {
-        let setpoints = (history.setpoints)(&id, from, to)?;
-        let readings = (history.readings)(&id, from, to)?;
-        Ok(Past { from, to, setpoints, readings })
+        let page = Page { skip: 0, count: COUNT_MAX };
+        let setpoints = (history.setpoints)(&id, page)?;
+        let readings = (history.readings)(&id, page)?;
+        Ok(Past::new(at, setpoints, readings))
     };
     let failed = |_| Err("the reader has failed".to_owned());
     tokio::task::spawn_blocking(read).await.unwrap_or_else(failed)
