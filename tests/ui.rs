@@ -1,5 +1,5 @@
-//! The page and the API over a real socket: what comes out, who is let in, what is escaped, and that
-//! the description of the API is true.
+//! The page and the API over a real socket: what comes out, who is let in, what is escaped, and
+//! that the description of the API is true.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read};
@@ -332,7 +332,7 @@ fn mistakes_are_answered_with_what_was_expected() {
 fn the_past_is_read_through_the_readers_with_tokens_hidden() {
     let site = served(sample::busy());
     let sessions = &site.json("/api/v1/sessions?count=5")["sessions"];
-    assert_eq!(sessions[0]["token"], json!("*********C3D4"));
+    assert_eq!(sessions[0]["token"], json!("•••••••••C3D4"));
     assert_eq!(site.json("/api/v1/sessions?skip=1")["sessions"], json!([]));
     let events = &site.json("/api/v1/events")["events"];
     assert_eq!(events[0]["code"], json!(EventKind::LinkDown.code()));
@@ -436,7 +436,7 @@ fn the_command_line_asks_the_running_daemon() {
     says(&["status"], "tightest  IBST 63A, L2: 0.1 A free");
     says(&["explain"], "EVSE-12  not reachable");
     says(&["explain", "EVSE-09"], "← sets the limit");
-    says(&["sessions"], "*********C3D4  1 Mar 2019 09:00");
+    says(&["sessions"], "•••••••••C3D4  1 Mar 2019 09:00");
     says(&["events"], "link.down");
     let json = command(&["explain", "EVSE-09", "--json", "--url", url]).expect("an answer");
     let data: Value = serde_json::from_str(&json).expect("JSON");

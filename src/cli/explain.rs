@@ -188,6 +188,7 @@ mod tests {
             EVSE-03  free                    –  0.0 kW  no car charging; safe share reserved
             EVSE-06  paused by the car   6.0 A  0.0 kW  the car has paused or is full
             EVSE-12  not reachable           –       –  failsafe: charger not reachable for 3 min
-        "#]].assert_eq(&all(&view));
+        "#]]
+        .assert_eq(&all(&view));
     }
 }

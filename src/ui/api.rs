@@ -236,7 +236,7 @@ fn for_people(session: Session, transaction: Option<Transaction>) -> SessionView
 fn hidden(token: &str) -> String {
     let length = token.chars().count();
     let shown = 4.min(length / 2);
-    let hide = |(index, character)| if index < length - shown { '*' } else { character };
+    let hide = |(index, character)| if index < length - shown { '•' } else { character };
     token.chars().enumerate().map(hide).collect()
 }
 
@@ -290,8 +290,8 @@ mod tests {
 
     #[test]
     fn tokens_show_at_most_their_last_four_characters() {
-        assert_eq!(hidden("04A1B2C3D4"), "******C3D4");
-        assert_eq!(hidden("abc"), "**c");
+        assert_eq!(hidden("04A1B2C3D4"), "••••••C3D4");
+        assert_eq!(hidden("abc"), "••c");
         assert_eq!(hidden(""), "");
     }
 }

@@ -56,7 +56,8 @@ pub fn evse(view: &View, evse: &EvseView, past: &Result<Past, String>) -> Html {
     let mut out = page::opened(view, &format!("/live/evse/{address}"), &evse.id);
     out.add("<nav class=\"back\"><a href=\"/\">← {}</a></nav>", &[&view.site]);
     out.append(&present(view, evse));
-    out.add("<p class=\"order\"><button type=\"button\" data-done=\"Asked: fresh values come in a moment.\" ", &[]);
+    out.add("<p class=\"order\"><button type=\"button\" ", &[]);
+    out.add("data-done=\"Asked: fresh values come in a moment.\" ", &[]);
     out.add("data-post=\"/api/v1/evses/{}/meter-now\">", &[&address]);
     out.add("Ask the charger for fresh values</button> <output></output></p>", &[]);
     out.append(&path(view, evse));
@@ -84,7 +85,7 @@ fn present(view: &View, evse: &EvseView) -> Html {
     let mut out = Html::new();
     let (state, _) = diagram::state(evse);
     out.add("<section class=\"sheet one {}\" data-part=\"present\"><header>", &[&state]);
-    out.add("<svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-{}\"/></svg>", &[&state]);
+    out.icon(state);
     let power = diagram::power_words(view, evse);
     out.add("<h2>{}</h2><b class=\"power\">{}</b></header>", &[&evse.id, &power]);
     diagram::doing(&mut out, view, evse);

@@ -3,10 +3,11 @@
 //! Reads only [`View`](crate::controller::view::View)s and the past, writes only orders. It decides
 //! nothing, keeps nothing and cannot hold up the controller.
 //!
-//! Reading order: [`html`] (nothing unescaped) → [`words`] → [`bar`] → [`explain`] (the rows behind
-//! each limit) → [`flow`] → [`diagram`] → [`table`] → [`page`] → [`chart`] → [`detail`] → [`trouble`] → [`door`] (who may come
-//! in) → [`history`] → [`live`] → [`state`] → [`metrics`] → [`api`]. The routes are here: one table names each
-//! with what serves it, and the description of the API is compared with it.
+//! Reading order: [`html`] (nothing unescaped) → [`words`] → [`bar`] → [`explain`] (the rows
+//! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`page`] → [`chart`] → [`detail`] (the
+//! page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] → [`history`] →
+//! [`live`] → [`state`] → [`metrics`] → [`api`]. The routes are here: one table names each with
+//! what serves it, and the description of the API is compared with it.
 
 pub mod html;
 pub mod words;
@@ -26,6 +27,8 @@ pub mod detail;
 pub mod trouble;
 
 pub mod door;
+pub mod listen;
+
 pub mod history;
 
 pub mod live;
@@ -55,6 +58,7 @@ use crate::ground::ids::EvseId;
 use api::Named;
 use detail::Past;
 use history::{COUNT_MAX, Page};
+use listen::Bounded;
 use state::{Shared, UiState};
 use trouble::Trouble;
 
@@ -93,7 +97,7 @@ pub async fn serve(
     let router = router(shared.clone());
     let handle = tokio::spawn(async move {
         let serving = async {
-            if let Err(error) = axum::serve(listener, router).await {
+            if let Err(error) = axum::serve(Bounded::new(listener), router).await {
                 log::error!("the web page has ended: {error}");
             }
         };
