@@ -173,7 +173,7 @@ impl State {
             match open.map(|open| open.session) {
                 Some(session) if self.evses[evse].is_drawing() => {
                     self.evses[evse].go_live(waited, session, now.mono);
-                    self.control.session_began(evse);
+                    self.control.session_began(evse, now.mono);
                 }
                 _ => self.evses[evse].go_idle(now.mono),
             }
@@ -241,7 +241,7 @@ impl State {
                 self.control.session_ended(evse);
             }
             self.evses[evse].go_live(id, session, now.mono);
-            self.control.session_began(evse);
+            self.control.session_began(evse, now.mono);
         }
         self.mark(now.mono);
     }
