@@ -1,14 +1,20 @@
 //! Ampgate keeps an EV charging site inside its breakers.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod controller;
+pub mod daemon;
+pub mod demo;
 pub mod ground;
 pub mod io;
 pub mod meter;
 pub mod model;
 pub mod ocpp;
+pub mod run;
+pub mod serve;
+pub mod simulate;
 pub mod store;
 pub mod twin;
 pub mod ui;

@@ -51,15 +51,22 @@ fn diagram(file: &File, tree: &Tree) -> Diagram {
     let nodes = tree.order.iter().map(|index| {
         let node = &file.node[*index];
         let id = node.id.clone().unwrap_or_default();
+        let rating = derive::rating(node, voltage).filter(|_| !node.r#virtual);
+        let mut worst_load = worst(node.worst_case_load_a);
+        if let (Some(rating), Some(AmpsPerPhase::All(_))) = (rating, node.worst_case_load_a) {
+            // One number for every phase means every phase that is there.
+            worst_load = worst_load
+                .zip(rating, |load, rating| if rating == Amps::ZERO { Amps::ZERO } else { load });
+        }
         Node {
             id: NodeId::new(&id),
             name: node.name.clone().unwrap_or(id),
             parent: tree.parents[*index].and_then(place),
-            rating: derive::rating(node, voltage).filter(|_| !node.r#virtual),
+            rating,
             power_limit: node.power_limit_kw.map(derive::watts),
             imbalance: node.imbalance_a.map(Amps::from_f64).filter(|_| !node.r#virtual),
             meter: node.meter.as_deref().map(MeterId::new),
-            worst_load: worst(node.worst_case_load_a),
+            worst_load,
             generation_counts: node.generation_counts,
         }
     });

@@ -12,10 +12,10 @@ use super::words::{amps, number, quoted};
 
 /// Checks the diagram entry by entry.
 pub fn check(file: &File, tree: &Tree, report: &mut Report) {
-    if file.node.is_empty() {
+    if file.node.is_empty() && !report.is_wrong("node") {
         report.error("", "no [[node]]", "at least the grid connection");
     }
-    if file.evse.is_empty() {
+    if file.evse.is_empty() && !report.is_wrong("evse") {
         report.warning("", "no [[evse]]", "at least one charging point");
     }
     for (index, node) in file.node.iter().enumerate() {
@@ -42,6 +42,8 @@ fn check_node(file: &File, tree: &Tree, index: usize, node: &Node, report: &mut 
             let expected = "power_limit_kw, or it limits nothing";
             report.warning(&path("virtual"), "a virtual node without a limit", expected);
         }
+    } else if report.is_wrong(&path("rating_kva")) {
+        // Said already; a rating may well be meant.
     } else if node.rating_a.is_none() && node.rating_kva.is_none() {
         report.error(
             &path("rating_a"),

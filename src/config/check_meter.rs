@@ -17,17 +17,25 @@ use super::words::{join, quoted};
 /// Checks all meters.
 pub fn check(file: &File, built: &Built, report: &mut Report) {
     if let (Some(_), None) = (file.meter.first(), &file.mqtt) {
-        let expected = "[mqtt] with host = \"…\": meters are read from a broker";
-        report.error("meter[0]", "no [mqtt] table", expected);
+        let expected = "it, with host: meters are read from an MQTT broker";
+        report.error("", "no [mqtt]", expected);
     }
     for (index, meter) in file.meter.iter().enumerate() {
         check_meter(&format!("meter[{index}]"), meter, report);
     }
     let diagram = &built.site.diagram;
-    let known = |id: &Option<MeterId>| {
-        let same = |meter: &&Known| Some(&meter.id) == id.as_ref() && is_sound(file, meter);
-        built.site.meters.iter().find(same)
-    };
+    let sound: Vec<&Known> = built
+        .site
+        .meters
+        .iter()
+        .filter(|known| {
+            let same = |meter: &Meter| meter.id.as_deref() == Some(known.id.as_str());
+            let place = file.meter.iter().position(same);
+            place.is_some_and(|place| !report.is_wrong_below(&format!("meter[{place}]")))
+        })
+        .collect();
+    let known =
+        |id: &Option<MeterId>| sound.iter().copied().find(|meter| Some(&meter.id) == id.as_ref());
     for (index, place) in built.node_at.iter().enumerate() {
         if let Some(meter) = known(&diagram.nodes[index].meter) {
             check_coverage(diagram, index, meter, &format!("node[{place}].meter"), report);
@@ -48,13 +56,6 @@ pub fn check(file: &File, built: &Built, report: &mut Report) {
             check_coverage(diagram, item.node, meter, &format!("{table}[{place}].meter"), report);
         }
     }
-}
-
-/// Every value that was written came through; else its own problem has been reported.
-fn is_sound(file: &File, known: &Known) -> bool {
-    let written = file.meter.iter().find(|meter| meter.id.as_deref() == Some(known.id.as_str()));
-    let as_many = |meter: &Meter| meter.map.is_some() || meter.value.len() == known.values.len();
-    !known.values.is_empty() && written.is_some_and(as_many)
 }
 
 fn check_meter(path: &str, meter: &Meter, report: &mut Report) {
@@ -87,7 +88,10 @@ fn check_meter(path: &str, meter: &Meter, report: &mut Report) {
     for (index, value) in meter.value.iter().enumerate() {
         let here = format!("{path}.value[{index}]");
         check_value(&here, meter, value, report);
-        let Some(quantity) = value.quantity else { continue };
+        let Some(quantity) = value.quantity.filter(|_| !report.is_wrong(&format!("{here}.phase")))
+        else {
+            continue;
+        };
         let phase = value.phase.map(derive::phase);
         if let Some(first) = known.insert((format!("{quantity:?}"), phase), index) {
             let line = report.line_of(&format!("{path}.value[{first}]"));
@@ -112,16 +116,16 @@ fn check_value(path: &str, meter: &Meter, value: &Value, report: &mut Report) {
     if let Some(pointer) = &value.pointer {
         check_pointer(&format!("{path}.pointer"), pointer, report);
     }
-    if let (Some(quantity), Some(unit)) = (value.quantity, value.unit) {
-        if derive::unit_factor(quantity, unit).is_none() {
-            let (units, what) = match quantity {
-                Quantity::Current => ("\"A\" or \"mA\"", "a current"),
-                Quantity::Power => ("\"W\" or \"kW\"", "a power"),
-                Quantity::Voltage => ("\"V\" or \"mV\"", "a voltage"),
-            };
-            let unit = serde_json::to_string(&unit).unwrap_or_default();
-            report.error(&format!("{path}.unit"), unit, format!("{units}, the units of {what}"));
-        }
+    if let (Some(quantity), Some(unit)) = (value.quantity, value.unit)
+        && derive::unit_factor(quantity, unit).is_none()
+    {
+        let (units, what) = match quantity {
+            Quantity::Current => ("\"A\" or \"mA\"", "a current"),
+            Quantity::Power => ("\"W\" or \"kW\"", "a power"),
+            Quantity::Voltage => ("\"V\" or \"mV\"", "a voltage"),
+        };
+        let unit = serde_json::to_string(&unit).unwrap_or_default();
+        report.error(&format!("{path}.unit"), unit, format!("{units}, the units of {what}"));
     }
     if value.quantity == Some(Quantity::Current) && value.phase.is_none() {
         let expected = "phase = \"L1\", \"L2\" or \"L3\": a current is that of one phase";
@@ -192,11 +196,13 @@ fn check_coverage(diagram: &Diagram, index: usize, meter: &Known, path: &str, re
         below.filter(|evse| evse.phases() != PhaseSet::ALL).map(|evse| evse.id.as_str()).collect();
     if let Some(first) = single.first() {
         let found = format!("{}, which tells only the total", quoted(meter.id.as_str()));
-        let others = single.len() - 1;
-        let others = if others == 0 { String::new() } else { format!(" and {others} more") };
+        let who = match single.len() - 1 {
+            0 => format!("{first} does"),
+            others => format!("{first} and {others} more do"),
+        };
         let expected = format!(
-            "a meter that tells each phase, because {first}{others} charge on one phase: a total \
-             hides which breaker phase is full"
+            "a meter that tells each phase: {who} not charge on all three, and a total hides \
+             which of them is full"
         );
         report.warning(path, found, expected);
     }

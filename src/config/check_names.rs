@@ -24,6 +24,7 @@ pub fn check(file: &File, report: &mut Report) {
     for names in [nodes, evses, meters, equipment] {
         check_ids(&names, report);
     }
+    check_board_names(file, report);
     check_connectors(file, report);
     check_references(file, report);
 }
@@ -54,6 +55,20 @@ fn check_ids(ids: &[(String, String)], report: &mut Report) {
             None => {
                 known.insert(id.to_lowercase(), (path, id));
             }
+        }
+    }
+}
+
+/// Reasons name boards by what is written on them: two alike send people to the wrong one.
+fn check_board_names(file: &File, report: &mut Report) {
+    let mut known: BTreeMap<&str, usize> = BTreeMap::new();
+    for (index, node) in file.node.iter().enumerate() {
+        let Some(name) = node.name.as_deref() else { continue };
+        if let Some(first) = known.insert(name, index) {
+            let line = report.line_of(&format!("node[{first}].name"));
+            let found = format!("{}, which line {line} has already", quoted(name));
+            let expected = "a name that tells this board from the other";
+            report.warning(&format!("node[{index}].name"), found, expected);
         }
     }
 }

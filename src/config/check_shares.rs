@@ -1,9 +1,10 @@
 //! Whether what is left when everything has failed fits: on every row that the diagram implies, the
 //! safe shares of all EVSEs, together with the worst-case load, must stay within the limit.
 //!
-//! The rows are [`crate::model::constraint`]'s, so the check and the guard read the same diagram. How
-//! worst-case load adds up is the guard's rule too: a metered node has its own figure for everything
-//! below it; a node without meter carries its own, its equipment's and that of its children.
+//! The rows are [`crate::model::constraint`]'s, so the check and the guard read the same diagram.
+//! How worst-case load adds up is the guard's rule too: a metered node has its own figure for
+//! everything below it; a node without meter carries its own, its equipment's and that of its
+//! children.
 
 use crate::ground::ids::NodeIndex;
 use crate::ground::units::{Amps, PerPhase, Watts};
@@ -60,6 +61,7 @@ fn assumed(diagram: &Diagram) -> Vec<Assumed> {
     assumed
 }
 
+/// A phase that a node does not have (0 A) is left to the check of the wiring.
 fn check_row(built: &Built, row: &Constraint, load: PerPhase<Amps>, report: &mut Report) {
     let diagram = &built.site.diagram;
     let voltage = diagram.voltage;
@@ -79,7 +81,8 @@ fn check_row(built: &Built, row: &Constraint, load: PerPhase<Amps>, report: &mut
         ConstraintKind::Imbalance(..) => (0, 0),
     };
     let sum = shares.saturating_add(load).saturating_add(margin);
-    if sum <= row.limit() {
+    let no_such_phase = matches!(row.kind, ConstraintKind::Current(_, Amps::ZERO));
+    if sum <= row.limit() || no_such_phase {
         return;
     }
     let (place, key) = place(diagram, row);
@@ -99,7 +102,10 @@ fn check_row(built: &Built, row: &Constraint, load: PerPhase<Amps>, report: &mut
     if margin > 0 {
         parts.push(format!("the margin ({})", shown(margin)));
     }
-    let make = if parts.len() == 1 { "that makes" } else { "that together make" };
+    let sum = match parts.len() {
+        1 => String::new(),
+        _ => format!(" that together make {}", shown(sum)),
+    };
     let cure = match (shares > 0, load > 0) {
         (true, true) => "lower safe_a, where 0 is allowed, or worst_case_load_a",
         (true, false) => "lower safe_a, where 0 is allowed",
@@ -108,7 +114,7 @@ fn check_row(built: &Built, row: &Constraint, load: PerPhase<Amps>, report: &mut
     report.error_about(
         &format!("node[{}].{key}", built.node_at[row.node]),
         place,
-        format!("{} {make} {}", join(&parts, "and"), shown(sum)),
+        format!("{}{sum}", join(&parts, "and")),
         format!("at most {} ({cure})", shown(row.limit())),
     );
 }

@@ -111,6 +111,7 @@ fn quantity(written: Quantity) -> meter::Quantity {
     }
 }
 
+/// The phase of the grid.
 pub fn phase(written: WrittenPhase) -> Phase {
     match written {
         WrittenPhase::L1 => Phase::L1,

@@ -19,6 +19,7 @@ use super::file_meter::Meter;
 /// of all phases together, `_v` volts, `_s` seconds, `_min` minutes.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(title = "Ampgate configuration")]
 pub struct File {
     /// The site itself.
     #[schemars(required)]
@@ -137,8 +138,8 @@ pub struct Access {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Lease {
-    /// A charger that hears nothing falls to its `safe_a` after this long, in seconds. Each limit is
-    /// renewed at a third of it.
+    /// A charger that hears nothing falls to its `safe_a` after this long, in seconds. Each limit
+    /// is renewed at a third of it.
     #[schemars(range(min = 60, max = 900))]
     pub ttl_s: f64,
     /// A lease counts as run out only this much later, in seconds: for clocks that differ and

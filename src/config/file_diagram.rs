@@ -68,8 +68,8 @@ pub struct Node {
     /// connections.
     #[schemars(range(min = 0, max = 20_000), example = 36)]
     pub power_limit_kw: Option<f64>,
-    /// The most by which charging may load one phase above the least loaded one, in amperes (20 A in
-    /// Germany, VDE-AR-N 4100).
+    /// The most by which charging may load one phase above the least loaded one, in amperes (20 A
+    /// in Germany, VDE-AR-N 4100).
     #[schemars(range(min = 0, max = 1000), example = 20)]
     pub imbalance_a: Option<f64>,
     /// The meter that sees everything that flows through this node.
@@ -185,8 +185,8 @@ pub struct Load {
     /// The most it ever draws over all phases, in kW; for the page only.
     #[schemars(range(min = 0, max = 20_000), example = 15)]
     pub peak_kw: Option<f64>,
-    /// What it draws at most on each phase, in amperes: one number or three. Not needed below a node
-    /// with a meter, which has it in its own figure.
+    /// What it draws at most on each phase, in amperes: one number or three. Not needed below a
+    /// node with a meter, which has it in its own figure.
     #[schemars(example = 22)]
     pub worst_case_load_a: Option<AmpsPerPhase>,
 }

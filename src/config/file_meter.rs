@@ -126,8 +126,8 @@ pub enum Map {
     /// its power.
     #[serde(rename = "shelly-pro-3em")]
     ShellyPro3em,
-    /// Grid power of each phase from a Victron GX device. `topic = "N/<portal id>"`. The GX publishes
-    /// only while something on the site keeps asking it to: an empty message to
+    /// Grid power of each phase from a Victron GX device. `topic = "N/<portal id>"`. The GX
+    /// publishes only while something on the site keeps asking it to: an empty message to
     /// `R/<portal id>/keepalive` at least every 60 s.
     VictronGrid,
     /// PV inverters on the grid side from a Victron GX device, power of each phase; `topic` and
@@ -138,8 +138,8 @@ pub enum Map {
     #[serde(rename = "opendtu")]
     OpenDtu,
     /// Tasmota with an SML reading head whose script names its group `SML` and the phases
-    /// `power_l1` to `power_l3`. `topic = "tele/<device>"`. Its TelePeriod (300 s as delivered, 10 s
-    /// at the least) must be well below `max_age_s`.
+    /// `power_l1` to `power_l3`. `topic = "tele/<device>"`. Its TelePeriod (300 s as delivered, 10
+    /// s at the least) must be well below `max_age_s`.
     TasmotaSml,
     /// The same, where the meter tells only the total, named `Power_curr`.
     TasmotaSmlTotal,

@@ -2,7 +2,8 @@
 //!
 //! Only what could be verified against the publisher's own documentation or captured messages is
 //! here. Units are A and W throughout, because every publisher listed uses them. Where a publisher
-//! gives the size of a current alone, its power is read too: the meter image takes the sign from it.
+//! gives the size of a current alone, its power is read too: the meter image takes the sign from
+//! it.
 
 use crate::ground::units::Phase;
 

@@ -1,6 +1,6 @@
 //! Floor 3: text to a checked [`Config`]; every mistake reported at once. Opens no file.
 //!
-//! [`syntax`] (text to values with places) → [`structure`] (values against the schema of [`file`],
+//! [`syntax`] (lines that are no TOML) → [`structure`] (values against the schema of [`file`],
 //! which is the manual) → [`tree`] (who feeds whom) → [`build`] (the site, as far as it is sound) →
 //! the `check_…` files (rules between keys). Each step says all that is wrong and goes on with what
 //! is left; only a file without errors becomes a [`Config`].
@@ -27,6 +27,8 @@ mod zone;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+use toml::de::DeTable;
 
 use crate::model::site::Site;
 
@@ -99,8 +101,10 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
         report.error("", format!("{} bytes", text.len()), format!("at most {TEXT_MAX}"));
         return None;
     }
-    let values = syntax::read(text, report)?;
-    let sound = structure::check(&schema::schema(), &values, report);
+    let schema = schema::schema();
+    let mended = syntax::mend(&schema, text, report)?;
+    let values = DeTable::parse(&mended).ok()?;
+    let sound = structure::check(&schema, values.get_ref(), report);
     let file: file::File = match serde_json::from_value(sound) {
         Ok(file) => file,
         Err(error) => {

@@ -1,8 +1,8 @@
 //! Collects all problems of one file, and knows where in its text each key stands.
 //!
-//! Paths name keys as `evse[3].safe_a`. A path that is not in the text (a key that was left out) is
-//! placed at the nearest table above it. What stands on a line that could not even be read as TOML is
-//! not reported a second time.
+//! Paths name keys as `evse[3].safe_a`. A path that is not in the text (a key that was left out)
+//! is placed at the nearest table above it. What stands on a line that could not even be read as
+//! TOML is not reported a second time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -10,35 +10,49 @@ use std::ops::Range;
 use super::problem::{Problem, Severity};
 use super::words::quoted;
 
-/// More problems than this help nobody; the rest is left out.
-pub const PROBLEMS_MAX: usize = 200;
+/// More errors than this, and more warnings, help nobody; the rest is only counted. Counted apart,
+/// so that no number of warnings can hide an error.
+const PROBLEMS_MAX: usize = 200;
 
 /// Problems so far, and where things stand.
 #[derive(Debug)]
 pub struct Report {
     file: String,
-    /// Offset of the first byte of each line, and the text's length after the last one.
+    /// The lines as they were written.
+    written: Vec<String>,
+    /// Offset of the first byte of each line of the text that is judged.
     lines: Vec<usize>,
     text: String,
     offsets: BTreeMap<String, usize>,
     names: BTreeMap<String, String>,
     unreadable: BTreeSet<usize>,
     problems: Vec<Problem>,
+    left_out: usize,
 }
 
 impl Report {
     /// An empty report on this text.
     pub fn new(text: &str, file: &str) -> Self {
-        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        Self {
+        let mut report = Self {
             file: file.to_owned(),
-            lines: std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect(),
-            text: text.to_owned(),
+            written: text.split('\n').map(str::to_owned).collect(),
+            lines: Vec::new(),
+            text: String::new(),
             offsets: BTreeMap::new(),
             names: BTreeMap::new(),
             unreadable: BTreeSet::new(),
             problems: Vec::new(),
-        }
+            left_out: 0,
+        };
+        report.reindex(text);
+        report
+    }
+
+    /// The text that is judged from here on: the same lines, some of them mended.
+    pub fn reindex(&mut self, text: &str) {
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        self.lines = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
+        text.clone_into(&mut self.text);
     }
 
     /// Remembers where a key or table stands.
@@ -51,21 +65,14 @@ impl Report {
         self.names.insert(path.to_owned(), name.to_owned());
     }
 
-    /// The piece of text at `span`, as it was written.
-    pub fn written(&self, span: &Range<usize>) -> &str {
-        self.text.get(span.clone()).unwrap_or_default()
+    /// Whether this key or table is in the file.
+    pub fn stands(&self, path: &str) -> bool {
+        self.offsets.contains_key(path)
     }
 
     /// The line number of a key or table.
     pub fn line_of(&self, path: &str) -> usize {
         self.line(self.offset(path))
-    }
-
-    /// The line that `offset` is on, without its end.
-    pub fn line_at(&self, offset: usize) -> &str {
-        let index = self.line(offset) - 1;
-        let end = self.lines.get(index + 1).copied().unwrap_or(self.text.len());
-        self.text.get(self.lines[index]..end).unwrap_or_default().trim_end()
     }
 
     /// A key that makes the file unusable. Of one key only the first error is kept: the others are
@@ -105,48 +112,70 @@ impl Report {
         self.push(Severity::Error, span.start, &here, Some(place), found, expected);
     }
 
+    /// Whether an error of this table or of anything in it is known already.
+    pub fn is_wrong_below(&self, path: &str) -> bool {
+        let below = |problem: &Problem| {
+            problem.severity == Severity::Error && problem.path.starts_with(path)
+        };
+        self.problems.iter().any(below)
+    }
+
     /// Whether an error of exactly this key is known already.
     pub fn is_wrong(&self, path: &str) -> bool {
         let same = |problem: &Problem| problem.severity == Severity::Error && problem.path == path;
         !path.is_empty() && self.problems.iter().any(same)
     }
 
-    /// A piece of text that is no TOML. Nothing else is reported on its line.
-    pub fn unreadable(&mut self, span: &Range<usize>, found: String, expected: String) {
-        let line = self.line(span.start);
-        if !self.unreadable.contains(&line) {
-            self.push(Severity::Error, span.start, "", None, found, expected);
-            self.unreadable.insert(line);
+    /// A line that is no TOML. Nothing else is reported on it.
+    pub fn unreadable(&mut self, line: usize, offset: usize, found: String, expected: String) {
+        let start = self.lines.get(line - 1).copied().unwrap_or(0);
+        self.push(Severity::Error, offset.max(start), "", None, found, expected);
+        self.unreadable.insert(line);
+    }
+
+    /// A line that belongs to an unreadable one: nothing is reported on it.
+    pub fn skip(&mut self, line: usize) {
+        self.unreadable.insert(line);
+    }
+
+    /// Whether this line could not be read.
+    pub fn is_unreadable(&self, line: usize) -> bool {
+        self.unreadable.contains(&line)
+    }
+
+    /// Says of each unreadable line which key it is about, once it is known where the tables stand.
+    pub fn name_unreadable(&mut self) {
+        for index in 0..self.problems.len() {
+            let line = self.problems[index].line;
+            let text = self.written.get(line - 1).map_or("", |text| text.trim());
+            let odd = |letter: char| !letter.is_ascii_alphanumeric() && letter != '_';
+            let key = text.split(odd).next().unwrap_or_default().to_owned();
+            if key.is_empty() || !self.unreadable.contains(&line) {
+                continue;
+            }
+            let at = self.lines[line - 1];
+            let above = self.headers().filter(|(_, start)| *start < at);
+            let last = above.max_by_key(|(path, start)| (*start, path.len()));
+            let table = last.map(|(path, _)| path.clone()).unwrap_or_default();
+            let path = if table.is_empty() { key } else { format!("{table}.{key}") };
+            self.problems[index].place = self.place(&path);
+            self.problems[index].path = path;
         }
     }
 
-    /// Whether the line of this place could not be read.
-    pub fn is_unreadable(&self, offset: usize) -> bool {
-        self.unreadable.contains(&self.line(offset))
+    /// Whether an unreadable line of the table at `path` was about this key.
+    pub fn hides(&self, path: &str, key: &str) -> bool {
+        self.unreadable.iter().any(|line| {
+            let wanted = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+            self.problems.iter().any(|problem| problem.line == *line && problem.path == wanted)
+        })
     }
 
-    /// Says of an unreadable line which key it is about.
-    pub fn name_unreadable(&mut self, offset: usize, path: &str) {
-        let (line, place) = (self.line(offset), self.place(path));
-        let same = |problem: &&mut Problem| problem.line == line && problem.path.is_empty();
-        if let Some(problem) = self.problems.iter_mut().find(same) {
-            problem.path = path.to_owned();
-            problem.place = place;
-        }
-    }
-
-    /// Whether an unreadable line of the table that begins at `start` was about this key.
-    pub fn hides(&self, start: usize, key: &str) -> bool {
-        let (first, last) = (self.line(start), self.line(self.end_of_table(start)));
-        let mut lines = self.unreadable.range(first..=last);
-        lines.any(|line| self.line_at(self.lines[line - 1]).trim_start().starts_with(key))
-    }
-
-    /// Where the last table that begins before or at `offset` ends, as far as is known.
-    fn end_of_table(&self, offset: usize) -> usize {
-        let tables = self.offsets.values().filter(|at| offset < **at);
-        let headers = tables.filter(|at| self.line_at(**at).trim_start().starts_with('['));
-        headers.min().map_or(self.text.len(), |next| next.saturating_sub(1))
+    /// The tables that have a header of their own.
+    fn headers(&self) -> impl Iterator<Item = (&String, usize)> {
+        let offsets = self.offsets.iter().map(|(path, start)| (path, *start));
+        offsets
+            .filter(|(_, start)| self.text.get(*start..).is_some_and(|text| text.starts_with('[')))
     }
 
     /// All problems in the order of the text, errors and warnings.
@@ -155,6 +184,16 @@ impl Report {
             (one.line, one.column, one.severity).cmp(&(other.line, other.column, other.severity))
         });
         self.problems.dedup();
+        if let (Some(last), 1..) = (self.problems.last().cloned(), self.left_out) {
+            self.problems.push(Problem {
+                severity: Severity::Warning,
+                path: String::new(),
+                place: String::new(),
+                found: format!("{} problems more", self.left_out),
+                expected: "those above to be put right first".to_owned(),
+                ..last
+            });
+        }
         self.problems
     }
 
@@ -194,7 +233,12 @@ impl Report {
         expected: String,
     ) {
         let line = self.line(at);
-        if self.unreadable.contains(&line) || self.problems.len() >= PROBLEMS_MAX {
+        if self.unreadable.contains(&line) {
+            return;
+        }
+        let alike = self.problems.iter().filter(|problem| problem.severity == severity).count();
+        if PROBLEMS_MAX <= alike {
+            self.left_out += 1;
             return;
         }
         let before = self.text.get(self.lines[line - 1]..at).unwrap_or_default();
@@ -223,7 +267,8 @@ impl Report {
         }
     }
 
-    fn line(&self, offset: usize) -> usize {
+    /// The number of the line that `offset` is on.
+    pub fn line(&self, offset: usize) -> usize {
         self.lines.partition_point(|start| *start <= offset)
     }
 }

@@ -1,8 +1,8 @@
 //! Checks TOML values against the schema, key by key, and never stops at the first mistake: unknown
 //! keys, wrong types, missing keys, numbers out of range, words that are none of the choices.
 //!
-//! What is sound comes out as JSON for serde; what is not is left out, so that the later checks go on
-//! with the rest. Lists keep their places: the third EVSE stays the third.
+//! What is sound comes out as JSON for serde; what is not is left out, so that the later checks go
+//! on with the rest. Lists keep their places: the third EVSE stays the third.
 
 use serde_json::{Map, Number, Value, json};
 use toml::Spanned;
@@ -10,13 +10,15 @@ use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::report::Report;
 use super::schema;
-use super::words::{nearest, number, one_of, quoted};
+use super::words::{self, is_secret, nearest, number, one_of, quoted};
 
 /// The sound part of the file.
-pub fn check(root: &Value, file: &Spanned<DeValue<'_>>, report: &mut Report) -> Value {
-    let DeValue::Table(table) = file.get_ref() else { return json!({}) };
-    locate(file, "", report);
-    check_table(&Context { root }, root, table, "", 0, report)
+pub fn check(root: &Value, table: &DeTable<'_>, report: &mut Report) -> Value {
+    for (key, value) in table.iter() {
+        locate(value, key.get_ref(), report);
+    }
+    report.name_unreadable();
+    check_table(&Context { root }, root, table, "", report)
 }
 
 struct Context<'a> {
@@ -49,7 +51,6 @@ fn check_table(
     schema: &Value,
     table: &DeTable<'_>,
     path: &str,
-    start: usize,
     report: &mut Report,
 ) -> Value {
     let mut sound = Map::new();
@@ -69,10 +70,14 @@ fn check_table(
     }
     let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
     for key in required.filter_map(Value::as_str).filter(|key| !table.contains_key(*key)) {
-        if path.is_empty() || !report.hides(start, key) {
-            let wanted = schema.pointer("/properties").and_then(|keys| keys.get(key));
-            let expected = wanted.map(|schema| missing(schema, key)).unwrap_or_default();
-            report.error(&join(path, key), "nothing", expected);
+        if report.hides(path, key) {
+            continue;
+        }
+        let wanted = schema.pointer("/properties").and_then(|keys| keys.get(key));
+        let expected = wanted.map(|schema| missing(schema, key)).unwrap_or_default();
+        match path {
+            "" => report.error("", format!("no [{key}]"), expected),
+            _ => report.error(&join(path, key), "nothing", expected),
         }
     }
     Value::Object(sound)
@@ -85,17 +90,12 @@ fn check_value(
     path: &str,
     report: &mut Report,
 ) -> Option<Value> {
-    let start = value.span().start;
-    if report.is_unreadable(start) && !value.get_ref().is_table() && !value.get_ref().is_array() {
-        report.name_unreadable(start, path);
-        return None;
-    }
     let schema = fitting(schema, value.get_ref());
     let forms = if schema.get("anyOf").is_some() { "several forms" } else { "string" };
     let kind = schema.get("type").and_then(Value::as_str).unwrap_or(forms);
     match (kind, value.get_ref()) {
         ("object", DeValue::Table(table)) => {
-            Some(check_table(context, schema, table, path, start, report))
+            Some(check_table(context, schema, table, path, report))
         }
         ("array", DeValue::Array(items)) => {
             let item_schema = schema.get("items")?;
@@ -189,7 +189,8 @@ fn check_text(schema: &Value, text: &str, path: &str, report: &mut Report) -> Op
         return None;
     }
     if at_most < length {
-        let found = format!("{} with {length} characters", quoted(text));
+        let what = if is_secret(path) { "one".to_owned() } else { quoted(text) };
+        let found = format!("{what} with {length} characters");
         report.error(path, found, format!("at most {at_most} characters"));
         return None;
     }
@@ -238,7 +239,16 @@ fn described(schema: &Value, key: &str) -> String {
 fn missing(schema: &Value, key: &str) -> String {
     let example = schema.pointer("/examples/0").map(|example| format!("{key} = {example}"));
     match (example, schema.get("type").and_then(Value::as_str)) {
-        (_, Some("object")) => described(schema, key),
+        (_, Some("object")) => {
+            let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+            let mut keys: Vec<String> =
+                required.filter_map(Value::as_str).map(str::to_owned).collect();
+            let last = if keys.is_empty() { "or" } else { "and" };
+            if keys.is_empty() {
+                keys = schema::keys(schema).map(|(key, _)| key.to_owned()).collect();
+            }
+            format!("it, with {}", words::join(&keys, last))
+        }
         (Some(example), _) => format!("{}, e.g. {example}", described(schema, key)),
         (None, _) => described(schema, key),
     }

@@ -52,11 +52,22 @@ pub fn list(parts: &[String]) -> String {
 
 /// The text in quotes, shortened if it is very long.
 pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", shortened(text).escape_debug())
+}
+
+/// The text as it is, shortened if it is very long.
+pub fn shortened(text: &str) -> String {
     const SHOWN_MAX: usize = 48;
     match text.char_indices().nth(SHOWN_MAX) {
-        Some((end, _)) => format!("\"{}…\"", text[..end].escape_debug()),
-        None => format!("\"{}\"", text.escape_debug()),
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
+}
+
+/// Whether what stands at this key must not be repeated: problems end in logs.
+pub fn is_secret(key: &str) -> bool {
+    let key = key.to_lowercase();
+    ["token", "password", "secret"].iter().any(|word| key.contains(word))
 }
 
 /// A number as a person writes it: `6`, `62.318`, never `6.0`.

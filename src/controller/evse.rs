@@ -23,6 +23,9 @@ const SETTLE: Duration = Duration::seconds(3);
 /// A reading that is older than this may differ from what a meter sees now.
 const READING_YOUNG: Duration = Duration::seconds(3);
 
+/// A charger and its car have this long to follow what they were told (IEC 61851-1 allows 5 s).
+const FOLLOW: Duration = Duration::seconds(10);
+
 /// Readings of one EVSE are stored no more often, to spare the flash.
 const RECORD_EVERY: Duration = Duration::seconds(60);
 
@@ -147,16 +150,14 @@ impl EvseState {
     /// What it draws, for the estimate of the load that is not ours.
     pub fn draw(&self, now: Now, max_age: Duration, worst: PerPhase<Amps>, online: bool) -> Draw {
         let now = now.mono;
-        let reading = self.fresh(now, max_age);
-        match (self.live, reading) {
+        let following = now.since(self.touched) <= FOLLOW;
+        match (self.live, self.fresh(now, max_age)) {
             (None, _) if online => {
-                let moving = now.since(self.touched) <= READING_YOUNG;
-                Draw { measured: Some(PerPhase::ZERO), worst, moving }
+                Draw { measured: Some(PerPhase::ZERO), worst, moving: following }
             }
             (_, Some(reading)) => {
                 let old = READING_YOUNG < now.since(reading.at);
-                let moving = old || reading.at < self.touched;
-                Draw { measured: Some(reading.current), worst, moving }
+                Draw { measured: Some(reading.current), worst, moving: old || following }
             }
             (_, None) => Draw { measured: None, worst, moving: true },
         }

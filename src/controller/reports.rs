@@ -10,12 +10,12 @@ use crate::model::message::{
     StopReport,
 };
 use crate::model::record::{ReadingRecord, Record};
-use crate::ocpp::Traffic;
+use crate::ocpp::traffic::Traffic;
 
 use super::book::Stopped;
 use super::evse::SeenReading;
 use super::message::{Outbox, Output};
-use super::state::{State, identity_words};
+use super::state::State;
 
 impl State {
     /// Takes in what the central system has to tell, and sends what it wants to send. Reports may
@@ -39,7 +39,6 @@ impl State {
         reports: &mut VecDeque<Report>,
         out: &mut Outbox,
     ) {
-        self.totals.frames_out += traffic.frames.len() as u64;
         for frame in traffic.frames {
             out.push(Output::Frame {
                 charge_point: frame.charge_point,
@@ -52,9 +51,6 @@ impl State {
             out.push(Output::Disconnect { charge_point, link, politely });
         }
         for (kind, subject, text) in traffic.events {
-            if matches!(kind, EventKind::FrameRepaired | EventKind::FrameRefused) {
-                self.totals.frames_bad += 1;
-            }
             self.event(now, kind, &subject, text, out);
         }
         reports.extend(traffic.reports);
@@ -65,7 +61,7 @@ impl State {
             Report::Online { charge_point } => self.online(now, &charge_point, out),
             Report::Offline { charge_point } => self.offline(now, &charge_point, out),
             Report::Identified { charge_point, identity } => {
-                self.identified(now, &charge_point, identity, out);
+                self.identified(&charge_point, identity, out);
             }
             Report::Learned { charge_point, capability } => {
                 let Some(point) = self.points.get_mut(&charge_point) else { return };
@@ -122,20 +118,12 @@ impl State {
         self.mark(now.mono);
     }
 
-    fn identified(
-        &mut self,
-        now: Now,
-        charge_point: &ChargePointId,
-        identity: Identity,
-        out: &mut Outbox,
-    ) {
+    fn identified(&mut self, charge_point: &ChargePointId, identity: Identity, out: &mut Outbox) {
         let Some(point) = self.points.get_mut(charge_point) else { return };
-        let text = identity_words(&identity);
         if point.record.identity.as_ref() != Some(&identity) {
             point.record.identity = Some(identity);
             out.push(Output::Record(Record::ChargePoint(point.record.clone())));
         }
-        self.event(now, EventKind::Booted, charge_point.as_str(), text, out);
     }
 
     fn status(
@@ -381,6 +369,7 @@ impl State {
         out: &mut Outbox,
     ) {
         self.control.answered(evse, ticket, scope, outcome, now.mono);
+        self.evses[evse].touch(now.mono);
         self.keep_lease(evse, out);
         self.mark(now.mono);
         if let Outcome::Refused { why } = outcome {
@@ -391,13 +380,7 @@ impl State {
     }
 
     fn verified(&mut self, now: Now, evse: EvseIndex, lapse: Lapse, out: &mut Outbox) {
-        let before = self.control.is_armed(evse);
         self.control.verified(evse, lapse);
-        if lapse == Lapse::Armed && !before {
-            let name = self.evse_name(evse);
-            let text = "its schedule steps down to the safe share by itself".to_owned();
-            self.event_seldom(now, EventKind::FailsafeArmed, &name, text, out);
-        }
         self.keep_lease(evse, out);
         self.mark(now.mono);
     }

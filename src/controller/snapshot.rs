@@ -5,11 +5,12 @@ use crate::ground::time::{Instant, Now};
 use crate::ground::units::{Amps, PerPhase, Watts};
 use crate::model::diagram::EquipmentKind;
 use crate::model::session::Session;
+use crate::ocpp::traffic::PointView;
 
 use super::state::State;
 use super::tick::OVERLOAD_TOLD;
 use super::view::{
-    ChargePointView, EquipmentView, EvseView, MeterView, NodeView, SessionView, View,
+    ChargePointView, EquipmentView, EvseView, MeterView, NodeView, SessionView, Totals, View,
 };
 
 /// Sessions shown; all of them are in the store.
@@ -18,6 +19,7 @@ const SESSIONS_SHOWN: usize = 30;
 impl State {
     /// A plain copy for page, API and command line.
     pub fn view(&self, now: Now) -> View {
+        let counters = self.central.counters();
         View {
             at: now.utc,
             uptime_ms: now.mono.since(self.started).as_millis(),
@@ -37,7 +39,12 @@ impl State {
                 .map(|session| self.session_view(session))
                 .collect(),
             events: self.events.iter().cloned().collect(),
-            totals: self.totals,
+            totals: Totals {
+                frames_in: self.totals.frames_in + counters.frames_in,
+                frames_out: self.totals.frames_out + counters.frames_out,
+                frames_bad: self.totals.frames_bad + counters.frames_bad,
+                ..self.totals
+            },
         }
     }
 
@@ -181,15 +188,13 @@ impl State {
     }
 
     fn charge_point_views(&self) -> Vec<ChargePointView> {
-        let view = |(id, point): (&crate::ground::ids::ChargePointId, &super::state::Point)| {
-            ChargePointView {
-                id: id.to_string(),
-                online: point.online_since.is_some(),
-                identity: point.record.identity.clone(),
-                capability: self.central.capability_words(id),
-            }
+        let view = |point: PointView| ChargePointView {
+            id: point.id.to_string(),
+            online: point.online,
+            identity: point.identity,
+            capability: point.capability,
         };
-        self.points.iter().map(view).collect()
+        self.central.points().map(view).collect()
     }
 
     fn session_view(&self, session: &Session) -> SessionView {

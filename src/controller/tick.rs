@@ -5,7 +5,7 @@ use crate::ground::time::{Duration, Instant, Now};
 use crate::model::event::EventKind;
 use crate::model::message::{Command, EvseStatus, LimitOrder};
 use crate::model::record::{Record, SetpointRecord};
-use crate::ocpp::Traffic;
+use crate::ocpp::traffic::Traffic;
 
 use super::message::{Outbox, Output};
 use super::state::State;

@@ -1,1 +1,16 @@
-//! See ARCHITECTURE.md.
+//! Floor 5: the real plant. Sockets, the broker, the clock and systemd; nothing here understands
+//! what it carries.
+//!
+//! Reading order: [`clock`] → [`inbox`] (how everything reaches the controller) → `handshake` →
+//! `link` (one charge point) → [`websocket`] (all of them) → [`mqtt`] → [`journal`] → [`log`] →
+//! [`platform`] (systemd, memory and disk).
+
+pub mod clock;
+mod handshake;
+pub mod inbox;
+pub mod journal;
+mod link;
+pub mod log;
+pub mod mqtt;
+pub mod platform;
+pub mod websocket;

@@ -16,10 +16,11 @@ use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use redb::Database;
+use redb::{Builder, Database};
 use serde::{Deserialize, Serialize};
 
-use super::{StoreError, table, worker};
+use super::error::StoreError;
+use super::table;
 
 /// Name of the store in its directory.
 pub const DATABASE: &str = "ampgate.redb";
@@ -30,6 +31,16 @@ const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 /// Transactions of some days: a start or stop dirties about ten pages of 4 KiB at the most, and
 /// redb uses pages again after the next commit.
 const RESERVE_BYTES: i64 = 4 << 20;
+
+/// Pages that redb keeps in memory: the hot ends of all tables, not the history.
+const CACHE_BYTES: usize = 2 << 20;
+
+/// How every file of the store is opened.
+pub fn builder() -> Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}
 
 /// Ids are set aside in blocks of this size: rarely written, and cheap to skip after a damage.
 const IDS_AHEAD: i64 = 1000;
@@ -184,7 +195,7 @@ impl Place {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
-        let made = worker::builder().create(&begun).map_err(StoreError::from_open)?;
+        let made = builder().create(&begun).map_err(StoreError::from_open)?;
         table::create(&made).map_err(StoreError::from_use)?;
         drop(made);
         fs::rename(&begun, self.database()).map_err(failed)?;
@@ -192,7 +203,7 @@ impl Place {
         if self.ids() == Ids::default() {
             self.set_ids(Ids::default().after(Ids::default())).map_err(failed)?;
         }
-        worker::builder().open(self.database()).map_err(StoreError::from_open)
+        builder().open(self.database()).map_err(StoreError::from_open)
     }
 
     fn move_aside(&self) -> Result<PathBuf, StoreError> {
@@ -228,7 +239,7 @@ fn open_existing(path: &Path) -> Result<Database, Failure> {
         return Err(Failure::Damaged("it does not begin like one".to_owned()));
     }
     let opened = catch_unwind(AssertUnwindSafe(|| {
-        let database = worker::builder().open(path).map_err(StoreError::from_open)?;
+        let database = builder().open(path).map_err(StoreError::from_open)?;
         let format = table::format(&database).map_err(StoreError::from_use)?;
         Ok::<_, StoreError>((database, format))
     }));

@@ -10,7 +10,7 @@ use crate::ground::ids::ChargePointId;
 use crate::model::record::Remembered;
 use crate::model::session::{Session, Transaction};
 
-use super::StoreError;
+use super::error::StoreError;
 use super::table::{CHARGE_POINTS, EVENTS, LEASES, OPEN, SESSIONS, TRANSACTIONS, value};
 
 /// Newest closed transactions that are kept for each charge point, to know a repeated start.

@@ -7,7 +7,7 @@
 
 use redb::{Database, WriteTransaction};
 
-use super::StoreError;
+use super::error::StoreError;
 use super::table::{FORMAT, META, format};
 
 /// Changes the tables from one format to the next.

@@ -1,17 +1,18 @@
 //! Floor 5: what must survive a power cut, in one redb file, written by one thread.
 //!
-//! [`Store::commit`] never blocks: facts wait in a bounded [`queue`] and the [`worker`] writes all
-//! that wait in one durable transaction (group commit). Whoever must not speak before a fact is on
-//! disk keeps the [`CommitNumber`] and waits until [`StoreState::committed`] has reached it.
+//! [`Store::commit`] never blocks: facts wait in a bounded [`queue`] and the worker writes all that
+//! waits in one durable transaction (group commit). Whoever must not speak before a fact is on disk
+//! keeps the [`CommitNumber`] and waits until [`StoreState`] has reached it.
 //!
 //! Invariants: the records of one `commit` are on disk together or not at all; what was confirmed
 //! survives a power cut at any moment; nothing that cannot be read is ever overwritten. When the
 //! disk fails, facts wait in memory and readings are thinned, transactions never.
 //!
-//! Holds no clock: its owner calls [`Store::tick`] every [`TICK`], which drives batches and retries.
+//! Holds no clock: its owner calls [`Store::tick`] every [`TICK`], which drives batches and
+//! retries.
 //!
-//! Reading order: [`table`] (what stands in the file) → [`queue`] (what waits) → `migrate`, `files`
-//! (how the file is opened) → `retention` → `load` → [`worker`] → [`reader`] (questions).
+//! Reading order: [`state`] → [`queue`] (what waits) → [`table`] (what stands in the file) →
+//! `migrate`, `files` (how the file is opened) → `retention` → `load` → `worker` → [`reader`].
 
 pub mod error;
 mod files;
@@ -20,6 +21,7 @@ mod migrate;
 pub mod queue;
 pub mod reader;
 mod retention;
+pub mod state;
 pub mod table;
 mod worker;
 
@@ -28,7 +30,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use redb::{Database, DatabaseError};
+use redb::Database;
 use tokio::sync::watch;
 
 use crate::model::record::{Record, Remembered};
@@ -36,25 +38,11 @@ use crate::model::record::{Record, Remembered};
 use error::StoreError;
 use files::{Ids, Place};
 use reader::StoreReader;
+use state::{CommitNumber, Opener, StoreState};
 use worker::Shared;
 
 /// How often the owner calls [`Store::tick`], in real time.
 pub const TICK: Duration = Duration::from_secs(5);
-
-/// Counts the batches with a fact that must be on disk at once; rises from 1 with each of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CommitNumber(pub u64);
-
-/// How the store is doing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StoreState {
-    /// Everything up to this batch is on disk.
-    pub committed: CommitNumber,
-    /// Why nothing can be written, in words; none when all is well.
-    pub failing: Option<String>,
-    /// Readings, setpoints and events that were given up for lack of memory since the start.
-    pub thinned: u64,
-}
 
 /// What opening found.
 #[derive(Debug)]
@@ -69,9 +57,6 @@ pub struct Opened {
     /// be read. Empty when all is well.
     pub problems: Vec<String>,
 }
-
-/// Opens the file; called again whenever the disk has failed.
-pub type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
 
 /// The one writer of a data directory. Dropping it writes what waits and closes the file.
 #[derive(Debug)]
@@ -92,7 +77,7 @@ impl Store {
         let place = files::Place::claim(dir)?;
         let found = place.open()?;
         let path = place.database();
-        let opener: Opener = Box::new(move || worker::builder().open(&path));
+        let opener: Opener = Box::new(move || files::builder().open(&path));
         let given = if found.begun_anew { place.ids() } else { Ids::default() };
         let mut opened = Self::begin(found.database, opener, Some(place))?;
         opened.remembered.last_transaction =
@@ -132,9 +117,9 @@ impl Store {
         Ok(Opened { store, remembered, start, problems })
     }
 
-    /// Hands over the facts of one step, never waiting for the disk. The number is the one that
-    /// [`StoreState::committed`] must reach before anything may leave that depends on these facts
-    /// or earlier ones.
+    /// Hands over the facts of one step, never waiting for the disk. The number is the one that the
+    /// state's `committed` must reach before anything may leave that depends on these facts or
+    /// earlier ones.
     pub fn commit(&self, records: Vec<Record>) -> CommitNumber {
         self.shared.add(records)
     }

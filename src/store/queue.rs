@@ -11,12 +11,12 @@ use crate::ground::ids::{ChargePointId, EvseId, SessionId, TransactionId};
 use crate::ground::time::Utc;
 use crate::model::record::{Durability, Record};
 
-use super::CommitNumber;
+use super::state::CommitNumber;
 
 /// Batched facts that may wait: 20,000 of some 250 bytes are 5 MB, a day of 12 busy chargers.
 pub const BATCHED_MAX: usize = 20_000;
 
-/// Facts for at once that may wait. Reached only if a disk fails for months; each is some 500 bytes.
+/// Facts for at once that may wait: some 500 bytes each. Reached only if a disk fails for months.
 pub const URGENT_MAX: usize = 50_000;
 
 /// The identity of a fact: a later fact with the same key replaces the earlier one.

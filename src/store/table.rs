@@ -14,7 +14,7 @@ use crate::ground::ids::EvseId;
 use crate::ground::time::Utc;
 use crate::model::record::Record;
 
-use super::StoreError;
+use super::error::StoreError;
 use super::queue::{Facts, Key};
 
 /// The format that this version writes. A step is added in `migrate` whenever it rises.

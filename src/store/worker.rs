@@ -11,14 +11,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use redb::{Builder, Database};
+use redb::Database;
 use tokio::sync::watch;
 
 use crate::model::record::Record;
 
+use super::error::StoreError;
 use super::files::{Ids, Place};
 use super::queue::{BATCHED_MAX, Facts, Key, Queue};
-use super::{CommitNumber, Opener, StoreError, StoreState, retention, table};
+use super::state::{CommitNumber, Opener, StoreState};
+use super::{retention, table};
 
 /// Ticks until batched facts are written: five minutes. What a power cut may take from the curves.
 pub const BATCH_TICKS: u32 = 60;
@@ -29,16 +31,6 @@ const TRIM_BATCHES: u32 = 12;
 
 /// This many batched facts are written without waiting; some 500 KB.
 const BATCH_FULL: usize = BATCHED_MAX / 10;
-
-/// Pages that redb keeps in memory: the hot ends of all tables, not the history.
-const CACHE_BYTES: usize = 2 << 20;
-
-/// How every file of the store is opened.
-pub fn builder() -> Builder {
-    let mut builder = Database::builder();
-    builder.set_cache_size(CACHE_BYTES);
-    builder
-}
 
 /// What the handle, the thread and the readers share.
 #[derive(Debug)]
@@ -114,11 +106,11 @@ impl Shared {
         first: &Key,
         last: &Key,
         mut pick: impl FnMut(&Key, &Record) -> Option<T>,
-    ) -> (Option<Arc<Database>>, Vec<(Key, T)>) {
+    ) -> (Option<Arc<Database>>, Vec<T>) {
         let inner = self.lock();
         let writing = inner.writing.range(first.clone()..=last.clone());
         let waiting = writing.chain(inner.queue.between(first, last));
-        let picked = waiting.filter_map(|(key, record)| Some((key.clone(), pick(key, record)?)));
+        let picked = waiting.filter_map(|(key, record)| pick(key, record));
         (inner.database.clone(), picked.collect())
     }
 
@@ -199,10 +191,27 @@ pub fn start(
     ids: Ids,
 ) -> Result<JoinHandle<()>, StoreError> {
     let mut worker = Worker { shared, opener, place, ids, batches: 0 };
-    std::thread::Builder::new()
-        .name("store".to_owned())
-        .spawn(move || worker.run())
-        .map_err(|source| StoreError::Io { place: std::path::PathBuf::from("its thread"), source })
+    let run = move || {
+        let guard = EndsProcess;
+        worker.run();
+        drop(guard);
+    };
+    let place = std::path::PathBuf::from("its thread");
+    let thread = std::thread::Builder::new().name("store".to_owned()).spawn(run);
+    thread.map_err(|source| StoreError::Io { place, source })
+}
+
+/// Without its thread the store would take facts for ever and confirm none, so a fault in it ends
+/// the process, to be started anew. Faults of redb are caught where it is called.
+struct EndsProcess;
+
+impl Drop for EndsProcess {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            log::error!("the store has failed; the process ends to be started anew");
+            std::process::abort();
+        }
+    }
 }
 
 struct Worker {

@@ -155,7 +155,10 @@ class Daemon:
         return done.stdout
 
     async def events(self):
-        return await self.cli("events")
+        return await self.cli("events", "--count", "1000")
+
+    async def sessions(self):
+        return await self.cli("sessions", "--count", "1000")
 
     async def sees(self, code, *words, timeout=10):
         """Waits until `ampgate events` has a line with this code and these words."""

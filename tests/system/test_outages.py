@@ -25,7 +25,7 @@ async def test_a_session_outlives_its_link(site):
                and frame.is_call("SetChargingProfile")][-1].parts[3]["csChargingProfiles"]
     assert profile["transactionId"] == transaction
     assert abs(gone.limit() - limit) < 6
-    sessions = await site.daemon.cli("sessions")
+    sessions = await site.daemon.sessions()
     assert len(lines_of(sessions, "EVSE-09")) == 1, sessions
     await gone.unplug()
 
@@ -70,7 +70,7 @@ async def test_offline_transactions_are_taken_over_exactly_once(site):
     again = given_ids(charger)[len(given):]
     assert given == again, "the same starts get the same transaction ids"
     assert len(set(given)) == 2
-    sessions = await site.daemon.cli("sessions")
+    sessions = await site.daemon.sessions()
     print(sessions)
     assert len(lines_of(sessions, "EVSE-05")) == 2, "each once"
     assert len(lines_of(sessions, "EVSE-05", "5.0")) == 1
@@ -117,7 +117,7 @@ async def test_killed_in_the_middle_of_sessions_nothing_is_lost(site):
     for charger in site.chargers:
         transaction, _ = await charger.unplug()
         assert transaction.id == ids[charger.identity]
-    sessions = await site.daemon.cli("sessions")
+    sessions = await site.daemon.sessions()
     print(sessions)
     for number in range(1, 13):
         assert len(lines_of(sessions, f"EVSE-{number:02d}")) == 1, "one session each"
@@ -141,7 +141,7 @@ async def test_a_stop_that_came_before_a_crash_is_not_counted_twice(site):
     answer = await charger.link.call(call.StopTransaction(
         meter_stop=stop, timestamp=utc_text(), transaction_id=transaction.id, reason="Local"))
     assert answer is not None, "a repeated stop is answered"
-    assert len(lines_of(await site.daemon.cli("sessions"), "EVSE-05")) == 1
+    assert len(lines_of(await site.daemon.sessions(), "EVSE-05")) == 1
 
 
 async def test_a_broker_that_goes_is_a_silent_meter_and_sessions_go_on(site):

@@ -1,0 +1,336 @@
+//! The door for charge points: accepts connections, keeps the list of links, carries text.
+//!
+//! A link has a number that rises for ever, over restarts too, so that whatever is said about an
+//! older connection of a charge point can be told from what is said about its newest. The newest
+//! connection of an identity wins: half-open TCP after a lost radio link is the normal case.
+//!
+//! Sending never waits: [`Links::send`] puts text into the queue of one peer, and a peer whose
+//! queue is full is cut off.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration as RealDuration;
+
+use futures_util::FutureExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::controller::message::{Input, Refusal};
+use crate::ground::ids::{ChargePointId, LinkId};
+use crate::ground::time::Duration;
+
+use super::clock::Clock;
+use super::handshake::{Refused, shake};
+use super::inbox::Inbox;
+use super::link::{End, Line, OUTGOING_MAX, Outgoing};
+
+/// Connections at a time: twice what a large site has, since each may be there once half-open.
+const LINKS_MAX: usize = 2048;
+
+/// Handshakes at a time; more wait in the kernel. Bounds what strangers can hold.
+const HANDSHAKES_MAX: usize = 256;
+
+/// From the TCP connection to the end of the handshake, in real time.
+const HANDSHAKE_TIME: RealDuration = RealDuration::from_secs(10);
+
+/// When the system has no more sockets, wait before the next is tried.
+const ACCEPT_AGAIN: RealDuration = RealDuration::from_millis(100);
+
+/// Numbers of links that one run may use; the run counts in the bits above.
+const LINKS_PER_RUN: u64 = 1 << 32;
+
+/// What the door has to know.
+#[derive(Clone, Debug)]
+pub struct Door {
+    /// How often the daemon was started; makes link numbers rise over restarts.
+    pub start: u64,
+    /// The charge points of the site.
+    pub known: BTreeSet<ChargePointId>,
+    /// After this much total silence a peer counts as dead: three heartbeats, 90 s at least.
+    pub silence: Duration,
+}
+
+/// The links of all charge points; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Links(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    list: Mutex<List>,
+    /// Held from the moment a link gets its number until the controller is told of it, so that it
+    /// hears of links in the order of their numbers.
+    introduction: AsyncMutex<()>,
+    open: watch::Sender<usize>,
+}
+
+#[derive(Debug)]
+struct List {
+    links: BTreeMap<LinkId, Handle>,
+    newest: BTreeMap<ChargePointId, LinkId>,
+    known: BTreeSet<ChargePointId>,
+    silence: Duration,
+    next: u64,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Handle {
+    outgoing: mpsc::Sender<Outgoing>,
+    /// Dropped with the handle, which cuts the line.
+    _cut: oneshot::Sender<()>,
+}
+
+/// A listening socket. Dropping it stops accepting; links that are open stay.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    acceptor: JoinHandle<()>,
+}
+
+impl Links {
+    /// No link yet.
+    pub fn new(door: Door) -> Self {
+        let list = List {
+            links: BTreeMap::new(),
+            newest: BTreeMap::new(),
+            known: door.known,
+            silence: door.silence,
+            next: door.start.saturating_mul(LINKS_PER_RUN),
+            closed: false,
+        };
+        let (open, _) = watch::channel(0);
+        Self(Arc::new(Shared { list: Mutex::new(list), introduction: AsyncMutex::new(()), open }))
+    }
+
+    /// Sends a text, without waiting. A link that is gone is no error: its end is reported by an
+    /// input of its own.
+    pub fn send(&self, link: LinkId, text: String) {
+        let mut list = self.list();
+        let Some(handle) = list.links.get(&link) else { return };
+        if handle.outgoing.try_send(Outgoing::Text(text)).is_err() {
+            log::warn!("link {} takes nothing any more and is cut", link.0);
+            list.links.remove(&link);
+        }
+    }
+
+    /// Drops a link; `politely` with a Close frame, else by cutting the TCP connection.
+    pub fn disconnect(&self, link: LinkId, politely: bool) {
+        let mut list = self.list();
+        let Some(handle) = list.links.get(&link) else { return };
+        if !politely || handle.outgoing.try_send(Outgoing::Close).is_err() {
+            list.links.remove(&link);
+        }
+    }
+
+    /// Who may connect from here on. Links of others stay until they are disconnected.
+    pub fn admit(&self, known: BTreeSet<ChargePointId>, silence: Duration) {
+        let mut list = self.list();
+        list.known = known;
+        list.silence = silence;
+    }
+
+    /// Cuts all links and takes no more; returns when they have ended, or after `patience`.
+    pub async fn cut_all(&self, patience: RealDuration) {
+        {
+            let mut list = self.list();
+            list.closed = true;
+            list.links.clear();
+        }
+        let mut open = self.0.open.subscribe();
+        let _ = tokio::time::timeout(patience, open.wait_for(|open| *open == 0)).await;
+    }
+
+    /// How many links there are.
+    pub fn count(&self) -> usize {
+        *self.0.open.borrow()
+    }
+
+    fn is_known(&self, charge_point: &ChargePointId) -> bool {
+        self.list().known.contains(charge_point)
+    }
+
+    /// Gives a connection its number.
+    fn enter(&self, charge_point: &ChargePointId) -> Option<Entered> {
+        let mut list = self.list();
+        if list.closed {
+            return None;
+        }
+        list.next += 1;
+        let link = LinkId(list.next);
+        let older = list.newest.insert(charge_point.clone(), link);
+        let (sender, outgoing) = mpsc::channel(OUTGOING_MAX);
+        let (ours, cut) = oneshot::channel();
+        list.links.insert(link, Handle { outgoing: sender, _cut: ours });
+        self.0.open.send_modify(|open| *open += 1);
+        Some(Entered { link, older, outgoing, cut, silence: list.silence })
+    }
+
+    fn leave(&self, charge_point: &ChargePointId, link: LinkId) {
+        let mut list = self.list();
+        list.links.remove(&link);
+        if list.newest.get(charge_point) == Some(&link) {
+            list.newest.remove(charge_point);
+        }
+        self.0.open.send_modify(|open| *open -= 1);
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        // Every change under the lock is whole, so a panic elsewhere leaves nothing half done.
+        self.0.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Entered {
+    link: LinkId,
+    /// The link that is replaced by this one.
+    older: Option<LinkId>,
+    outgoing: mpsc::Receiver<Outgoing>,
+    cut: oneshot::Receiver<()>,
+    silence: Duration,
+}
+
+impl Server {
+    /// Listens, and reports everything that comes in.
+    pub async fn open(
+        address: SocketAddr,
+        links: Links,
+        inbox: Inbox,
+        clock: Clock,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let world = World { links, inbox, clock };
+        Ok(Self { address, acceptor: tokio::spawn(accept(listener, world)) })
+    }
+
+    /// Where it listens; the port that was chosen when port 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.acceptor.abort();
+    }
+}
+
+#[derive(Clone)]
+struct World {
+    links: Links,
+    inbox: Inbox,
+    clock: Clock,
+}
+
+async fn accept(listener: TcpListener, world: World) {
+    let seats = Arc::new(Semaphore::new(LINKS_MAX));
+    let hands = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    loop {
+        let Ok(hand) = Arc::clone(&hands).acquire_owned().await else { return };
+        let (stream, from) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                log::warn!("no connection can be accepted: {error}");
+                tokio::time::sleep(ACCEPT_AGAIN).await;
+                continue;
+            }
+        };
+        match Arc::clone(&seats).try_acquire_owned() {
+            Ok(seat) => {
+                tokio::spawn(serve(stream, from, world.clone(), hand, seat));
+            }
+            Err(_) => {
+                let why = Refusal::Handshake(format!("there are {LINKS_MAX} connections already"));
+                let refused = Refused { identity: String::new(), why: Some(why) };
+                refuse(&world, from, refused).await;
+            }
+        }
+    }
+}
+
+async fn serve(
+    stream: TcpStream,
+    from: SocketAddr,
+    world: World,
+    hand: OwnedSemaphorePermit,
+    _seat: OwnedSemaphorePermit,
+) {
+    // Frames are small and each is waited for; a socket that cannot do this still works.
+    let _ = stream.set_nodelay(true);
+    let shaken = {
+        let shake =
+            shake(stream, |charge_point: &ChargePointId| world.links.is_known(charge_point));
+        // On the heap, and gone before the link begins: a handshake needs more room than a link.
+        tokio::time::timeout(HANDSHAKE_TIME, Box::pin(shake)).await
+    };
+    drop(hand);
+    match shaken {
+        Ok(Ok((charge_point, socket))) => {
+            live(charge_point, socket, from, world).await;
+        }
+        Ok(Err(refused)) => refuse(&world, from, refused).await,
+        Err(_) => {
+            let why = format!("the handshake took more than {} s", HANDSHAKE_TIME.as_secs());
+            let why = Some(Refusal::Handshake(why));
+            refuse(&world, from, Refused { identity: String::new(), why }).await;
+        }
+    }
+}
+
+/// The life of one link, from its number to its end.
+async fn live(
+    charge_point: ChargePointId,
+    socket: tokio_tungstenite::WebSocketStream<TcpStream>,
+    from: SocketAddr,
+    world: World,
+) {
+    let World { links, inbox, clock } = world;
+    let introduction = links.0.introduction.lock().await;
+    let Some(entered) = links.enter(&charge_point) else {
+        return;
+    };
+    let Entered { link, older, outgoing, cut, silence } = entered;
+    let up = Input::LinkUp { charge_point: charge_point.clone(), link, address: from.to_string() };
+    let told = inbox.put(up).await;
+    drop(introduction);
+    if let Some(older) = older {
+        // Only after the controller knows of its successor, so that it sees one replace the other.
+        links.disconnect(older, false);
+    }
+    let line = Line { socket, charge_point: charge_point.clone(), link, outgoing, cut, silence };
+    let end = match told {
+        Ok(()) => AssertUnwindSafe(line.carry(&inbox, &clock)).catch_unwind().await,
+        Err(_) => Ok(End::Closed),
+    };
+    links.leave(&charge_point, link);
+    let broke = match end {
+        Ok(End::Broke(why)) => Some(why),
+        Ok(End::Silent) => {
+            log::info!("charge point {charge_point} was silent for too long and is cut");
+            None
+        }
+        Ok(End::Closed) => None,
+        Err(_) => Some("the link stopped by a fault of ours; see the log".to_owned()),
+    };
+    if let Some(why) = broke {
+        let (identity, address) = (charge_point.to_string(), from.to_string());
+        let why = Refusal::Protocol(why);
+        let _ = inbox.put(Input::LinkRefused { identity, address, why }).await;
+    }
+    let _ = inbox.put(Input::LinkDown { charge_point, link }).await;
+}
+
+async fn refuse(world: &World, from: SocketAddr, refused: Refused) {
+    let Refused { identity, why } = refused;
+    match why {
+        Some(why) => {
+            let address = from.to_string();
+            let _ = world.inbox.put(Input::LinkRefused { identity, address, why }).await;
+        }
+        None => log::debug!("a connection from {from} went away before it asked for anything"),
+    }
+}

@@ -1,0 +1,146 @@
+//! Floor 6: `ampgate run` and `ampgate check`: a configuration file becomes a running daemon.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::problem::Severity;
+use crate::config::{self, Checked, Config};
+use crate::daemon::{self, DaemonError, DaemonOptions};
+use crate::io::clock::Clock;
+use crate::io::log as lines;
+use crate::serve;
+use crate::ui::UiError;
+
+/// Where the store is kept when nothing is said: what systemd gives, else beside the person.
+const DATA_DEFAULT: &str = "./ampgate-data";
+
+/// What `ampgate run` was asked for.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RunArgs {
+    /// The site.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Where transactions, sessions and leases are kept [default: $STATE_DIRECTORY, else
+    /// ./ampgate-data].
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Write every input with its outputs to this file, for `ampgate replay`.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+}
+
+/// What `ampgate check` was asked for.
+#[derive(Clone, Debug, clap::Args)]
+pub struct CheckArgs {
+    /// The site.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// Why the daemon does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration cannot be used; the mistakes, one a line.
+    #[error("{0}")]
+    Config(String),
+    /// The daemon could not start, or did not end in order.
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
+    /// The page cannot be served.
+    #[error("{error}{source}", source = cause(error))]
+    Page {
+        /// What and why.
+        error: UiError,
+    },
+}
+
+fn cause(error: &UiError) -> String {
+    let source = std::error::Error::source(error);
+    source.map_or_else(String::new, |source| format!(": {source}"))
+}
+
+/// Runs until SIGTERM. SIGHUP reads the file again; a bad one is refused while the old goes on.
+pub async fn run(args: RunArgs) -> Result<(), RunError> {
+    lines::install();
+    let (checked, text) = read(&args.config).map_err(RunError::Config)?;
+    for warning in &checked.warnings {
+        log::warn!("{warning}");
+    }
+    let web = checked.config.web;
+    let daemon = daemon::start(DaemonOptions {
+        config: checked.config,
+        config_text: text,
+        data: args.data.unwrap_or_else(data_directory),
+        clock: Clock::real(),
+        journal: args.journal,
+    })
+    .await?;
+    let handle = daemon.handle();
+    if let Some(address) = handle.ocpp_address {
+        log::info!("chargers connect to ws://{address}/ocpp/{{identity}}");
+    }
+    let page = match web {
+        None => None,
+        Some(address) => {
+            let page = serve::page(&handle, address).await;
+            let (page, address) = page.map_err(|error| RunError::Page { error })?;
+            log::info!("page and API at http://{address} (loopback only: there are no users yet)");
+            Some(page)
+        }
+    };
+    let file = args.config.clone();
+    let reparse = move || -> Result<(Config, String), String> {
+        let (checked, text) = read(&file)?;
+        Ok((checked.config, text))
+    };
+    let ended = daemon.run_until_signal(reparse).await;
+    if let Some(page) = page {
+        page.abort();
+    }
+    Ok(ended?)
+}
+
+/// Says everything that is wrong with a configuration. True when it can be used.
+pub fn check(args: &CheckArgs) -> bool {
+    match read(&args.config) {
+        Ok((checked, _)) => {
+            for warning in &checked.warnings {
+                println!("{warning}");
+            }
+            let site = &checked.config.site;
+            println!(
+                "{}: {} nodes, {} EVSEs, {} meters: can be used",
+                args.config.display(),
+                site.diagram.nodes.len(),
+                site.diagram.evses.len(),
+                site.meters.len()
+            );
+            true
+        }
+        Err(problems) => {
+            println!("{problems}");
+            false
+        }
+    }
+}
+
+/// A configuration and its text, or everything that is wrong with it, one a line.
+fn read(file: &Path) -> Result<(Checked, String), String> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| format!("{name}: cannot be read: {error}; expected a TOML file"))?;
+    match config::parse(&text, &name) {
+        Ok(checked) => Ok((checked, text)),
+        Err(problems) => {
+            let errors = problems.iter().filter(|found| found.severity == Severity::Error).count();
+            let mut lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            lines.push(format!("{name}: {errors} mistakes: cannot be used"));
+            Err(lines.join("\n"))
+        }
+    }
+}
+
+/// systemd names the state directory of its unit.
+#[expect(clippy::disallowed_methods, reason = "the one setting that systemd hands over this way")]
+fn data_directory() -> PathBuf {
+    std::env::var_os("STATE_DIRECTORY").map_or_else(|| PathBuf::from(DATA_DEFAULT), PathBuf::from)
+}
