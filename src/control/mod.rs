@@ -124,8 +124,10 @@ impl Control {
         now: Instant,
     ) {
         self.ledger[evse].answered(ticket, scope, outcome, now);
-        if let Outcome::Refused { .. } = outcome {
-            self.cars[evse].refused_until = Some(now + REFUSED_FOR);
+        match outcome {
+            Outcome::Refused { .. } => self.cars[evse].refused_until = Some(now + REFUSED_FOR),
+            Outcome::Accepted { .. } => self.cars[evse].refused_until = None,
+            Outcome::NoAnswer | Outcome::NotSent => {}
         }
     }
 
@@ -240,7 +242,7 @@ impl Control {
             if fact.charging_since.is_some() {
                 let drawn = entry.reading(now).map(PerPhase::largest);
                 let of_offer = entry.has_read_since_change();
-                car.usage.look(drawn, entry.accepted(), of_offer, now);
+                car.usage.look(drawn, entry.offer(now), of_offer, now);
             }
             car.refused_until = car.refused_until.filter(|until| now < *until);
             car.cause = match (entry.disobeys(), car.link_down_since) {
