@@ -212,11 +212,15 @@ impl Entry {
             return;
         };
         let sent = self.pending[at];
-        let is_void = sent.moot && scope == LimitScope::Transaction;
+        let is_late = sent.moot && scope == LimitScope::Transaction;
         match outcome {
             // Whether it arrived or not, it died with its transaction.
-            Outcome::Accepted { .. } | Outcome::NoAnswer if is_void => {
+            Outcome::Accepted { .. } | Outcome::NoAnswer if is_late && !self.session => {
                 self.pending.remove(at);
+            }
+            // Some chargers take it for the transaction that runs now.
+            Outcome::Accepted { .. } if is_late => {
+                (self.pending[at].lost, self.pending[at].scope) = (true, scope);
             }
             Outcome::Accepted { lapse } => {
                 self.replaced_by(at, scope);
@@ -335,6 +339,12 @@ impl Entry {
         self.accepted.map(|grant| grant.limit)
     }
 
+    /// What the car may draw by the last limit that it accepted, while its lease runs.
+    pub fn offer(&self, now: Instant) -> Option<Amps> {
+        let runs = |grant: &Grant| now.since(grant.sent) < self.ttl;
+        self.accepted.filter(runs).map(|grant| grant.limit)
+    }
+
     /// Whether an answer may still come.
     pub fn awaits_answer(&self) -> bool {
         self.pending.iter().any(|sent| !sent.lost && !sent.moot)
@@ -384,10 +394,14 @@ impl Entry {
         Draw { current: self.worst(now), uses: self.used_phases() }
     }
 
-    /// The phases that the car of the running session was seen to use, else all.
+    /// The phases that the car of the running session was seen to use, else all. Where what was
+    /// seen is not trusted, it may still show that a car does not load all three alike.
     pub fn used_phases(&self) -> PhaseSet {
         let certain = self.phases.certain().filter(|_| self.session);
-        certain.unwrap_or(self.evse.phases())
+        match (certain, self.evse.phases()) {
+            (Some(certain), PhaseSet::ALL) => certain,
+            _ => self.car_phases(),
+        }
     }
 
     /// What it counts with when its live limit is `limit`.

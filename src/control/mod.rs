@@ -38,6 +38,9 @@ use usage::Usage;
 /// A charger that refused a limit in every form is asked again after this long.
 const REFUSED_FOR: Duration = Duration::minutes(10);
 
+/// Fewer limits than this leave in a millisecond.
+const TICKETS_PER_MILLI: u64 = 1000;
+
 /// The brain between the image and the wire.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Control {
@@ -86,7 +89,8 @@ impl Control {
             rows: Rows::new(&diagram, policy.margin),
             ledger: diagram.evses.iter().map(entry).collect(),
             cars: vec![car; diagram.evses.len()],
-            tickets: 0,
+            // A ledger that begins anew within one run must not give a ticket twice.
+            tickets: now.as_millis().max(0) as u64 * TICKETS_PER_MILLI,
             wake_at: None,
             diagram,
             policy,
@@ -120,8 +124,10 @@ impl Control {
         now: Instant,
     ) {
         self.ledger[evse].answered(ticket, scope, outcome, now);
-        if let Outcome::Refused { .. } = outcome {
-            self.cars[evse].refused_until = Some(now + REFUSED_FOR);
+        match outcome {
+            Outcome::Refused { .. } => self.cars[evse].refused_until = Some(now + REFUSED_FOR),
+            Outcome::Accepted { .. } => self.cars[evse].refused_until = None,
+            Outcome::NoAnswer | Outcome::NotSent => {}
         }
     }
 
@@ -236,7 +242,7 @@ impl Control {
             if fact.charging_since.is_some() {
                 let drawn = entry.reading(now).map(PerPhase::largest);
                 let of_offer = entry.has_read_since_change();
-                car.usage.look(drawn, entry.accepted(), of_offer, now);
+                car.usage.look(drawn, entry.offer(now), of_offer, now);
             }
             car.refused_until = car.refused_until.filter(|until| now < *until);
             car.cause = match (entry.disobeys(), car.link_down_since) {

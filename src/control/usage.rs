@@ -14,7 +14,7 @@ const UNUSED_FOR: Duration = Duration::seconds(60);
 const NOTHING: Amps = Amps::milli(500);
 
 /// A car that takes nothing for this long has paused or is full. If others then leave it nothing to
-/// show its appetite with, it is asked again after the same times.
+/// show its appetite with, it is asked again after [`RETRY`] with its minimum.
 const PAUSED_AFTER: Duration = Duration::minutes(3);
 
 /// The full offer is tried again after this long, and each time it is not taken after twice as
@@ -112,10 +112,10 @@ impl Usage {
         } else if let Some(until) = self.asleep_until {
             if until <= now {
                 (self.nothing_since, self.asleep_until) = (None, None);
+                self.cap = Some(Cap { drawn: Amps::ZERO, until: now + RETRY });
             }
         } else if self.has_paused(now) {
-            self.asleep_until = Some(now + self.retry);
-            self.retry = (self.retry * 2).min(RETRY_MAX);
+            self.asleep_until = Some(now + RETRY);
         } else {
             self.nothing_since = None;
         }

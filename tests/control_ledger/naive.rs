@@ -79,11 +79,13 @@ fn is_fed(diagram: &Diagram, evse: usize, node: usize) -> bool {
     false
 }
 
-/// What every limit of the site leaves: name, milli-units of room less draw.
+/// What every limit of the site leaves: name, milli-units of room less draw. `uses` are the phases
+/// that the cars are known to use.
 pub fn slacks(
     diagram: &Diagram,
     loads: &[PerPhase<Amps>],
     draws: &[PerPhase<Amps>],
+    uses: &[PhaseSet],
 ) -> Vec<(String, i64)> {
     let mut slacks = Vec::new();
     for (index, node) in diagram.nodes.iter().enumerate() {
@@ -103,6 +105,9 @@ pub fn slacks(
             }
             let above = |evse: &usize| {
                 let draw = draws[*evse];
+                if uses[*evse] != PhaseSet::ALL {
+                    return uses[*evse].carry(draw[phase])[phase].as_milli();
+                }
                 (draw[phase] - draw.0.into_iter().min().expect("three phases")).as_milli()
             };
             let uneven: i64 = below.iter().map(above).sum();
@@ -117,9 +122,20 @@ pub fn slacks(
     slacks
 }
 
+/// The phases of all chargers.
+pub fn wired(diagram: &Diagram) -> Vec<PhaseSet> {
+    diagram.evses.iter().map(Evse::phases).collect()
+}
+
 /// The largest excess over any limit, in milli-units; zero if everything holds.
-pub fn excess(diagram: &Diagram, loads: &[PerPhase<Amps>], draws: &[PerPhase<Amps>]) -> i64 {
-    slacks(diagram, loads, draws).into_iter().map(|(_, slack)| -slack).max().unwrap_or(0).max(0)
+pub fn excess(
+    diagram: &Diagram,
+    loads: &[PerPhase<Amps>],
+    draws: &[PerPhase<Amps>],
+    uses: &[PhaseSet],
+) -> i64 {
+    let slacks = slacks(diagram, loads, draws, uses);
+    slacks.into_iter().map(|(_, slack)| -slack).max().unwrap_or(0).max(0)
 }
 
 /// Max-min by steps of 0.1 A: whoever has least rises until a limit would break. `cars` are the
@@ -129,6 +145,7 @@ pub fn fair(
     loads: &[PerPhase<Amps>],
     floors: &[PerPhase<Amps>],
     cars: &[(usize, PhaseSet)],
+    uses: &[PhaseSet],
 ) -> Option<Vec<Amps>> {
     let step = Amps::milli(100);
     let start = |(evse, _): &(usize, PhaseSet)| diagram.evses[*evse].minimum;
@@ -138,7 +155,7 @@ pub fn fair(
         for ((evse, phases), level) in cars.iter().zip(levels) {
             draws[*evse] = floors[*evse].worst(phases.carry(*level));
         }
-        excess(diagram, loads, &draws) == 0
+        excess(diagram, loads, &draws, uses) == 0
     };
     if !fits(&levels) {
         return None;

@@ -35,8 +35,6 @@ pub struct Traits {
     pub falls_late: Option<Duration>,
     /// It knows no limits for a transaction: they stay for whoever charges next.
     pub keeps_limits: bool,
-    /// The first car uses this many of its phases.
-    pub car_phases: usize,
 }
 
 fn node(index: usize, seed: (usize, Option<i64>, i64, u8)) -> Node {
@@ -76,7 +74,7 @@ fn share_safely(diagram: &mut Diagram) {
         let loads: Vec<PerPhase<Amps>> = diagram.nodes.iter().map(|node| node.worst_load).collect();
         let draws: Vec<PerPhase<Amps>> =
             diagram.evses.iter().map(|evse| evse.phases().carry(evse.safe)).collect();
-        if naive::excess(diagram, &loads, &draws) > 0 {
+        if naive::excess(diagram, &loads, &draws, &naive::wired(diagram)) > 0 {
             diagram.evses[index].safe = Amps::ZERO;
         }
     }
@@ -90,17 +88,16 @@ pub fn yard() -> impl Strategy<Value = Yard> {
     let minimum = prop_oneof![3 => Just(6_i64), 1 => Just(8)];
     let evses = prop::collection::vec((0_usize..5, 0_usize..7, rated, minimum), 1..7);
     let late = prop_oneof![4 => (0_i64..10_000).prop_map(Some), 1 => Just(None)];
-    let traits = prop::collection::vec((late, 0_u8..5, 1_usize..4), 7);
+    let traits = prop::collection::vec((late, 0_u8..5), 7);
     (nodes, evses, traits, any::<bool>(), any::<bool>()).prop_map(
         |(nodes, evses, traits, trust, safe)| {
             let nodes: Vec<Node> =
                 nodes.into_iter().enumerate().map(|(index, seed)| node(index, seed)).collect();
             let place = |(index, seed)| evse(index, seed, nodes.len());
             let evses: Vec<Evse> = evses.into_iter().enumerate().map(place).collect();
-            let traits = traits.into_iter().map(|(late, keeps, car_phases)| Traits {
+            let traits = traits.into_iter().map(|(late, keeps)| Traits {
                 falls_late: late.map(Duration::millis),
                 keeps_limits: keeps == 0,
-                car_phases,
             });
             let mut diagram =
                 Diagram { nodes, evses, equipment: Vec::new(), voltage: Volts::new(230) };
