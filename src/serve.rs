@@ -6,9 +6,10 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use crate::daemon::Handle;
+use crate::model::session::Session;
 use crate::store::error::StoreError;
 use crate::store::reader::StoreReader;
-use crate::ui::history::History;
+use crate::ui::history::{History, Page};
 use crate::ui::state::UiState;
 use crate::ui::{self, UiError};
 
@@ -25,12 +26,21 @@ fn history(store: &StoreReader) -> History {
     let store = || store.clone();
     let (sessions, events, setpoints, readings) = (store(), store(), store(), store());
     History {
-        sessions: Arc::new(move |before, count| sessions.sessions(before, count).map_err(words)),
-        events: Arc::new(move |before, count| events.events(before, count).map_err(words)),
-        setpoints: Arc::new(move |evse, from, to| {
-            setpoints.setpoints(evse, from, to).map_err(words)
+        sessions: Arc::new(move |Page { skip, count }| {
+            let with = |session: Session| {
+                let transaction = sessions.transaction(session.transaction)?;
+                Ok((session, transaction))
+            };
+            let found = sessions.sessions(skip, count).map_err(words)?;
+            found.into_iter().map(with).collect::<Result<_, _>>().map_err(words)
         }),
-        readings: Arc::new(move |session| readings.readings(session).map_err(words)),
+        events: Arc::new(move |Page { skip, count }| events.events(skip, count).map_err(words)),
+        setpoints: Arc::new(move |evse, Page { skip, count }| {
+            setpoints.setpoints(evse, skip, count).map_err(words)
+        }),
+        readings: Arc::new(move |evse, Page { skip, count }| {
+            readings.readings(evse, skip, count).map_err(words)
+        }),
     }
 }
 

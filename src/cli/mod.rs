@@ -1,5 +1,5 @@
-//! Floor 7: the questions that the command line asks a running daemon, over the API that scripts use
-//! too. Nothing here knows the store, the controller or a socket of the field.
+//! Floor 7: the questions that the command line asks a running daemon, over the API that scripts
+//! use too. Nothing here knows the store, the controller or a socket of the field.
 //!
 //! Reading order: [`client`] → [`text`] (aligned tables) → [`explain`] → [`status`].
 

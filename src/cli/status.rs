@@ -157,8 +157,8 @@ mod tests {
         view.sessions[1].reason = Some("EVDisconnected".to_owned());
         expect![[r#"
             NO.  EVSE     TOKEN       BEGAN             LASTED    ENERGY  STATE
-             48  EVSE-08  ******C3D4  1 Mar 2019 09:01       –  13.3 kWh  running
-             46  EVSE-06  ******C3D4  1 Mar 2019 08:47  97 min  10.4 kWh  ended: EVDisconnected
+             48  EVSE-08  ••••••C3D4  1 Mar 2019 09:01       –  13.3 kWh  running
+             46  EVSE-06  ••••••C3D4  1 Mar 2019 08:47  97 min  10.4 kWh  ended: EVDisconnected
         "#]]
         .assert_eq(&sessions(&view.sessions, &view.zone));
         assert_eq!(sessions(&[], "UTC"), "No session yet: plug in a car.\n");

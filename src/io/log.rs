@@ -67,17 +67,15 @@ impl Log for Logger {
     fn flush(&self) {}
 }
 
-/// The demonstration's broker tells each message as an error of its own tracing.
-const NOISY: [&str; 2] = ["rumqttd", "tracing"];
-
 fn shows(least: LevelFilter, target: &str, level: Level) -> bool {
-    let from = target.split("::").next().unwrap_or_default();
-    let ours = from == OURS;
-    if NOISY.contains(&from) && least < LevelFilter::Debug {
-        return false;
-    }
-    let least =
-        if ours || LevelFilter::Debug <= least { least } else { least.min(LevelFilter::Warn) };
+    let library = target.split("::").next().unwrap_or_default();
+    let least = match library {
+        OURS => least,
+        _ if LevelFilter::Debug <= least => least,
+        // The broker of the demonstration names each step an error.
+        "rumqttd" | "tracing" => LevelFilter::Off,
+        _ => least.min(LevelFilter::Warn),
+    };
     level <= least
 }
 
@@ -139,6 +137,7 @@ mod tests {
         assert!(shows(Least::Info, "rumqttc::state", Level::Warn));
         assert!(shows(Least::Debug, "rumqttc::state", Level::Debug));
         assert!(!shows(Least::Error, "rumqttc::state", Level::Warn));
+        assert!(!shows(Least::Info, "rumqttd::server", Level::Error));
         assert!(!shows(Least::Info, "ampgate_other", Level::Info));
     }
 }

@@ -1,33 +1,37 @@
 //! Questions about the past, for page, API and command line: what is on disk, and over it what
 //! still waits for the disk, so that nobody sees the last minutes missing.
 //!
-//! Every answer is bounded. Reads run on the caller's thread and delay neither the writer nor the
-//! controller.
+//! Every answer is newest first and bounded. Reads run on the caller's thread and delay neither the
+//! writer nor the controller.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use redb::{Database, ReadTransaction, ReadableDatabase};
+use redb::{Database, ReadTransaction, ReadableDatabase, StorageError, TableDefinition};
+use serde::de::DeserializeOwned;
 
-use crate::ground::ids::{EvseId, SessionId};
-use crate::ground::time::Utc;
+use crate::ground::ids::{EvseId, SessionId, TransactionId};
+use crate::ground::time::{Duration, Utc};
 use crate::model::event::Event;
 use crate::model::record::{ReadingRecord, Record, SetpointRecord};
-use crate::model::session::Session;
+use crate::model::session::{Session, Transaction};
 
-use super::StoreError;
+use super::error::StoreError;
 use super::queue::Key;
-use super::table::{EVENTS, READINGS, SESSIONS, SETPOINTS, timed, value};
+use super::table::{EVENTS, READINGS, SESSIONS, SETPOINTS, TRANSACTIONS, value};
 use super::worker::Shared;
 
-/// Sessions or events of one page at the most.
-pub const PAGE_MAX: usize = 1000;
+/// Rows of one answer at the most: a week of one EVSE, minute by minute.
+pub const ROWS_MAX: usize = 10_000;
 
-/// Readings or setpoints of one answer at the most: a week of one EVSE, minute by minute.
-pub const CURVE_MAX: usize = 10_000;
-
-/// The earliest and the latest time a row can have.
+/// The earliest and the latest time that a row can have.
 const EVER: (Utc, Utc) = (Utc::from_millis(i64::MIN), Utc::from_millis(i64::MAX));
+
+/// A table whose rows belong to a moment and an EVSE, and how its keys look while they wait.
+type Timed<'t> = (TableDefinition<'t, (i64, &'static str), &'static [u8]>, fn(Utc, EvseId) -> Key);
+
+/// A row of a table as it is iterated.
+type Row<K> = Result<(K, Vec<u8>), StorageError>;
 
 /// Reads the store from any thread; cheap to clone.
 #[derive(Clone, Debug)]
@@ -40,148 +44,192 @@ impl StoreReader {
         Self { shared }
     }
 
-    /// Sessions, newest first, from the one before `before` on; at most [`PAGE_MAX`].
-    pub fn sessions(
-        &self,
-        before: Option<SessionId>,
-        count: usize,
-    ) -> Result<Vec<Session>, StoreError> {
-        let end = before.map_or(u64::MAX, |before| before.0);
-        let count = count.min(PAGE_MAX);
-        let (first, last) = (Key::Session(SessionId(0)), Key::Session(SessionId(end)));
-        let (database, waiting) = self.shared.look(&first, &last, |_, record| match record {
-            Record::Session(session) if session.id.0 < end => Some(session.clone()),
+    /// Sessions, open and closed, without the newest `skip`.
+    pub fn sessions(&self, skip: usize, count: usize) -> Result<Vec<Session>, StoreError> {
+        let (first, last) = (SessionId(0), SessionId(u64::MAX));
+        let pick = |_: &Key, record: &Record| match record {
+            Record::Session(session) => Some((session.id.0, session.clone())),
+            _ => None,
+        };
+        let (database, waiting) = self.shared.look(&Key::Session(first), &Key::Session(last), pick);
+        with(database, |read| {
+            let table = read.open_table(SESSIONS)?;
+            let rows = table.range::<u64>(..)?.rev().map(|row| {
+                let (id, row) = row?;
+                Ok((id.value(), row.value().to_vec()))
+            });
+            page(rows, waiting, skip, count)
+        })
+    }
+
+    /// One session by its number; none if it is not known any more.
+    pub fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        let key = Key::Session(id);
+        let (database, waiting) = self.shared.look(&key, &key, |_, record| match record {
+            Record::Session(session) => Some(session.clone()),
             _ => None,
         });
-        let mut found: BTreeMap<u64, Session> = BTreeMap::new();
+        if let Some(session) = waiting.into_iter().next_back() {
+            return Ok(Some(session));
+        }
         with(database, |read| {
-            for row in read.open_table(SESSIONS)?.range(..end)?.rev().take(count) {
-                let (id, row) = row?;
-                found.extend(value(row.value()).map(|session| (id.value(), session)));
-            }
-            Ok(())
-        })?;
-        found.extend(waiting.into_iter().map(|session| (session.id.0, session)));
-        Ok(found.into_values().rev().take(count).collect())
+            let row = read.open_table(SESSIONS)?.get(id.0)?;
+            Ok(row.and_then(|row| value(row.value())))
+        })
     }
 
-    /// One session by its number.
-    pub fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
-        let next = SessionId(id.0.saturating_add(1));
-        Ok(self.sessions(Some(next), 1)?.into_iter().find(|session| session.id == id))
+    /// One transaction by its number; none if it is not known any more.
+    pub fn transaction(&self, id: TransactionId) -> Result<Option<Transaction>, StoreError> {
+        let key = Key::Transaction(id);
+        let (database, waiting) = self.shared.look(&key, &key, |_, record| match record {
+            Record::Transaction(transaction) => Some(transaction.clone()),
+            _ => None,
+        });
+        if let Some(transaction) = waiting.into_iter().next_back() {
+            return Ok(Some(transaction));
+        }
+        with(database, |read| {
+            let row = read.open_table(TRANSACTIONS)?.get(id.0)?;
+            Ok(row.and_then(|row| value(row.value())))
+        })
     }
 
-    /// Events with their numbers, newest first, from the one before `before` on; at most
-    /// [`PAGE_MAX`].
-    pub fn events(
-        &self,
-        before: Option<u64>,
-        count: usize,
-    ) -> Result<Vec<(u64, Event)>, StoreError> {
-        let end = before.unwrap_or(u64::MAX);
-        let count = count.min(PAGE_MAX);
-        let (database, waiting) =
-            self.shared.look(&Key::Event(0), &Key::Event(end), |key, record| match (key, record) {
-                (Key::Event(number), Record::Event(event)) if *number < end => {
-                    Some((*number, event.clone()))
-                }
-                _ => None,
-            });
-        let mut found: BTreeMap<u64, Event> = BTreeMap::new();
+    /// Events, without the newest `skip`.
+    pub fn events(&self, skip: usize, count: usize) -> Result<Vec<Event>, StoreError> {
+        let pick = |key: &Key, record: &Record| match (key, record) {
+            (Key::Event(number), Record::Event(event)) => Some((*number, event.clone())),
+            _ => None,
+        };
+        let (database, waiting) = self.shared.look(&Key::Event(0), &Key::Event(u64::MAX), pick);
         with(database, |read| {
-            for row in read.open_table(EVENTS)?.range(..end)?.rev().take(count) {
+            let table = read.open_table(EVENTS)?;
+            let rows = table.range::<u64>(..)?.rev().map(|row| {
                 let (number, row) = row?;
-                found.extend(value(row.value()).map(|event| (number.value(), event)));
-            }
-            Ok(())
-        })?;
-        found.extend(waiting);
-        Ok(found.into_iter().rev().take(count).collect())
+                Ok((number.value(), row.value().to_vec()))
+            });
+            page(rows, waiting, skip, count)
+        })
     }
 
-    /// Setpoints of an EVSE in a time, oldest first; the latest [`CURVE_MAX`] of them.
+    /// Setpoints of an EVSE, without the newest `skip`.
     pub fn setpoints(
         &self,
         evse: &EvseId,
-        from: Utc,
-        to: Utc,
+        skip: usize,
+        count: usize,
     ) -> Result<Vec<SetpointRecord>, StoreError> {
-        let (first, last) = (Key::Setpoint(from, EvseId::new("")), after(Key::Setpoint, to));
-        let (database, waiting) = self.shared.look(&first, &last, |_, record| match record {
-            Record::Setpoint(setpoint) if setpoint.evse == *evse => Some(setpoint.clone()),
+        let pick = |record: &Record| match record {
+            Record::Setpoint(setpoint) => (setpoint.evse == *evse).then(|| setpoint.clone()),
             _ => None,
-        });
-        let mut found = self.curve(database, SETPOINTS, evse, (from, to))?;
-        found.extend(waiting.into_iter().map(|setpoint| (setpoint.at, setpoint)));
-        Ok(latest(found))
+        };
+        self.of_evse((SETPOINTS, Key::Setpoint), evse, EVER, pick, (skip, count))
     }
 
-    /// Readings of a session, oldest first; the latest [`CURVE_MAX`] of them. Empty for a session
-    /// that is not known or whose readings are forgotten.
-    pub fn readings(&self, session: SessionId) -> Result<Vec<ReadingRecord>, StoreError> {
-        let Some(session) = self.session(session)? else {
+    /// Readings of an EVSE, without the newest `skip`.
+    pub fn readings(
+        &self,
+        evse: &EvseId,
+        skip: usize,
+        count: usize,
+    ) -> Result<Vec<ReadingRecord>, StoreError> {
+        let pick = |record: &Record| match record {
+            Record::Reading(reading) => (reading.evse == *evse).then(|| reading.clone()),
+            _ => None,
+        };
+        self.of_evse((READINGS, Key::Reading), evse, EVER, pick, (skip, count))
+    }
+
+    /// The newest [`ROWS_MAX`] readings of a session; none for a session that is not known or whose
+    /// readings are forgotten.
+    pub fn session_readings(&self, id: SessionId) -> Result<Vec<ReadingRecord>, StoreError> {
+        let Some(session) = self.session(id)? else {
             return Ok(Vec::new());
         };
-        let (from, to) = (session.started, session.ended.unwrap_or(EVER.1));
-        let ours = |reading: &ReadingRecord| {
-            reading.evse == session.evse
-                && reading.transaction.is_none_or(|named| named == session.transaction)
-        };
-        let (first, last) = (Key::Reading(from, EvseId::new("")), after(Key::Reading, to));
-        let (database, waiting) = self.shared.look(&first, &last, |_, record| match record {
-            Record::Reading(reading) if ours(reading) => Some(reading.clone()),
+        let time = (session.started, session.ended.unwrap_or(EVER.1));
+        let evse = &session.evse;
+        let pick = |record: &Record| match record {
+            Record::Reading(reading) => (reading.evse == *evse).then(|| reading.clone()),
             _ => None,
-        });
-        let mut found = self.curve(database, READINGS, &session.evse, (from, to))?;
-        found.retain(|_, reading| ours(reading));
-        found.extend(waiting.into_iter().map(|reading| (reading.at, reading)));
-        Ok(latest(found))
-    }
-
-    fn curve<T: serde::de::DeserializeOwned>(
-        &self,
-        database: Option<Arc<Database>>,
-        table: redb::TableDefinition<(i64, &str), &[u8]>,
-        evse: &EvseId,
-        (from, to): (Utc, Utc),
-    ) -> Result<BTreeMap<Utc, T>, StoreError> {
-        let mut found = BTreeMap::new();
-        let nobody = EvseId::new("");
-        let end = to + crate::ground::time::Duration::millis(1);
-        with(database, |read| {
-            let table = read.open_table(table)?;
-            for row in table.range(timed(from, &nobody)..timed(end, &nobody))?.rev() {
-                let (key, row) = row?;
-                let (at, whose) = key.value();
-                if whose == evse.as_str() {
-                    found.extend(value(row.value()).map(|row| (Utc::from_millis(at), row)));
-                }
-                if found.len() == CURVE_MAX {
-                    break;
-                }
-            }
-            Ok(())
-        })?;
+        };
+        let mut found = self.of_evse((READINGS, Key::Reading), evse, time, pick, (0, ROWS_MAX))?;
+        // The next car may have begun within the same moment.
+        let ours = |named: TransactionId| named == session.transaction;
+        found.retain(|reading| reading.transaction.is_none_or(ours));
         Ok(found)
     }
+
+    /// Rows of one EVSE and a time, both ends included.
+    fn of_evse<T: DeserializeOwned>(
+        &self,
+        (table, key): Timed<'_>,
+        evse: &EvseId,
+        (from, to): (Utc, Utc),
+        pick: impl Fn(&Record) -> Option<T>,
+        (skip, count): (usize, usize),
+    ) -> Result<Vec<T>, StoreError> {
+        let end = to + Duration::millis(1);
+        let nobody = EvseId::new("");
+        let (first, last) = (key(from, nobody.clone()), key(end, nobody));
+        let (database, waiting) = self.shared.look(&first, &last, |key, record| {
+            let (Key::Reading(at, _) | Key::Setpoint(at, _)) = key else { return None };
+            Some((at.as_millis(), pick(record)?))
+        });
+        with(database, |read| {
+            let table = read.open_table(table)?;
+            let range = (from.as_millis(), "")..(end.as_millis(), "");
+            let rows = table.range(range)?.rev().filter_map(|row| {
+                let (key, row) = match row {
+                    Ok(row) => row,
+                    Err(error) => return Some(Err(error)),
+                };
+                let (at, whose) = key.value();
+                (whose == evse.as_str()).then(|| Ok((at, row.value().to_vec())))
+            });
+            page(rows, waiting, skip, count)
+        })
+    }
 }
 
-/// The key behind every key of the time `to`.
-fn after(key: fn(Utc, EvseId) -> Key, to: Utc) -> Key {
-    key(to + crate::ground::time::Duration::millis(1), EvseId::new(""))
-}
-
-fn latest<T>(found: BTreeMap<Utc, T>) -> Vec<T> {
-    let surplus = found.len().saturating_sub(CURVE_MAX);
-    found.into_values().skip(surplus).collect()
+/// One page of rows, newest first: of what is on disk and what waits, the waiting one where both
+/// have a key. Rows that cannot be read are left out.
+fn page<K: Ord + Copy, T: DeserializeOwned>(
+    rows: impl Iterator<Item = Row<K>>,
+    waiting: Vec<(K, T)>,
+    skip: usize,
+    count: usize,
+) -> Result<Vec<T>, redb::Error> {
+    let mut waiting: BTreeMap<K, T> = waiting.into_iter().collect();
+    let mut rows = rows.peekable();
+    let mut found = Vec::new();
+    let mut seen = 0;
+    while found.len() < count.min(ROWS_MAX) {
+        let on_disk = match rows.peek() {
+            Some(Ok((key, _))) => Some(*key),
+            Some(Err(_)) | None => None,
+        };
+        if let Some(Err(error)) = rows.next_if(Result::is_err) {
+            return Err(error.into());
+        }
+        let newest = waiting.last_key_value().map(|(key, _)| *key);
+        let Some(key) = on_disk.max(newest) else { break };
+        let from_disk = (on_disk == Some(key)).then(|| rows.next()).flatten();
+        let from_memory = waiting.remove(&key);
+        seen += 1;
+        if seen <= skip {
+            continue;
+        }
+        let from_disk = from_disk.and_then(|row| value(&row.ok()?.1));
+        found.extend(from_memory.or(from_disk));
+    }
+    Ok(found)
 }
 
 /// Reads at one moment. While the disk cannot be read this is said, rather than half an answer.
-fn with(
+fn with<T>(
     database: Option<Arc<Database>>,
-    ask: impl FnOnce(&ReadTransaction) -> Result<(), redb::Error>,
-) -> Result<(), StoreError> {
+    ask: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
+) -> Result<T, StoreError> {
     let database = database.ok_or(StoreError::Unreadable)?;
-    let read = || -> Result<(), redb::Error> { ask(&database.begin_read()?) };
+    let read = || ask(&database.begin_read()?);
     read().map_err(StoreError::from_use)
 }

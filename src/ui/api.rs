@@ -13,14 +13,14 @@ use tokio::time::timeout;
 
 use crate::controller::message::{Answer, Order};
 use crate::controller::view::{EvseView, MeterView, SessionView, View};
-use crate::ground::ids::{EvseId, SessionId};
-use crate::ground::time::{Duration, Utc};
+use crate::ground::ids::EvseId;
+use crate::ground::time::Utc;
 use crate::model::event::{Event, Severity};
 use crate::model::record::{ReadingRecord, SetpointRecord};
-use crate::model::session::Session;
+use crate::model::session::{Session, Transaction};
 
 use super::explain::{self, Explanation};
-use super::history::{COUNT_DEFAULT, COUNT_MAX};
+use super::history::{COUNT_DEFAULT, COUNT_MAX, Page, ReadOf};
 use super::metrics;
 use super::state::Shared;
 use super::trouble::Trouble;
@@ -35,21 +35,14 @@ type Answered<T> = Result<Json<T>, Trouble>;
 /// The name in a path, where it can be read.
 pub type Named = Result<Path<String>, PathRejection>;
 
-/// Which of the numbered records are wanted, newest first.
+/// The part of the past that is wanted.
 #[derive(Deserialize)]
 pub struct Window {
-    before: Option<u64>,
+    skip: Option<usize>,
     count: Option<usize>,
 }
 
-/// Which time is wanted.
-#[derive(Deserialize)]
-pub struct Span {
-    from: Option<Utc>,
-    to: Option<Utc>,
-}
-
-type Asked<T> = Result<Query<T>, QueryRejection>;
+type Asked = Result<Query<Window>, QueryRejection>;
 
 /// Sessions, newest first.
 #[derive(Debug, Serialize, Deserialize)]
@@ -68,8 +61,6 @@ pub struct Events {
 /// An event with what the catalogue says about its kind.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct EventLine {
-    /// Rises by one from event to event.
-    pub number: u64,
     /// When; absent where the clock was not trusted.
     pub at: Option<Utc>,
     /// The stable code, e.g. `link.up`.
@@ -82,17 +73,17 @@ pub struct EventLine {
     pub text: String,
 }
 
-/// Setpoints of one EVSE, oldest first.
+/// Setpoints of one EVSE, newest first.
 #[derive(Debug, Serialize)]
 pub struct Setpoints {
-    /// Those that were sent in the time that was asked for.
+    /// At most as many as were asked for.
     pub setpoints: Vec<SetpointRecord>,
 }
 
-/// Readings of one session, oldest first.
+/// Readings of one EVSE, newest first.
 #[derive(Debug, Serialize)]
 pub struct Readings {
-    /// One a minute or so.
+    /// At most as many as were asked for.
     pub readings: Vec<ReadingRecord>,
 }
 
@@ -129,55 +120,56 @@ pub async fn meters(State(shared): State<Arc<Shared>>) -> Json<Vec<MeterView>> {
 }
 
 /// `GET /api/v1/sessions`
-pub async fn sessions(
-    State(shared): State<Arc<Shared>>,
-    window: Asked<Window>,
-) -> Answered<Sessions> {
-    let (before, count) = numbers(window)?;
+pub async fn sessions(State(shared): State<Arc<Shared>>, window: Asked) -> Answered<Sessions> {
+    let page = page(window)?;
     let read = shared.history.sessions.clone();
-    let past = blocking(move || read(before.map(SessionId), count)).await?;
+    let past = blocking(move || read(page)).await?;
     let view = shared.view();
-    // The view knows the energy of running sessions to the last reading, and why one has ended.
+    // The view knows the energy of running sessions to the last reading.
     let fresh = |id| view.sessions.iter().find(|session| session.id == id).cloned();
-    let sessions =
-        past.into_iter().map(|session| fresh(session.id.0).unwrap_or_else(|| for_people(session)));
+    let sessions = past.into_iter().map(|(session, transaction)| {
+        fresh(session.id.0).unwrap_or_else(|| for_people(session, transaction))
+    });
     Ok(Json(Sessions { sessions: sessions.collect() }))
 }
 
-/// `GET /api/v1/sessions/{id}/readings`
-pub async fn readings(
-    State(shared): State<Arc<Shared>>,
-    id: Result<Path<u64>, PathRejection>,
-) -> Answered<Readings> {
-    let status = StatusCode::NOT_FOUND;
-    let unread = |_| Trouble::new(status, "this is no session", "a number from /api/v1/sessions");
-    let Path(id) = id.map_err(unread)?;
-    let read = shared.history.readings.clone();
-    let readings = blocking(move || read(SessionId(id))).await?;
-    Ok(Json(Readings { readings }))
-}
-
 /// `GET /api/v1/events`
-pub async fn events(State(shared): State<Arc<Shared>>, window: Asked<Window>) -> Answered<Events> {
-    let (before, count) = numbers(window)?;
+pub async fn events(State(shared): State<Arc<Shared>>, window: Asked) -> Answered<Events> {
+    let page = page(window)?;
     let read = shared.history.events.clone();
-    let past = blocking(move || read(before, count)).await?;
-    let lines = past.into_iter().map(|(number, event)| event_line(number, event));
-    Ok(Json(Events { events: lines.collect() }))
+    let past = blocking(move || read(page)).await?;
+    Ok(Json(Events { events: past.into_iter().map(event_line).collect() }))
 }
 
 /// `GET /api/v1/evses/{id}/setpoints`
 pub async fn setpoints(
     State(shared): State<Arc<Shared>>,
     id: Named,
-    span: Asked<Span>,
+    window: Asked,
 ) -> Answered<Setpoints> {
-    let view = shared.view();
-    let id = EvseId::new(&known(&view, id)?.id);
-    let (from, to) = times(&view, span)?;
-    let read = shared.history.setpoints.clone();
-    let setpoints = blocking(move || read(&id, from, to)).await?;
+    let setpoints = read_of(&shared, id, window, shared.history.setpoints.clone()).await?;
     Ok(Json(Setpoints { setpoints }))
+}
+
+/// `GET /api/v1/evses/{id}/readings`
+pub async fn readings(
+    State(shared): State<Arc<Shared>>,
+    id: Named,
+    window: Asked,
+) -> Answered<Readings> {
+    let readings = read_of(&shared, id, window, shared.history.readings.clone()).await?;
+    Ok(Json(Readings { readings }))
+}
+
+async fn read_of<T: Send + 'static>(
+    shared: &Shared,
+    id: Named,
+    window: Asked,
+    read: ReadOf<T>,
+) -> Result<Vec<T>, Trouble> {
+    let id = EvseId::new(&known(&shared.view(), id)?.id);
+    let page = page(window)?;
+    blocking(move || read(&id, page)).await
 }
 
 /// `POST /api/v1/evses/{id}/meter-now`
@@ -225,8 +217,9 @@ pub async fn healthz(State(shared): State<Arc<Shared>>) -> Result<&'static str, 
     Err(Trouble::new(status, "the controller has published nothing for 5 s", expected))
 }
 
-/// A session of the past for people, with its token hidden.
-fn for_people(session: Session) -> SessionView {
+/// A session of the past for people, with its token hidden and the reason of its end.
+fn for_people(session: Session, transaction: Option<Transaction>) -> SessionView {
+    let stop = transaction.and_then(|transaction| transaction.stop);
     SessionView {
         id: session.id.0,
         evse: session.evse.as_str().to_owned(),
@@ -235,7 +228,7 @@ fn for_people(session: Session) -> SessionView {
         started: session.started,
         ended: session.ended,
         energy_wh: session.energy_wh,
-        reason: None,
+        reason: stop.map(|stop| stop.reason),
     }
 }
 
@@ -243,13 +236,12 @@ fn for_people(session: Session) -> SessionView {
 fn hidden(token: &str) -> String {
     let length = token.chars().count();
     let shown = 4.min(length / 2);
-    let hide = |(index, character)| if index < length - shown { '*' } else { character };
+    let hide = |(index, character)| if index < length - shown { '•' } else { character };
     token.chars().enumerate().map(hide).collect()
 }
 
-fn event_line(number: u64, event: Event) -> EventLine {
+fn event_line(event: Event) -> EventLine {
     EventLine {
-        number,
         at: event.at,
         code: event.kind.code().to_owned(),
         severity: event.kind.severity(),
@@ -267,8 +259,8 @@ pub fn known(view: &View, id: Named) -> Result<EvseView, Trouble> {
     found.cloned().ok_or_else(|| Trouble::no_evse(&id))
 }
 
-fn numbers(window: Asked<Window>) -> Result<(Option<u64>, usize), Trouble> {
-    let expected = format!("before=NUMBER, count=1 to {COUNT_MAX}, both optional");
+fn page(window: Asked) -> Result<Page, Trouble> {
+    let expected = format!("skip=0 or more, count=1 to {COUNT_MAX}, both optional");
     let status = StatusCode::BAD_REQUEST;
     let Ok(Query(window)) = window else {
         return Err(Trouble::new(status, "the query cannot be read", expected));
@@ -277,26 +269,7 @@ fn numbers(window: Asked<Window>) -> Result<(Option<u64>, usize), Trouble> {
     if count == 0 || COUNT_MAX < count {
         return Err(Trouble::new(status, format!("count={count} is out of range"), expected));
     }
-    Ok((window.before, count))
-}
-
-/// The span that was asked for; without one, the last day.
-fn times(view: &View, span: Asked<Span>) -> Result<(Utc, Utc), Trouble> {
-    let Ok(Query(span)) = span else {
-        let expected = "from and to as 2019-03-01T08:00:00Z, both optional";
-        let status = StatusCode::BAD_REQUEST;
-        return Err(Trouble::new(status, "the query cannot be read", expected));
-    };
-    let (day_from, day_to) = last_day(view);
-    Ok((span.from.unwrap_or(day_from), span.to.unwrap_or(day_to)))
-}
-
-/// From a day ago to the present; all times while the clock is not trusted.
-pub fn last_day(view: &View) -> (Utc, Utc) {
-    match view.at {
-        Some(at) => (at - Duration::hours(24), at),
-        None => (Utc::from_millis(i64::MIN), Utc::from_millis(i64::MAX)),
-    }
+    Ok(Page { skip: window.skip.unwrap_or(0), count })
 }
 
 /// Reads from the store on a thread that may block.
@@ -317,8 +290,8 @@ mod tests {
 
     #[test]
     fn tokens_show_at_most_their_last_four_characters() {
-        assert_eq!(hidden("04A1B2C3D4"), "******C3D4");
-        assert_eq!(hidden("abc"), "**c");
+        assert_eq!(hidden("04A1B2C3D4"), "••••••C3D4");
+        assert_eq!(hidden("abc"), "••c");
         assert_eq!(hidden(""), "");
     }
 }

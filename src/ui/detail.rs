@@ -1,7 +1,7 @@
 //! The page of one EVSE: what its car gets, every limit between it and the grid, and its last day.
 
 use crate::controller::view::{EvseView, View};
-use crate::ground::time::{Instant, Utc};
+use crate::ground::time::{Duration, Instant, Utc};
 use crate::ground::units::Amps;
 use crate::model::bound::Cause;
 use crate::model::record::{ReadingRecord, SetpointRecord};
@@ -19,14 +19,35 @@ const LIMITS_SHOWN: usize = 40;
 
 /// What is known of the last day of an EVSE.
 pub struct Past {
-    /// Its first moment.
-    pub from: Utc,
-    /// Its last moment.
-    pub to: Utc,
     /// Setpoints, oldest first.
-    pub setpoints: Vec<SetpointRecord>,
-    /// Readings of the running session, oldest first.
-    pub readings: Vec<ReadingRecord>,
+    setpoints: Vec<SetpointRecord>,
+    /// Readings, oldest first.
+    readings: Vec<ReadingRecord>,
+}
+
+impl Past {
+    /// From records that stand newest first. Those older than a day are left out where the time is
+    /// known.
+    pub fn new(
+        at: Option<Utc>,
+        setpoints: Vec<SetpointRecord>,
+        readings: Vec<ReadingRecord>,
+    ) -> Self {
+        let young = |time: Utc| at.is_none_or(|at| at.since(time) <= Duration::hours(24));
+        let setpoints = setpoints.into_iter().filter(|record| young(record.at)).rev().collect();
+        let readings = readings.into_iter().filter(|record| young(record.at)).rev().collect();
+        Self { setpoints, readings }
+    }
+
+    /// The first and the last moment that is known of.
+    fn span(&self, now: Option<Utc>) -> (Utc, Utc) {
+        let times = || {
+            let sent = self.setpoints.iter().map(|record| record.at);
+            sent.chain(self.readings.iter().map(|record| record.at))
+        };
+        let first = times().min().unwrap_or_default();
+        (first, now.or(times().max()).unwrap_or_default())
+    }
 }
 
 /// The page of an EVSE; the past is an error in words when the store cannot be read.
@@ -35,7 +56,8 @@ pub fn evse(view: &View, evse: &EvseView, past: &Result<Past, String>) -> Html {
     let mut out = page::opened(view, &format!("/live/evse/{address}"), &evse.id);
     out.add("<nav class=\"back\"><a href=\"/\">← {}</a></nav>", &[&view.site]);
     out.append(&present(view, evse));
-    out.add("<p class=\"order\"><button type=\"button\" data-done=\"Asked: fresh values come in a moment.\" ", &[]);
+    out.add("<p class=\"order\"><button type=\"button\" ", &[]);
+    out.add("data-done=\"Asked: fresh values come in a moment.\" ", &[]);
     out.add("data-post=\"/api/v1/evses/{}/meter-now\">", &[&address]);
     out.add("Ask the charger for fresh values</button> <output></output></p>", &[]);
     out.append(&path(view, evse));
@@ -63,7 +85,7 @@ fn present(view: &View, evse: &EvseView) -> Html {
     let mut out = Html::new();
     let (state, _) = diagram::state(evse);
     out.add("<section class=\"sheet one {}\" data-part=\"present\"><header>", &[&state]);
-    out.add("<svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-{}\"/></svg>", &[&state]);
+    out.icon(state);
     let power = diagram::power_words(view, evse);
     out.add("<h2>{}</h2><b class=\"power\">{}</b></header>", &[&evse.id, &power]);
     diagram::doing(&mut out, view, evse);
@@ -119,8 +141,8 @@ fn limits(out: &mut Html, view: &View, evse: &EvseView, past: &Past) {
         table::nothing(out, "No limit was sent: they begin with a session.");
         return;
     }
-    let first = past.setpoints.first().map_or(past.from, |setpoint| setpoint.at);
-    let frame = Frame { from: first, to: past.to, top: evse.rated_a, calendar: &calendar };
+    let (from, to) = past.span(view.at);
+    let frame = Frame { from, to, top: evse.rated_a, calendar: &calendar };
     frame.draw(out, &past.setpoints, &past.readings);
     table::head(out, "Limits, newest first", &["Sent", "Limit", "Why not more"]);
     // A renewed lease repeats its limit; people want to see the changes.

@@ -86,10 +86,8 @@ pub fn panel(view: &View, index: usize) -> Html {
     }
     out.add("<section class=\"panel\" aria-labelledby=\"n{}-name\">", &[&index]);
     let symbol = if node.parent.is_none() { "grid" } else { "board" };
-    out.add(
-        "<header><svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-{}\"/></svg>",
-        &[&symbol],
-    );
+    out.add("<header>", &[]);
+    out.icon(symbol);
     out.add("<h3 id=\"n{}-name\">{}</h3>", &[&index, &node.name]);
     out.add("<p class=\"facts\">{}</p></header>", &[&facts(node)]);
     if let Some(meter) = &node.silent_meter {
@@ -103,11 +101,9 @@ pub fn panel(view: &View, index: usize) -> Html {
 
 /// That a meter is silent and what follows.
 pub fn silent(out: &mut Html, meter: &str) {
-    out.add(
-        "<p class=\"warn\"><svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-alarm\"/></svg>\
-         Meter {} is silent: the worst load is assumed here.</p>",
-        &[&meter],
-    );
+    out.add("<p class=\"warn\">", &[]);
+    out.icon("alarm");
+    out.add("Meter {} is silent: the worst load is assumed here.</p>", &[&meter]);
 }
 
 fn facts(node: &NodeView) -> String {
@@ -136,16 +132,18 @@ fn facts(node: &NodeView) -> String {
 
 /// What the parts of a bar mean.
 pub fn legend(out: &mut Html) {
-    out.add(
-        "<ul class=\"legend\"><li><svg class=\"key\" aria-hidden=\"true\">\
-         <rect width=\"100%\" height=\"100%\" fill=\"url(#hatch-other)\"/></svg>other load</li>\
-         <li><svg class=\"key\" aria-hidden=\"true\"><rect class=\"cars\" width=\"100%\" height=\"100%\"/></svg>\
-         cars, measured</li><li><svg class=\"key\" aria-hidden=\"true\">\
-         <rect width=\"100%\" height=\"100%\" fill=\"url(#hatch-held)\"/></svg>reserved, not drawn</li>\
-         <li><svg class=\"key\" aria-hidden=\"true\"><rect class=\"room\" width=\"100%\" height=\"100%\"/></svg>\
-         free</li></ul>",
-        &[],
-    );
+    out.add("<ul class=\"legend\">", &[]);
+    for (rectangle, words) in [
+        ("fill=\"url(#hatch-other)\"", "other load"),
+        ("class=\"cars\"", "cars, measured"),
+        ("fill=\"url(#hatch-held)\"", "reserved, not drawn"),
+        ("class=\"room\"", "free"),
+    ] {
+        out.add("<li><svg class=\"key\" aria-hidden=\"true\"><rect ", &[]);
+        out.add(rectangle, &[]);
+        out.add(" width=\"100%\" height=\"100%\"/></svg>{}</li>", &[&words]);
+    }
+    out.add("</ul>", &[]);
 }
 
 /// The load of one node: a bar and its figures for each phase and for the total.
@@ -213,11 +211,12 @@ fn load_row(
         &[&figure(bar.other), &figure(bar.cars), &figure(held)],
     );
     match (room, bar.limit) {
-        (Some(room), Some(limit)) if room < 0 => out.add(
-            "<td class=\"free\"><svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-alarm\"/></svg>\
-             {} over</td><td class=\"of\">{} {}</td>",
-            &[&figure(-room), &figure(limit), &unit],
-        ),
+        (Some(room), Some(limit)) if room < 0 => {
+            out.add("<td class=\"free\">", &[]);
+            out.icon("alarm");
+            let (over, limit) = (figure(-room), figure(limit));
+            out.add("{} over</td><td class=\"of\">{} {}</td>", &[&over, &limit, &unit]);
+        }
         (Some(room), Some(limit)) => out.add(
             "<td class=\"free\">{}<span class=\"unit\"> {}</span></td><td class=\"of\">{} {}</td>",
             &[&figure(room), &unit, &figure(limit), &unit],
@@ -251,7 +250,7 @@ pub fn plant(view: &View, index: usize) -> Html {
     };
     opened(&mut out, state, &format!("q{index}"));
     out.add("<article class=\"tile plant\"><header>", &[]);
-    out.add("<svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-{}\"/></svg>", &[&symbol]);
+    out.icon(symbol);
     let power = power_w.map_or_else(|| "–".to_owned(), |power| words::kilowatts(power.abs()));
     out.add("<h4>{}</h4><b class=\"power\">{}</b></header>", &[id, &power]);
     out.add("<p class=\"now\">{}, {}</p></article></div>", &[&name, &words]);
@@ -266,7 +265,7 @@ pub fn tile(view: &View, index: usize) -> Html {
     let flow = if drawn(view, evse) >= FLOWING { "live" } else { "still" };
     opened(&mut out, flow, &format!("e{index}"));
     out.add("<article class=\"tile evse {}\"><header>", &[&state]);
-    out.add("<svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-{}\"/></svg>", &[&state]);
+    out.icon(state);
     out.add("<h4><a href=\"/evse/{}\">{}</a></h4>", &[&segment(&evse.id), &evse.id]);
     out.add("<b class=\"power\">{}</b></header>", &[&power_words(view, evse)]);
     doing(&mut out, view, evse);
@@ -274,11 +273,9 @@ pub fn tile(view: &View, index: usize) -> Html {
     out.add("<p class=\"limit\">{}</p>", &[&limit_words(evse)]);
     out.add("<p class=\"why\">{}</p>", &[&evse.reason]);
     if evse.session.is_some() && !evse.armed {
-        out.add(
-            "<p class=\"warn\"><svg class=\"icon\" aria-hidden=\"true\">\
-             <use href=\"#i-warning\"/></svg> failsafe not proven</p>",
-            &[],
-        );
+        out.add("<p class=\"warn\">", &[]);
+        out.icon("warning");
+        out.add("failsafe not proven</p>", &[]);
     }
     out.add("</article></div>", &[]);
     out

@@ -3,10 +3,11 @@
 //! Reads only [`View`](crate::controller::view::View)s and the past, writes only orders. It decides
 //! nothing, keeps nothing and cannot hold up the controller.
 //!
-//! Reading order: [`html`] (nothing unescaped) → [`words`] → [`bar`] → [`explain`] (the rows behind
-//! each limit) → [`flow`] → [`diagram`] → [`table`] → [`page`] → [`chart`] → [`detail`] → [`trouble`] → [`door`] (who may come
-//! in) → [`history`] → [`live`] → [`state`] → [`metrics`] → [`api`]. The routes are here: one table names each
-//! with what serves it, and the description of the API is compared with it.
+//! Reading order: [`html`] (nothing unescaped) → [`words`] → [`bar`] → [`explain`] (the rows
+//! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`page`] → [`chart`] → [`detail`] (the
+//! page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] → [`history`] →
+//! [`live`] → [`state`] → [`metrics`] → [`api`]. The routes are here: one table names each with
+//! what serves it, and the description of the API is compared with it.
 
 pub mod html;
 pub mod words;
@@ -26,6 +27,8 @@ pub mod detail;
 pub mod trouble;
 
 pub mod door;
+pub mod listen;
+
 pub mod history;
 
 pub mod live;
@@ -50,10 +53,12 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::controller::view::{EvseView, View};
-use crate::ground::ids::{EvseId, SessionId};
+use crate::ground::ids::EvseId;
 
 use api::Named;
 use detail::Past;
+use history::{COUNT_MAX, Page};
+use listen::Bounded;
 use state::{Shared, UiState};
 use trouble::Trouble;
 
@@ -92,7 +97,7 @@ pub async fn serve(
     let router = router(shared.clone());
     let handle = tokio::spawn(async move {
         let serving = async {
-            if let Err(error) = axum::serve(listener, router).await {
+            if let Err(error) = axum::serve(Bounded::new(listener), router).await {
                 log::error!("the web page has ended: {error}");
             }
         };
@@ -135,9 +140,9 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/api/v1/evses/{id}", get(api::evse)),
         ("/api/v1/evses/{id}/explain", get(api::explained)),
         ("/api/v1/evses/{id}/setpoints", get(api::setpoints)),
+        ("/api/v1/evses/{id}/readings", get(api::readings)),
         ("/api/v1/evses/{id}/meter-now", post(api::meter_now)),
         ("/api/v1/sessions", get(api::sessions)),
-        ("/api/v1/sessions/{id}/readings", get(api::readings)),
         ("/api/v1/events", get(api::events)),
         ("/api/v1/meters", get(api::meters)),
     ]
@@ -159,13 +164,13 @@ async fn evse_page(State(shared): State<Arc<Shared>>, id: Named) -> Result<Respo
 }
 
 async fn last_day(shared: &Shared, view: &View, evse: &EvseView) -> Result<Past, String> {
-    let (from, to) = api::last_day(view);
-    let (id, session) = (EvseId::new(&evse.id), evse.session.map(SessionId));
+    let (id, at) = (EvseId::new(&evse.id), view.at);
     let history = shared.history.clone();
     let read = move || {
-        let setpoints = (history.setpoints)(&id, from, to)?;
-        let readings = session.map_or_else(|| Ok(Vec::new()), |id| (history.readings)(id))?;
-        Ok(Past { from, to, setpoints, readings })
+        let page = Page { skip: 0, count: COUNT_MAX };
+        let setpoints = (history.setpoints)(&id, page)?;
+        let readings = (history.readings)(&id, page)?;
+        Ok(Past::new(at, setpoints, readings))
     };
     let failed = |_| Err("the reader has failed".to_owned());
     tokio::task::spawn_blocking(read).await.unwrap_or_else(failed)

@@ -1,8 +1,8 @@
 //! The live page: the whole site at a glance, readable without a script.
 //!
-//! The page is made of parts. The server renders each part from a view; a browser with a script gets
-//! the parts that have changed (see `live`), a browser without one gets the same by reloading. So
-//! there is one rendering, and it is here.
+//! The page is made of parts. The server renders each part from a view; a browser with a script
+//! gets the parts that have changed (see `live`), a browser without one gets the same by reloading.
+//! So there is one rendering, and it is here.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -141,11 +141,9 @@ pub fn head(view: &View) -> Html {
     out.add("<header class=\"top\" data-part=\"head\">", &[]);
     out.add("<p class=\"brand\"><a href=\"/\">Ampgate</a></p><h1>{}</h1>", &[&view.site]);
     out.add("<p class=\"clock\">{}</p>", &[&time]);
-    out.add(
-        "<p class=\"health {}\"><svg class=\"icon\" aria-hidden=\"true\">\
-         <use href=\"#i-{}\"/></svg> {}</p></header>",
-        &[&class, &symbol, &state],
-    );
+    out.add("<p class=\"health {}\">", &[&class]);
+    out.icon(symbol);
+    out.add(" {}</p></header>", &[&state]);
     out
 }
 
@@ -154,10 +152,9 @@ pub fn alert(view: &View) -> Html {
     let mut out = Html::new();
     out.add("<div class=\"alerts\" role=\"status\" data-part=\"alert\">", &[]);
     for line in &view.degraded {
-        out.add(
-            "<p class=\"alert\"><svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-alarm\"/></svg> {}</p>",
-            &[line],
-        );
+        out.add("<p class=\"alert\">", &[]);
+        out.icon("alarm");
+        out.add(" {}</p>", &[line]);
     }
     out.add("</div>", &[]);
     out
