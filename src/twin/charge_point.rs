@@ -194,9 +194,11 @@ impl ChargePoint {
         force.limit.map_or(connector.rated, |limit| limit.min(connector.rated))
     }
 
-    /// What it would allow a transaction that nobody speaks of; none where it holds no default.
+    /// What it would allow a transaction that nobody speaks of, once every lease has run out; none
+    /// where it holds no default.
     pub fn default_limit(&self, connector: &Connector, now: Instant) -> Option<f64> {
-        self.store.default_limit(self.place(connector), self.time(now))
+        let later = self.time(now + Duration::hours(24));
+        self.store.default_limit(self.place(connector), later)
     }
 
     /// When it next does something by itself.

@@ -240,6 +240,7 @@ impl Twin {
     pub fn restart(&mut self, down: Duration) {
         self.memory.cut(self.now);
         self.controller = None;
+        self.checker.attended_since = None;
         self.broker_told = false;
         self.deliveries.retain(|_, delivery| match delivery {
             Delivery::Connected(_) | Delivery::Refused(_) | Delivery::Dropped(..) => true,
@@ -261,6 +262,7 @@ impl Twin {
         let controller = Controller::new(self.site.clone(), &remembered, self.now());
         self.controller_wake = controller.wake_at(self.now);
         self.controller = Some(controller);
+        self.checker.attended_since = Some(self.now);
         self.tell_broker();
     }
 
