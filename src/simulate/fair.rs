@@ -1,7 +1,7 @@
 //! The policy `fair`: the production controller against the twin, frame by frame.
 //!
-//! The site is the configured one with rarer messages (see [`configuration`](super::configuration)).
-//! Meters publish when something changes, or every two minutes.
+//! The site is the configured one with rarer messages (see `configuration`). Meters publish when
+//! something changes, or every two minutes.
 
 use std::collections::BTreeMap;
 
@@ -49,6 +49,9 @@ pub fn twin(world: &World) -> Twin {
     Twin::new(world.site.clone(), scenario, world.from)
 }
 
+/// Takes one step of the controller for a journal.
+pub type WriteLine<'a, E> = &'a mut dyn FnMut(&JournalLine) -> Result<(), E>;
+
 /// Runs the world. `write` gets the steps of the controller, in order, if a journal is wanted.
 ///
 /// # Errors
@@ -56,7 +59,7 @@ pub fn twin(world: &World) -> Twin {
 pub fn run<E>(
     world: &World,
     progress: &mut Progress,
-    mut write: Option<&mut dyn FnMut(&JournalLine) -> Result<(), E>>,
+    mut write: Option<WriteLine<'_, E>>,
 ) -> Result<Outcome, E> {
     let mut twin = twin(world);
     if write.is_some() {
