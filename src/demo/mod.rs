@@ -1,8 +1,8 @@
 //! Floor 6: `ampgate demo`, a whole site on one machine with nothing to install.
 //!
-//! The daemon is the real one with its real sockets and store; only its clock runs faster. Around it
-//! stand [`broker`] (an MQTT broker), [`field`] (the simulated plant behind real sockets), [`day`]
-//! (weather and drivers) and [`report`] (what a day came to). Loopback alone is used.
+//! The daemon is the real one with its real sockets and store; only its clock runs faster. Around
+//! it stand [`broker`] (an MQTT broker), [`field`] (the simulated plant behind real sockets),
+//! [`day`] (weather and drivers) and [`report`] (what a day came to). Loopback alone is used.
 
 #[cfg(feature = "demo-broker")]
 mod broker;

@@ -1,9 +1,9 @@
 //! Floor 6: `ampgate simulate` and `ampgate replay`: the twin with files around it.
 //!
 //! [`table`] (CSV) → [`inputs`] (sessions and series) → `configuration` (rarer messages) →
-//! [`account`] (where the energy came from) → [`world`] (what every policy is run in) →
-//! [`summary`] (the figures) → [`uncontrolled`] and [`fair`] (the policies) → [`calendar`],
-//! [`plot`] and [`report`] (for people) → [`replay`].
+//! [`world`] (what every policy is run in) → [`calendar`] → [`account`] (where the energy came
+//! from) → [`summary`] (the figures) → [`uncontrolled`] and [`fair`] (the policies) → [`plot`] and
+//! [`report`] (for people) → [`replay`].
 //!
 //! What is simulated is true current times nominal voltage; nothing is taken from what a charger or
 //! the controller says of itself.
@@ -26,14 +26,14 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use serde::Serialize;
 
 use crate::config;
 use crate::controller::message::{JournalHeader, JournalLine};
 use crate::ground::series::Series;
-use crate::ground::time::{Duration, Instant, Now, Utc};
-use crate::io::clock::Clock;
+use crate::ground::time::{Duration, Now, Utc};
 use crate::model::diagram::EquipmentKind;
 use crate::model::record::Remembered;
 use crate::model::site::Site;
@@ -168,9 +168,9 @@ pub fn run(args: &SimulateArgs) -> Result<(), SimulateError> {
     let world = world(args)?;
     let mut runs = Vec::new();
     for (policy, way) in [("uncontrolled", Way::Unlimited), ("uncontrolled_within", Way::Within)] {
-        let clock = Clock::real();
+        let begun = stopwatch();
         let mut outcome = uncontrolled::run(&world, way);
-        outcome.summary.wall_seconds = wall_seconds(&clock);
+        outcome.summary.wall_seconds = round(begun.elapsed().as_secs_f64(), 3);
         runs.push(Run { policy, outcome });
     }
     if args.policy == Policy::Fair {
@@ -270,8 +270,14 @@ fn span(args: &SimulateArgs, sessions: &[SessionRow], site: &Site) -> (Utc, Utc)
     (from, args.to.unwrap_or(end).max(from))
 }
 
+/// Real time, for the figure that tells how long the computer took; nothing else depends on it.
+#[expect(clippy::disallowed_methods, reason = "measures this program and not a site")]
+fn stopwatch() -> Instant {
+    Instant::now()
+}
+
 fn fair_run(world: &World, args: &SimulateArgs) -> Result<Run, SimulateError> {
-    let clock = Clock::real();
+    let begun = stopwatch();
     let mut progress = Progress::new("fair", world.from, world.until);
     let mut outcome = match &args.journal {
         None => fair::run::<SimulateError>(world, &mut progress, None)?,
@@ -282,7 +288,7 @@ fn fair_run(world: &World, args: &SimulateArgs) -> Result<Run, SimulateError> {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 config_text: world.config_text.clone(),
                 remembered: Remembered::default(),
-                started: Now { mono: Instant::START, utc: Some(world.from) },
+                started: Now { mono: crate::ground::time::Instant::START, utc: Some(world.from) },
             };
             let mut write = |json: Result<String, serde_json::Error>| {
                 let text = json.map_err(|error| failed(path, &error))?;
@@ -299,13 +305,8 @@ fn fair_run(world: &World, args: &SimulateArgs) -> Result<Run, SimulateError> {
     for violation in &outcome.violations {
         warn(&format!("the checker found: {violation}"));
     }
-    outcome.summary.wall_seconds = wall_seconds(&clock);
+    outcome.summary.wall_seconds = round(begun.elapsed().as_secs_f64(), 3);
     Ok(Run { policy: "fair", outcome })
-}
-
-/// Time of the real world since a clock was made.
-fn wall_seconds(clock: &Clock) -> f64 {
-    clock.now().mono.as_millis() as f64 / 1000.0
 }
 
 /// The line on standard output.

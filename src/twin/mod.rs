@@ -5,9 +5,10 @@
 //!     ▲                                                                  │
 //!     └───────────────── inputs, in the order of their time ◀────────────┘
 //! ```
-//! [`Twin`] jumps from event to event: to the next delivery, or to when the plant or the controller
-//! wants to be woken. No task, no sleep, no clock, no random source but its seed: one seed gives one
-//! run, to the byte. The controller may be dropped at any moment and restored from what was durable.
+//! [`Twin`] jumps from event to event: to the next delivery, or to when the plant or the
+//! controller wants to be woken. No task, no sleep, no clock, no random source but its seed: one
+//! seed gives one run, to the byte. The controller may be dropped at any moment and restored from
+//! what was durable.
 //!
 //! Reading order: [`random`] → [`scenario`] (who comes, what goes wrong) → [`car`] → [`profile`]
 //! → [`wire`] → [`settings`] → [`connector`] → [`output`] → [`charge_point`] with its `calls` and

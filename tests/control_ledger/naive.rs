@@ -164,7 +164,7 @@ pub fn fair(
     while let Some(lowest) = rising.iter().copied().min_by_key(|car| levels[*car]) {
         levels[lowest] += step;
         if diagram.evses[cars[lowest].0].rated < levels[lowest] || !fits(&levels) {
-            levels[lowest] = levels[lowest] - step;
+            levels[lowest] -= step;
             rising.retain(|car| *car != lowest);
         }
     }

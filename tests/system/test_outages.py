@@ -31,7 +31,8 @@ async def test_a_session_outlives_its_link(site):
 
 
 async def test_a_lost_charger_keeps_its_room_until_its_lease_has_run_out(site):
-    """With 30 A of other load it holds its live limit for others to respect, then the safe one."""
+    """Nobody hears whether it still draws, so nobody else gets its room before it must have fallen.
+    """
     few = [site.chargers[number] for number in (8, 9, 10)]
     await site.connect_all()
     for charger in few:
@@ -47,11 +48,10 @@ async def test_a_lost_charger_keeps_its_room_until_its_lease_has_run_out(site):
     await until(lambda: others + 1 < few[1].limit(), TTL + GRACE + 60,
                 "others get the room of the lost charger", site.daemon)
     waited = time.monotonic() - cut
+    assert waited < TTL + GRACE + 40  # a fall of the load is believed late, limits rise slowly
     note(f"lost at {held} A; its room was given to others after {waited:.0f} s")
     assert abs(few[0].limit() - SAFE) < 0.05, "the charger fell by itself"
-    reason = await site.daemon.cli("explain", "EVSE-09")
-    print(reason)
-    assert "not reachable" in reason
+    await site.daemon.explains("EVSE-09", "not reachable")
     assert not site.overloads
 
 
@@ -112,6 +112,8 @@ async def test_killed_in_the_middle_of_sessions_nothing_is_lost(site):
     await until(renewed, 60, "every limit is confirmed anew", site.daemon)
     note(f"start {took:.2f} s; all limits anew {time.monotonic() - back:.1f} s after the return")
     assert not raised, "nobody was raised before all were heard"
+    paused = [charger.identity for charger in site.chargers if charger.limit() < SAFE]
+    assert not paused, f"{paused} were stopped for nothing"
     await site.settled()
     assert max(site.allowed()) <= RATING + 0.05
     for charger in site.chargers:
