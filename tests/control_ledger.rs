@@ -9,10 +9,15 @@ mod site;
 #[path = "control_ledger/world.rs"]
 mod world;
 
-use ampgate::ground::units::{Amps, PhaseSet};
+use ampgate::ground::time::Duration;
+use ampgate::ground::units::{Amps, PerPhase, PhaseSet};
 use proptest::prelude::*;
 
 use world::{Action, Fate, World};
+
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
 
 fn fate() -> impl Strategy<Value = Fate> {
     prop_oneof![
@@ -43,9 +48,7 @@ fn action() -> impl Strategy<Value = Action> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 256, failure_persistence: None, ..ProptestConfig::default()
-    })]
+    #![proptest_config(cases(256))]
 
     /// Whatever the adversary does, each decision keeps LIMIT-1 and survives a restart.
     #[test]
@@ -61,9 +64,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 48, failure_persistence: None, ..ProptestConfig::default()
-    })]
+    #![proptest_config(cases(48))]
 
     /// When the faults are over, everybody gets the fair share that a plain count finds.
     #[test]
@@ -78,16 +79,16 @@ proptest! {
         world.heal(16)?;
         let diagram = &yard.diagram;
         let loads = world.other();
+        let trusted = |evse: usize| {
+            yard.policy.trust_measured_phases && !yard.traits[evse].keeps_limits
+        };
         let cars = |seen: bool| -> Vec<(usize, PhaseSet)> {
             let charging = world.chargers.iter().enumerate();
-            let trusted = |evse: usize| {
-                seen && yard.policy.trust_measured_phases && !yard.traits[evse].keeps_limits
-            };
             charging
                 .filter_map(|(evse, charger)| Some((evse, charger.car?)))
                 .map(|(evse, car)| {
                     let wired = diagram.evses[evse].phases();
-                    (evse, if trusted(evse) { car } else { wired })
+                    (evse, if seen && trusted(evse) { car } else { wired })
                 })
                 .collect()
         };
@@ -101,7 +102,8 @@ proptest! {
                 .collect()
         };
         let used = |(evse, charger): (usize, &naive::Charger)| {
-            charger.car.unwrap_or(diagram.evses[evse].phases())
+            let wired = diagram.evses[evse].phases();
+            charger.car.filter(|_| wired == PhaseSet::ALL || trusted(evse)).unwrap_or(wired)
         };
         let uses: Vec<PhaseSet> = world.chargers.iter().enumerate().map(used).collect();
         // Before the phases of the cars are seen, everybody must have had a minimum to begin with.
@@ -121,5 +123,48 @@ proptest! {
         let worst: Vec<_> =
             (0..diagram.evses.len()).map(|evse| world.control.worst(evse, world.now)).collect();
         prop_assert_eq!(naive::excess(diagram, &loads, &worst, &uses), 0);
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(24))]
+
+    /// When there is not enough for all minima, nobody waits longer than everybody's turn.
+    #[test]
+    fn whoever_waits_is_served_within_everybodys_turn(
+        yard in site::yard(),
+        cars in prop::collection::vec(1_usize..4, 6),
+    ) {
+        let mut yard = yard;
+        for evse in &mut yard.diagram.evses {
+            evse.safe = Amps::ZERO;
+        }
+        for node in &mut yard.diagram.nodes {
+            // Room for one to three minima, so that most have to wait.
+            node.rating = node.rating.map(|rating| rating.map(|at| Amps::milli(at.as_milli() / 3)));
+        }
+        let mut world = World::new(&yard);
+        let count = yard.diagram.evses.len();
+        for (evse, phases) in cars.into_iter().take(count).enumerate() {
+            world.act(Action::LinkUp(evse, true))?;
+            world.act(Action::Begin(evse, phases))?;
+        }
+        let diagram = &yard.diagram;
+        let loads = world.other();
+        let alone = |evse: usize| {
+            let mut draws = vec![PerPhase::ZERO; count];
+            let at = &diagram.evses[evse];
+            draws[evse] = at.phases().carry(at.minimum);
+            naive::excess(diagram, &loads, &draws, &naive::wired(diagram)) == 0
+        };
+        let fits: Vec<bool> = (0..count).map(alone).collect();
+        let turns = yard.policy.turn * (count as i64 + 1) + Duration::minutes(1);
+        for _ in 0..6 * count {
+            world.heal(1)?;
+            for evse in (0..count).filter(|evse| fits[*evse]) {
+                let waits = world.now.since(world.served[evse]);
+                prop_assert!(waits <= turns, "E{} of {} waits for {}", evse, count, waits);
+            }
+        }
     }
 }

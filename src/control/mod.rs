@@ -1,9 +1,16 @@
 //! Floor 3: what to offer each EVSE now. Pure; knows no protocol and no plan.
 //!
+<<<<<<< HEAD
 //! `situation` (plain values in and out) → `ledger` (what each charger may believe) → `rows` (the
 //! diagram's limits as numbers) → `usage` (what cars make of their offers) → `share` (what
 //! everybody should get) → `guard` (what may be said now; only ever lowers) → [`Control::decide`]
 //! (what is worth saying).
+=======
+//! `situation` (plain values in and out) → `rows` (the diagram's limits as numbers) → `phases`
+//! (which ones a car uses) → `ledger` (what each charger may believe) → `usage` (what cars make of
+//! their offers) → `share` (what everybody should get) → `guard` (what may be said now; only ever
+//! lowers) → [`Control::decide`] (what is worth saying).
+>>>>>>> main
 //!
 //! Invariant (LIMIT-1): whatever answer is lost or late, on no row of the diagram does what the
 //! chargers *may* draw by the ledger rise above the room that the other load leaves. When that load
@@ -243,6 +250,7 @@ impl Control {
                 let drawn = entry.reading(now).map(PerPhase::largest);
                 let of_offer = entry.has_read_since_change();
                 car.usage.look(drawn, entry.offer(now), of_offer, now);
+                car.usage.hear(fact.paused_by_car, drawn.filter(|_| of_offer), now);
             }
             car.refused_until = car.refused_until.filter(|until| now < *until);
             car.cause = match (entry.disobeys(), car.link_down_since) {
@@ -286,7 +294,7 @@ impl Control {
                 floor,
                 obeys: entry.disobeys().is_none(),
                 most,
-                paused: fact.paused_by_car || car.usage.has_paused(now),
+                paused: car.usage.has_paused(now),
             });
         }
         cars
@@ -473,3 +481,6 @@ fn chargeable(limit: Amps, minimum: Amps) -> Amps {
 fn ceil_deci(limit: Amps) -> Amps {
     (limit + Amps::milli(99)).floor_deci()
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,9 @@ const TIGHT: Amps = Amps::new(6);
 /// Less power than this is the charger's own electronics, or nothing.
 const FLOWING: Watts = Watts::new(50);
 
+/// A board with more EVSEs than this takes the whole width.
+const EVSES_BESIDE: usize = 12;
+
 /// The whole tree.
 pub fn tree(out: &mut Html, view: &View) {
     out.add("<ul class=\"tree\">", &[]);
@@ -32,43 +35,47 @@ pub fn tree(out: &mut Html, view: &View) {
 
 /// One node with everything below it. Children stand behind their parent, so this ends.
 fn branch(out: &mut Html, view: &View, index: usize) {
-    let node = &view.nodes[index];
-    let later = view.nodes.iter().enumerate().skip(index + 1);
-    let children: Vec<usize> = later
-        .filter(|(_, child)| child.parent.as_ref() == Some(&node.id))
-        .map(|(child, _)| child)
-        .collect();
-    out.add("<li class=\"branch\">", &[]);
+    let children = children(view, index);
+    let width = if EVSES_BESIDE < evses_below(view, index) { "wide" } else { "slim" };
+    out.add("<li class=\"branch {}\">", &[&width]);
     out.append(&panel(view, index));
-    let equipment =
-        || (0..view.equipment.len()).filter(|item| view.equipment[*item].node == node.id);
-    let evses = || (0..view.evses.len()).filter(|item| view.evses[*item].node == node.id);
-    if equipment().chain(evses()).next().is_some() || !children.is_empty() {
-        out.add("<div class=\"below\">", &[]);
-        if equipment().chain(evses()).next().is_some() {
-            out.add("<ul class=\"row feeders\">", &[]);
-            for item in equipment() {
-                out.add("<li>", &[]);
-                out.append(&plant(view, item));
-                out.add("</li>", &[]);
-            }
-            for item in evses() {
-                out.add("<li>", &[]);
-                out.append(&tile(view, item));
-                out.add("</li>", &[]);
-            }
-            out.add("</ul>", &[]);
+    let id = &view.nodes[index].id;
+    let plants = (0..view.equipment.len()).filter(|item| view.equipment[*item].node == *id);
+    let tiles = (0..view.evses.len()).filter(|item| view.evses[*item].node == *id);
+    let plants = plants.map(|item| plant(view, item));
+    let feeders: Vec<Html> = plants.chain(tiles.map(|item| tile(view, item))).collect();
+    out.add("<div class=\"below\">", &[]);
+    if !feeders.is_empty() {
+        out.add("<ul class=\"row feeders\">", &[]);
+        for feeder in &feeders {
+            out.add("<li>", &[]);
+            out.append(feeder);
+            out.add("</li>", &[]);
         }
-        if !children.is_empty() {
-            out.add("<ul class=\"row boards\">", &[]);
-            for child in children {
-                branch(out, view, child);
-            }
-            out.add("</ul>", &[]);
-        }
-        out.add("</div>", &[]);
+        out.add("</ul>", &[]);
     }
-    out.add("</li>", &[]);
+    if !children.is_empty() {
+        out.add("<ul class=\"row boards\">", &[]);
+        for child in children {
+            branch(out, view, child);
+        }
+        out.add("</ul>", &[]);
+    }
+    out.add("</div></li>", &[]);
+}
+
+fn children(view: &View, index: usize) -> Vec<usize> {
+    let id = &view.nodes[index].id;
+    let later = view.nodes.iter().enumerate().skip(index + 1);
+    let here = later.filter(|(_, child)| child.parent.as_ref() == Some(id));
+    here.map(|(child, _)| child).collect()
+}
+
+fn evses_below(view: &View, index: usize) -> usize {
+    let id = &view.nodes[index].id;
+    let here = view.evses.iter().filter(|evse| evse.node == *id).count();
+    let deeper = children(view, index).into_iter().map(|child| evses_below(view, child));
+    here + deeper.sum::<usize>()
 }
 
 /// A node with its load on each phase.

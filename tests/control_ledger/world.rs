@@ -133,7 +133,9 @@ impl World {
 
     fn tell_begin(&mut self, evse: usize) {
         self.control.session_began(evse, self.now);
-        (self.known[evse], self.told[evse]) = (Some(self.chargers[evse].visit), None);
+        self.known[evse] = Some(self.chargers[evse].visit);
+        // What outlives a transaction need not be told again.
+        self.told[evse] = self.told[evse].filter(|_| self.chargers[evse].traits.keeps_limits);
         self.refused[evse] = None;
         self.served[evse] = self.now;
     }
