@@ -1,18 +1,10 @@
 //! The ledger of leases: what each charger may believe, and so what it may draw at most.
 //!
-<<<<<<< HEAD
-//! A limit is a lease. What was sent is in force until it was *seen* to be replaced or has run out:
-//! a lower limit that is not confirmed counts as not applied, a higher one as applied. When nothing
-//! is heard the charger falls to its permanent safe share; one that never accepted that share
-//! counts with its rating. Leases of different chargers run out at different times, so an EVSE
-//! always counts with the larger of its live limit and its safe share.
-=======
 //! A limit is a lease. What was sent is in force until it was *seen* to be replaced or has run
 //! out: a lower limit that is not confirmed counts as not applied, a higher one as applied. When
 //! nothing is heard the charger falls to its permanent safe share; one that never accepted that
 //! share counts with its rating. Leases of different chargers run out at different times, so an
 //! EVSE always counts with the larger of its live limit and its safe share.
->>>>>>> main
 //!
 //! An EVSE without a car counts with what could start there on its own: the safe share, or a limit
 //! of the connector that outlived its transaction. What was sent before a restart counts like a

@@ -1,18 +1,10 @@
 //! Fair shares: what everybody should get when nothing better is planned.
 //!
-<<<<<<< HEAD
-//! Max-min per phase: all cars rise together from their minimum until a row of the diagram is full;
-//! the cars on that row stay where they are, the others rise on. When not all can have their
-//! minimum, as many as fit are served and the rest wait for a turn: those that are being served
-//! keep their place for one turn, then whoever has waited longest comes first. A car that has
-//! paused is offered its minimum from what nobody else needs, so that it can wake up.
-=======
 //! Max-min per phase: whoever has least rises first, until a row of the diagram is full; the cars
 //! on that row stay where they are, the others rise on. When not all can have their minimum, as
 //! many as fit are served and the rest wait for a turn: those that are being served keep their
 //! place for one turn, then whoever has waited longest comes first. A car that has paused is
 //! offered its minimum from what nobody else needs, so that it can wake up.
->>>>>>> main
 
 use crate::ground::ids::EvseIndex;
 use crate::ground::time::{Duration, Instant};
