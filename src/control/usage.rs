@@ -193,7 +193,8 @@ mod tests {
         assert!(!usage.has_paused(at(600)));
         assert_eq!(usage.bound(Amps::new(6)).map(|bound| bound.limit), Some(Amps::new(6)));
         usage.hear(true, Some(Amps::ZERO), at(610));
-        assert_eq!(usage.wake_at(at(610)), Some(at(610 + 1200)));
+        usage.hear(false, Some(Amps::ZERO), at(1809));
+        assert!(usage.has_paused(at(1809)));
         usage.hear(false, Some(Amps::new(6)), at(620));
         assert!(!usage.has_paused(at(620)));
     }
