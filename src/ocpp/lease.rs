@@ -6,6 +6,7 @@
 
 use crate::ground::ids::TransactionId;
 use crate::ground::time::{Duration, Instant};
+use crate::ground::units::Amps;
 use crate::model::event::EventKind;
 use crate::model::message::{EvseStatus, Lapse, LimitOrder, LimitScope, Outcome, Report};
 
