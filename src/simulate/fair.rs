@@ -16,8 +16,10 @@ use super::summary::{Delivered, Outcome, Summary, round};
 use super::uncontrolled::power;
 use super::world::World;
 
-/// A meter that has seen no change publishes this often.
-const METER_INTERVAL: Duration = Duration::minutes(2);
+/// While something changes, meters publish this often.
+const METER_INTERVAL: Duration = Duration::seconds(10);
+/// A meter that has seen no change for the first span publishes every second span.
+const METER_QUIET: (Duration, Duration) = (Duration::seconds(90), Duration::minutes(2));
 /// The seed of all jitter; a simulation repeats itself.
 const SEED: u64 = 1;
 /// Time is run in pieces of this length, to show progress and write the journal.
@@ -39,7 +41,11 @@ pub fn twin(world: &World) -> Twin {
         visits: visits.collect(),
         power: world.power.clone(),
         chargers: BTreeMap::new(),
-        meters: MeterModel { interval: METER_INTERVAL, ..MeterModel::default() },
+        meters: MeterModel {
+            interval: METER_INTERVAL,
+            quiet: Some(METER_QUIET),
+            ..MeterModel::default()
+        },
         network: NetworkModel {
             least_delay: Duration::ZERO,
             most_delay: Duration::ZERO,

@@ -98,8 +98,10 @@ pub enum SmartCharging {
 /// How meters publish.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MeterModel {
-    /// At least this often.
+    /// At least this often while something changes.
     pub interval: Duration,
+    /// When nothing has changed for the first span, only every second span.
+    pub quiet: Option<(Duration, Duration)>,
     /// Also after a change of more than this many A (or its worth in W); none = only by interval.
     pub on_change_a: Option<f64>,
     /// But never more often than this.
@@ -192,6 +194,7 @@ impl Default for MeterModel {
     fn default() -> Self {
         Self {
             interval: Duration::seconds(5),
+            quiet: None,
             on_change_a: Some(0.2),
             least_gap: Duration::seconds(1),
             delay: Duration::millis(200),
