@@ -71,6 +71,8 @@ pub struct Behaviour {
     pub deaf: bool,
     /// From a limit's change until the current follows (IEC 61851-1 allows 5 s).
     pub reaction: Duration,
+    /// It sends values so long after its current has changed, besides the periodic ones.
+    pub tells_changes_after: Option<Duration>,
     /// Its link is cut about this often.
     pub link_lost_every: Option<Duration>,
     /// A link that was cut stays cut this long.
@@ -181,6 +183,7 @@ impl Default for Behaviour {
             answer_delay: Duration::ZERO,
             deaf: false,
             reaction: Duration::ZERO,
+            tells_changes_after: None,
             link_lost_every: None,
             link_lost_for: Duration::minutes(5),
             reboots_every: None,
