@@ -1,6 +1,7 @@
 //! Ampgate keeps an EV charging site inside its breakers.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod controller;
@@ -13,6 +14,7 @@ pub mod model;
 pub mod ocpp;
 pub mod run;
 pub mod serve;
+pub mod simulate;
 pub mod store;
 pub mod twin;
 pub mod ui;

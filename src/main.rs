@@ -1,11 +1,13 @@
 //! Floor 7: the command line. Parses arguments, calls one function, sets the exit code.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use ampgate::demo::{self, DemoOptions};
 use ampgate::run::{CheckArgs, RunArgs};
-use ampgate::{config, run};
+use ampgate::simulate::SimulateArgs;
+use ampgate::simulate::replay::{self, Replay};
+use ampgate::{cli, config, run, simulate};
 use clap::{Parser, Subcommand};
 
 /// Keeps an EV charging site inside its breakers.
@@ -24,9 +26,18 @@ enum Command {
     Run(RunArgs),
     /// All mistakes of a configuration at once; exit 0 or 2.
     Check(CheckArgs),
+    /// A year of a site in virtual time.
+    Simulate(SimulateArgs),
+    /// The same inputs give the same outputs.
+    Replay {
+        /// A journal that `run --journal` or `simulate --journal` wrote.
+        journal: PathBuf,
+    },
     /// JSON Schemas.
     #[command(subcommand)]
     Schema(Schema),
+    #[command(flatten)]
+    Ask(cli::Command),
 }
 
 #[derive(Debug, Subcommand)]
@@ -59,10 +70,23 @@ fn main() -> ExitCode {
         Command::Demo(args) => demonstrate(args),
         Command::Run(args) => finish(block_on(run::run(args)), EXIT_MISTAKE),
         Command::Check(args) => exit(run::check(&args), EXIT_MISTAKE),
+        Command::Simulate(args) => finish(simulate::run(&args), EXIT_MISTAKE),
+        Command::Replay { journal } => play(&journal),
         Command::Schema(Schema::Config) => {
             println!("{:#}", config::schema());
             ExitCode::SUCCESS
         }
+        Command::Ask(command) => cli::run(command),
+    }
+}
+
+fn play(journal: &Path) -> ExitCode {
+    match replay::replay(journal) {
+        Ok(found) => {
+            println!("{found}");
+            exit(matches!(found, Replay::Same { .. }), 1)
+        }
+        Err(error) => finish(Err(error), EXIT_MISTAKE),
     }
 }
 

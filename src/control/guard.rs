@@ -6,17 +6,17 @@
 //! business: it is always allowed.
 
 use crate::ground::ids::EvseIndex;
-use crate::ground::units::{Amps, PerPhase};
+use crate::ground::units::Amps;
 
 use super::ledger::Entry;
-use super::rows::Rows;
+use super::rows::{Draw, Rows};
 
 /// The state of all rows while one decision is made.
 #[derive(Clone, Debug)]
 pub struct Guard<'a> {
     rows: &'a Rows,
     room: &'a [i64],
-    worst: Vec<PerPhase<Amps>>,
+    worst: Vec<Draw>,
     load: Vec<i64>,
 }
 
@@ -31,7 +31,7 @@ pub struct Admitted {
 
 impl<'a> Guard<'a> {
     /// `room` is what chargers may load each row with, `worst` what each may draw by the ledger.
-    pub fn new(rows: &'a Rows, room: &'a [i64], worst: Vec<PerPhase<Amps>>) -> Self {
+    pub fn new(rows: &'a Rows, room: &'a [i64], worst: Vec<Draw>) -> Self {
         let load = rows.load(|evse| worst[evse]);
         Self { rows, room, worst, load }
     }
@@ -47,14 +47,17 @@ impl<'a> Guard<'a> {
         let present = self.worst[evse];
         for index in &self.rows.of_evse[evse] {
             let row = &self.rows.rows[*index];
-            let per_amp = row.per_amp(phases);
-            let raised = present.worst(entry.on_phases(admitted.limit));
+            let per_amp = row.per_amp(phases, present.uses);
+            let raised = row.load(raised(present, entry, admitted.limit));
             let others = self.load[*index] - row.load(present);
-            if others + row.load(raised) <= self.room[*index] || per_amp <= 0 {
+            // What it counts with anyway takes no room.
+            let is_free = raised <= row.load(present) || per_amp <= 0;
+            if is_free || others + raised <= self.room[*index] {
                 continue;
             }
             let free = (self.room[*index] - others).max(0);
-            let most = Amps::milli(free * 1000 / per_amp).max(from).floor_deci().max(from);
+            let most = Amps::milli(free * 1000 / per_amp).floor_deci().max(from);
+            let most = most.max(entry.floor().min(admitted.limit));
             if most < admitted.limit {
                 admitted = Admitted { limit: most, stopped_by: Some(*index) };
             }
@@ -65,11 +68,15 @@ impl<'a> Guard<'a> {
     /// An EVSE may believe `limit` from here on; later raises of this decision count with it.
     pub fn grant(&mut self, evse: EvseIndex, entry: &Entry, limit: Amps) {
         let before = self.worst[evse];
-        let after = before.worst(entry.on_phases(limit));
+        let after = raised(before, entry, limit);
         for index in &self.rows.of_evse[evse] {
             let row = &self.rows.rows[*index];
             self.load[*index] += row.load(after) - row.load(before);
         }
         self.worst[evse] = after;
     }
+}
+
+fn raised(present: Draw, entry: &Entry, limit: Amps) -> Draw {
+    Draw { current: present.current.worst(entry.on_phases(limit)), ..present }
 }

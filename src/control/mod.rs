@@ -1,9 +1,9 @@
 //! Floor 3: what to offer each EVSE now. Pure; knows no protocol and no plan.
 //!
-//! `situation` (plain values in and out) → `ledger` (what each charger may believe) → `rows` (the
-//! diagram's limits as numbers) → `usage` (what cars make of their offers) → `share` (what everybody
-//! should get) → `guard` (what may be said now; only ever lowers) → [`Control::decide`] (what is
-//! worth saying).
+//! `situation` (plain values in and out) → `rows` (the diagram's limits as numbers) → `phases`
+//! (which ones a car uses) → `ledger` (what each charger may believe) → `usage` (what cars make of
+//! their offers) → `share` (what everybody should get) → `guard` (what may be said now; only ever
+//! lowers) → [`Control::decide`] (what is worth saying).
 //!
 //! Invariant (LIMIT-1): whatever answer is lost or late, on no row of the diagram does what the
 //! chargers *may* draw by the ledger rise above the room that the other load leaves. When that load
@@ -11,6 +11,7 @@
 
 mod guard;
 mod ledger;
+mod phases;
 mod rows;
 mod share;
 pub mod situation;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 
 use crate::ground::ids::{EvseIndex, Ticket};
 use crate::ground::time::{Duration, Instant};
-use crate::ground::units::{Amps, PerPhase};
+use crate::ground::units::{Amps, PerPhase, PhaseSet};
 use crate::model::bound::{Bound, Cause};
 use crate::model::diagram::Diagram;
 use crate::model::message::{Lapse, LimitScope, Outcome};
@@ -29,13 +30,16 @@ use crate::model::site::LeasePolicy;
 
 use guard::Guard;
 use ledger::{Entry, Grant};
-use rows::Rows;
+use rows::{Draw, Rows};
 use share::{Participant, Turn};
 use situation::{EvseFacts, OtherLoad, Overload, Setpoint};
 use usage::Usage;
 
 /// A charger that refused a limit in every form is asked again after this long.
 const REFUSED_FOR: Duration = Duration::minutes(10);
+
+/// Fewer limits than this leave in a millisecond.
+const TICKETS_PER_MILLI: u64 = 1000;
 
 /// The brain between the image and the wire.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,7 +89,8 @@ impl Control {
             rows: Rows::new(&diagram, policy.margin),
             ledger: diagram.evses.iter().map(entry).collect(),
             cars: vec![car; diagram.evses.len()],
-            tickets: 0,
+            // A ledger that begins anew within one run must not give a ticket twice.
+            tickets: now.as_millis().max(0) as u64 * TICKETS_PER_MILLI,
             wake_at: None,
             diagram,
             policy,
@@ -119,8 +124,10 @@ impl Control {
         now: Instant,
     ) {
         self.ledger[evse].answered(ticket, scope, outcome, now);
-        if let Outcome::Refused { .. } = outcome {
-            self.cars[evse].refused_until = Some(now + REFUSED_FOR);
+        match outcome {
+            Outcome::Refused { .. } => self.cars[evse].refused_until = Some(now + REFUSED_FOR),
+            Outcome::Accepted { .. } => self.cars[evse].refused_until = None,
+            Outcome::NoAnswer | Outcome::NotSent => {}
         }
     }
 
@@ -135,8 +142,8 @@ impl Control {
     }
 
     /// A transaction draws from here on.
-    pub fn session_began(&mut self, evse: EvseIndex) {
-        self.ledger[evse].session_began();
+    pub fn session_began(&mut self, evse: EvseIndex, now: Instant) {
+        self.ledger[evse].session_began(now);
         let car = &mut self.cars[evse];
         (car.usage, car.changed, car.refused_until) = (Usage::default(), None, None);
         car.turn.reset();
@@ -180,7 +187,7 @@ impl Control {
 
     /// The rows that cannot hold what may be drawn in the worst case.
     pub fn overloads(&self, now: Instant, loads: &[OtherLoad]) -> Vec<Overload> {
-        let drawn = self.rows.load(|evse| self.ledger[evse].worst(now));
+        let drawn = self.rows.load(|evse| self.ledger[evse].draw(now));
         let mut overloads = Vec::new();
         for (row, drawn) in self.rows.rows.iter().zip(drawn) {
             let excess = drawn - row.room(&loads[row.constraint.node], Amps::ZERO);
@@ -210,12 +217,13 @@ impl Control {
         let room = self.rows.room(loads);
         let cars = self.participants(now, facts);
         let wishes = self.wishes(now, loads, &room, &cars);
-        let worst = self.ledger.iter().map(|entry| entry.worst(now)).collect();
+        let worst = self.ledger.iter().map(|entry| entry.draw(now)).collect();
         let rows = std::mem::replace(&mut self.rows, Rows::empty());
         let mut guard = Guard::new(&rows, &room, worst);
         let mut setpoints = Vec::new();
+        let releases = self.releases(now, facts);
         let (lower, raise): (Vec<Wish>, Vec<Wish>) =
-            wishes.into_iter().partition(|wish| wish.limit < wish.believed);
+            wishes.into_iter().chain(releases).partition(|wish| wish.limit < wish.believed);
         for wish in lower.into_iter().chain(raise) {
             setpoints.extend(self.settle(now, wish, loads, &rows, &mut guard));
         }
@@ -233,7 +241,8 @@ impl Control {
             let car = &mut self.cars[evse];
             if fact.charging_since.is_some() {
                 let drawn = entry.reading(now).map(PerPhase::largest);
-                car.usage.look(drawn, entry.accepted(), now);
+                let of_offer = entry.has_read_since_change();
+                car.usage.look(drawn, entry.offer(now), of_offer, now);
             }
             car.refused_until = car.refused_until.filter(|until| now < *until);
             car.cause = match (entry.disobeys(), car.link_down_since) {
@@ -257,12 +266,12 @@ impl Control {
                 continue;
             }
             let evse = &self.diagram.evses[index];
+            let minimum = ceil_deci(evse.minimum);
             let rated = Bound { limit: evse.rated, cause: Cause::Rated };
-            let bounds = fact.bounds.iter().cloned().chain(car.usage.bound(evse.minimum));
+            let bounds = fact.bounds.iter().cloned().chain(car.usage.bound(minimum));
             let mut most = bounds.fold(rated, Bound::tighter);
             if let Some(drawn) = entry.disobeys() {
-                most =
-                    most.tighter(Bound { limit: evse.minimum, cause: Cause::Disobeys { drawn } });
+                most = most.tighter(Bound { limit: minimum, cause: Cause::Disobeys { drawn } });
             }
             let floor = match entry.disobeys() {
                 Some(_) => entry.worst(now),
@@ -271,9 +280,11 @@ impl Control {
             cars.push(Participant {
                 evse: index,
                 phases: entry.car_phases(),
-                minimum: evse.minimum,
-                free: if entry.has_safe_share() { evse.safe } else { Amps::ZERO },
+                uses: entry.used_phases(),
+                minimum,
+                free: entry.floor(),
                 floor,
+                obeys: entry.disobeys().is_none(),
                 most,
                 paused: fact.paused_by_car || car.usage.has_paused(now),
             });
@@ -288,10 +299,13 @@ impl Control {
         room: &[i64],
         cars: &[Participant],
     ) -> Vec<Wish> {
-        let takes_part = |evse: EvseIndex| cars.iter().any(|car| car.evse == evse);
-        let fixed = |evse: EvseIndex| match takes_part(evse) {
-            true => PerPhase::ZERO,
-            false => self.ledger[evse].worst(now),
+        let mut takes_part = vec![false; self.ledger.len()];
+        for car in cars {
+            takes_part[car.evse] = true;
+        }
+        let fixed = |evse: EvseIndex| match takes_part[evse] {
+            true => Draw { current: PerPhase::ZERO, uses: PhaseSet::NONE },
+            false => self.ledger[evse].draw(now),
         };
         let taken = self.rows.load(fixed);
         let left: Vec<i64> = room.iter().zip(taken).map(|(room, taken)| room - taken).collect();
@@ -313,6 +327,28 @@ impl Control {
             }
         };
         shares.into_iter().zip(cars).map(wish).collect()
+    }
+
+    /// A limit that outlived its transaction is in force for whoever charges next: without a car it
+    /// comes down to the safe share.
+    fn releases(&self, now: Instant, facts: &[EvseFacts]) -> Vec<Wish> {
+        let idle = |(index, fact): (EvseIndex, &EvseFacts)| {
+            let (entry, evse) = (&self.ledger[index], &self.diagram.evses[index]);
+            let believed = entry.live(now)?;
+            let is_free = fact.online && fact.charging_since.is_none() && entry.keeps_limits();
+            let is_told = is_free && self.cars[index].refused_until.is_none();
+            let minimum = ceil_deci(evse.minimum);
+            let limit = chargeable(evse.safe, minimum);
+            (is_told && entry.floor() < believed).then_some(Wish {
+                evse: index,
+                limit,
+                minimum,
+                full: limit,
+                believed,
+                cause: Cause::Idle,
+            })
+        };
+        facts.iter().enumerate().filter_map(idle).collect()
     }
 
     /// Whether a wish is worth a message now, and how much of it the guard lets through.
@@ -367,12 +403,8 @@ impl Control {
         if limit < told.limit {
             return Some(limit);
         }
-        if entry.unanswered().is_some() {
+        if entry.awaits_answer() {
             return None;
-        }
-        if told.limit == limit && limit < wish.believed {
-            // A reduction whose answer was lost: the charger may believe more, so say it again.
-            return Some(limit);
         }
         let worth = told.limit + self.policy.deadband <= limit
             || (told.limit < limit && (limit == wish.full || told.limit == Amps::ZERO));
@@ -381,8 +413,12 @@ impl Control {
         if worth && !soon {
             return Some(limit);
         }
-        if told.limit < limit {
-            car.cause = if soon { Cause::Rising } else { car.cause.clone() };
+        if entry.is_in_doubt() {
+            // Its answer was lost: the charger may believe more or less, so say it again.
+            return Some(told.limit);
+        }
+        if worth {
+            car.cause = Cause::Rising;
         }
         (self.policy.ttl / 3 <= now.since(told.sent)).then_some(told.limit)
     }
@@ -397,13 +433,13 @@ impl Control {
         let somebody_waits = self.cars.iter().any(|car| car.turn.is_waiting());
         for (evse, fact) in facts.iter().enumerate() {
             let (entry, car) = (&self.ledger[evse], &self.cars[evse]);
+            sooner(car.refused_until);
+            sooner(entry.reading_until(now));
             if fact.charging_since.is_none() || !fact.online {
                 continue;
             }
             sooner(entry.last_told().map(|told| told.sent + self.policy.ttl / 3));
-            sooner(car.refused_until);
             sooner(car.usage.wake_at(now));
-            sooner(entry.reading_until());
             if car.cause == Cause::Rising {
                 sooner(car.changed.map(|at| at + self.policy.raise_every));
             }
@@ -433,3 +469,10 @@ fn chargeable(limit: Amps, minimum: Amps) -> Amps {
     let limit = limit.floor_deci();
     if limit < minimum { Amps::ZERO } else { limit }
 }
+
+fn ceil_deci(limit: Amps) -> Amps {
+    (limit + Amps::milli(99)).floor_deci()
+}
+
+#[cfg(test)]
+mod tests;

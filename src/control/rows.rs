@@ -18,6 +18,16 @@ pub struct Row {
     voltage: Volts,
 }
 
+/// What one EVSE draws at most.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Draw {
+    /// By grid phase: the worst of all that may happen, phase by phase.
+    pub current: PerPhase<Amps>,
+    /// The phases that its car uses, as far as they were seen. With fewer than three, nothing on
+    /// another phase makes up for what these carry.
+    pub uses: PhaseSet,
+}
+
 /// All rows of a site, and for each EVSE the rows that it loads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rows {
@@ -58,12 +68,12 @@ impl Rows {
     }
 
     /// How much each row is loaded when each EVSE draws `draw`, in the rows' milli-units.
-    pub fn load(&self, draw: impl Fn(EvseIndex) -> PerPhase<Amps>) -> Vec<i64> {
+    pub fn load(&self, draw: impl Fn(EvseIndex) -> Draw) -> Vec<i64> {
         let mut load = vec![0_i64; self.rows.len()];
         for evse in 0..self.of_evse.len() {
-            let current = draw(evse);
+            let draw = draw(evse);
             for row in &self.of_evse[evse] {
-                load[*row] += self.rows[*row].load(current);
+                load[*row] += self.rows[*row].load(draw);
             }
         }
         load
@@ -71,14 +81,19 @@ impl Rows {
 }
 
 impl Row {
-    /// How much a current by grid phase loads it, in its milli-units.
-    pub fn load(&self, current: PerPhase<Amps>) -> i64 {
-        self.constraint.load(current, self.voltage)
+    /// How much it is loaded by what an EVSE draws, in its milli-units.
+    pub fn load(&self, draw: Draw) -> i64 {
+        match self.constraint.kind {
+            ConstraintKind::Imbalance(phase, _) if draw.uses != PhaseSet::ALL => {
+                draw.uses.carry(draw.current[phase])[phase].as_milli()
+            }
+            _ => self.constraint.load(draw.current, self.voltage),
+        }
     }
 
-    /// How much one ampere on these phases loads it, in its milli-units.
-    pub fn per_amp(&self, phases: PhaseSet) -> i64 {
-        self.constraint.load_per_amp(phases, self.voltage)
+    /// How much one ampere on `phases` loads it for a car that uses `uses`, in its milli-units.
+    pub fn per_amp(&self, phases: PhaseSet, uses: PhaseSet) -> i64 {
+        self.load(Draw { current: phases.carry(Amps::new(1)), uses })
     }
 
     /// What chargers may load it with, in its milli-units.

@@ -13,7 +13,8 @@ const UNUSED_FOR: Duration = Duration::seconds(60);
 /// A car that takes less than this takes nothing.
 const NOTHING: Amps = Amps::milli(500);
 
-/// A car that takes nothing for this long has paused or is full.
+/// A car that takes nothing for this long has paused or is full. If others then leave it nothing to
+/// show its appetite with, it is asked again after [`RETRY`] with its minimum.
 const PAUSED_AFTER: Duration = Duration::minutes(3);
 
 /// The full offer is tried again after this long, and each time it is not taken after twice as
@@ -29,6 +30,8 @@ const SLACK: Amps = Amps::new(1);
 pub struct Usage {
     unused_since: Option<Instant>,
     nothing_since: Option<Instant>,
+    /// It had paused when its offer was taken from it; it is asked again then.
+    asleep_until: Option<Instant>,
     cap: Option<Cap>,
     retry: Duration,
 }
@@ -41,40 +44,80 @@ struct Cap {
 
 impl Default for Usage {
     fn default() -> Self {
-        Self { unused_since: None, nothing_since: None, cap: None, retry: RETRY }
+        Self {
+            unused_since: None,
+            nothing_since: None,
+            asleep_until: None,
+            cap: None,
+            retry: RETRY,
+        }
     }
 }
 
 impl Usage {
-    /// Looks at what the car draws of what it was offered. `accepted` is the offer in force.
-    pub fn look(&mut self, drawn: Option<Amps>, accepted: Option<Amps>, now: Instant) {
+    /// Looks at what the car draws of what it was offered. `accepted` is the offer in force,
+    /// `of_offer` tells that the reading is not older than this offer.
+    pub fn look(
+        &mut self,
+        drawn: Option<Amps>,
+        accepted: Option<Amps>,
+        of_offer: bool,
+        now: Instant,
+    ) {
         if self.cap.is_some_and(|cap| cap.until <= now) {
             (self.cap, self.unused_since) = (None, None);
         }
         let (Some(drawn), Some(offer)) = (drawn, accepted) else {
-            (self.unused_since, self.nothing_since) = (None, None);
-            return;
-        };
-        if drawn < NOTHING && NOTHING <= offer {
-            self.nothing_since.get_or_insert(now);
-        } else {
-            self.nothing_since = None;
-        }
-        if let Some(cap) = self.cap {
-            if cap.limit() < drawn + Amps::milli(600) {
-                // It takes all that it gets: it wants more.
-                (self.cap, self.unused_since, self.retry) = (None, None, RETRY);
+            self.unused_since = None;
+            if self.asleep_until.is_none_or(|until| until <= now) {
+                (self.nothing_since, self.asleep_until) = (None, None);
             }
             return;
+        };
+        self.watch_pause(drawn, offer, of_offer, now);
+        if !of_offer {
+            return;
         }
-        if offer < drawn + UNUSED {
+        if self.cap.is_some_and(|cap| cap.limit() < drawn + Amps::milli(600)) {
+            // It takes all that it gets: it wants more.
+            (self.cap, self.unused_since, self.retry) = (None, None, RETRY);
+        }
+        if offer < drawn + UNUSED || self.cap.is_some_and(|cap| cap.drawn < drawn + UNUSED) {
             self.unused_since = None;
             return;
         }
         let since = *self.unused_since.get_or_insert(now);
-        if UNUSED_FOR <= now.since(since) {
-            self.cap = Some(Cap { drawn, until: now + self.retry });
-            self.retry = (self.retry * 2).min(RETRY_MAX);
+        if now.since(since) < UNUSED_FOR {
+            return;
+        }
+        match &mut self.cap {
+            // A battery that is nearly full takes ever less.
+            Some(cap) => cap.drawn = drawn,
+            None => {
+                self.cap = Some(Cap { drawn, until: now + self.retry });
+                self.retry = (self.retry * 2).min(RETRY_MAX);
+            }
+        }
+        self.unused_since = None;
+    }
+
+    fn watch_pause(&mut self, drawn: Amps, offer: Amps, of_offer: bool, now: Instant) {
+        if NOTHING <= drawn {
+            (self.nothing_since, self.asleep_until) = (None, None);
+        } else if NOTHING <= offer {
+            if of_offer {
+                self.nothing_since.get_or_insert(now);
+                self.asleep_until = None;
+            }
+        } else if let Some(until) = self.asleep_until {
+            if until <= now {
+                (self.nothing_since, self.asleep_until) = (None, None);
+                self.cap = Some(Cap { drawn: Amps::ZERO, until: now + RETRY });
+            }
+        } else if self.has_paused(now) {
+            self.asleep_until = Some(now + RETRY);
+        } else {
+            self.nothing_since = None;
         }
     }
 
@@ -94,8 +137,9 @@ impl Usage {
     pub fn wake_at(&self, now: Instant) -> Option<Instant> {
         let times = [
             self.cap.map(|cap| cap.until),
-            self.unused_since.filter(|_| self.cap.is_none()).map(|since| since + UNUSED_FOR),
+            self.unused_since.map(|since| since + UNUSED_FOR),
             self.nothing_since.map(|since| since + PAUSED_AFTER),
+            self.asleep_until,
         ];
         times.into_iter().flatten().filter(|at| now < *at).min()
     }
@@ -120,16 +164,16 @@ mod tests {
     fn an_unused_offer_is_taken_back_and_tried_again_ever_later() {
         let mut usage = Usage::default();
         let six = Amps::new(6);
-        usage.look(Some(Amps::milli(15_800)), Some(Amps::new(32)), at(0));
-        usage.look(Some(Amps::milli(15_800)), Some(Amps::new(32)), at(59));
+        usage.look(Some(Amps::milli(15_800)), Some(Amps::new(32)), true, at(0));
+        usage.look(Some(Amps::milli(15_800)), Some(Amps::new(32)), true, at(59));
         assert_eq!(usage.bound(six), None);
-        usage.look(Some(Amps::milli(15_800)), Some(Amps::new(32)), at(60));
+        usage.look(Some(Amps::milli(15_800)), Some(Amps::new(32)), true, at(60));
         assert_eq!(usage.bound(six).map(|bound| bound.limit), Some(Amps::new(17)));
         assert_eq!(usage.wake_at(at(60)), Some(at(660)));
-        usage.look(Some(Amps::milli(15_800)), Some(Amps::new(17)), at(660));
+        usage.look(Some(Amps::milli(15_800)), Some(Amps::new(17)), true, at(660));
         assert_eq!(usage.bound(six), None);
-        usage.look(Some(Amps::milli(15_800)), Some(Amps::new(32)), at(661));
-        usage.look(Some(Amps::milli(15_800)), Some(Amps::new(32)), at(721));
+        usage.look(Some(Amps::milli(15_800)), Some(Amps::new(32)), true, at(661));
+        usage.look(Some(Amps::milli(15_800)), Some(Amps::new(32)), true, at(721));
         assert_eq!(usage.wake_at(at(721)), Some(at(721 + 1200)));
     }
 
@@ -137,19 +181,19 @@ mod tests {
     fn a_car_that_takes_all_it_gets_gets_more() {
         let mut usage = Usage::default();
         for second in [0, 60] {
-            usage.look(Some(Amps::new(10)), Some(Amps::new(32)), at(second));
+            usage.look(Some(Amps::new(10)), Some(Amps::new(32)), true, at(second));
         }
-        usage.look(Some(Amps::milli(10_900)), Some(Amps::new(11)), at(70));
+        usage.look(Some(Amps::milli(10_900)), Some(Amps::new(11)), true, at(70));
         assert_eq!(usage.bound(Amps::new(6)), None);
     }
 
     #[test]
     fn a_car_that_takes_nothing_has_paused() {
         let mut usage = Usage::default();
-        usage.look(Some(Amps::ZERO), Some(Amps::new(16)), at(0));
-        usage.look(Some(Amps::ZERO), Some(Amps::new(16)), at(180));
+        usage.look(Some(Amps::ZERO), Some(Amps::new(16)), true, at(0));
+        usage.look(Some(Amps::ZERO), Some(Amps::new(16)), true, at(180));
         assert!(usage.has_paused(at(180)) && !usage.has_paused(at(179)));
-        usage.look(Some(Amps::new(8)), Some(Amps::new(16)), at(190));
+        usage.look(Some(Amps::new(8)), Some(Amps::new(16)), true, at(190));
         assert!(!usage.has_paused(at(400)));
     }
 }

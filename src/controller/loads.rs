@@ -87,12 +87,12 @@ impl Loads {
         }
         let estimate = &mut self.nodes[node];
         let exact = total - known;
-        let mut load = match estimate.load {
-            Some(before) => PerPhase(Phase::ALL.map(|phase| {
-                before[phase].clamp(total[phase] - most[phase], total[phase] - least[phase])
-            })),
-            None => total - least,
-        };
+        // At the start the configured worst case stands in, as far as the meter allows: taking all
+        // that flows for building load would stop every car of a site that is started anew.
+        let before = estimate.load.unwrap_or(diagram.nodes[node].worst_load);
+        let mut load = PerPhase(Phase::ALL.map(|phase| {
+            before[phase].clamp(total[phase] - most[phase], total[phase] - least[phase])
+        }));
         let vague = Phase::ALL.iter().any(|phase| NOISE < (load[*phase] - exact[*phase]).abs());
         estimate.vague_since = vague.then(|| estimate.vague_since.unwrap_or(now));
         if estimate.vague_since.is_some_and(|since| VAGUE_MAX <= now.since(since)) {
@@ -235,6 +235,17 @@ mod tests {
         let measured = Draw { measured: Some(amps(16)), ..still };
         loads.metered(&diagram, 0, amps(26), &[measured], at(2));
         assert_eq!(held(&loads), Amps::new(10));
+    }
+
+    #[test]
+    fn cars_that_charge_at_a_start_are_not_taken_for_building_load() {
+        let (diagram, mut loads) = (diagram(), Loads::new(&diagram()));
+        let unheard = Draw { measured: None, worst: amps(16), moving: true };
+        loads.metered(&diagram, 0, amps(26), &[unheard], at(0));
+        assert_eq!(held(&loads), Amps::new(20), "the configured worst case");
+        let mut heavier = Loads::new(&diagram);
+        heavier.metered(&diagram, 0, amps(60), &[unheard], at(0));
+        assert_eq!(held(&heavier), Amps::new(44), "more than the cars can explain");
     }
 
     #[test]

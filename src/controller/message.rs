@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::ground::ids::{ChargePointId, EvseId, LinkId, RequestId};
 use crate::ground::time::Now;
 use crate::model::event::Event;
-use crate::model::record::Record;
+use crate::model::record::{Record, Remembered};
 
 /// Everything that can happen to the controller.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,6 +89,19 @@ pub enum Output {
 
 /// What one step causes, in order.
 pub type Outbox = Vec<Output>;
+
+/// The first line of a journal: everything that a controller starts with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JournalHeader {
+    /// The version of the program that wrote it.
+    pub version: String,
+    /// The configuration as it was written.
+    pub config_text: String,
+    /// What the store handed back.
+    pub remembered: Remembered,
+    /// When the controller was started.
+    pub started: Now,
+}
 
 /// One line of a journal: an input with its time, and what it caused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

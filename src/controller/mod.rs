@@ -23,7 +23,6 @@ mod state;
 mod tick;
 pub mod view;
 
-use crate::ground::ids::{ChargePointId, LinkId};
 use crate::ground::time::{Duration, Instant, Now};
 use crate::meter;
 use crate::model::event::EventKind;
@@ -43,13 +42,12 @@ const CLOCK_STEP: Duration = Duration::seconds(2);
 #[derive(Clone, Debug, PartialEq)]
 pub struct Controller {
     state: State,
-    links: std::collections::BTreeMap<ChargePointId, (LinkId, String)>,
 }
 
 impl Controller {
     /// A controller for this site that goes on where the store left off.
     pub fn new(site: Site, remembered: &Remembered, now: Now) -> Self {
-        Self { state: State::new(site, remembered, now), links: std::collections::BTreeMap::new() }
+        Self { state: State::new(site, remembered, now) }
     }
 
     /// Takes in what happened and adds everything that follows to `out`, in order. Total: whatever
@@ -82,34 +80,15 @@ impl Controller {
         self.state.remember()
     }
 
-    /// The same site under a changed configuration: transactions, leases and links are carried over,
-    /// links to charge points that are gone are dropped.
+    /// The same site under a changed configuration. Transactions, leases, meters and links are
+    /// carried over; links to charge points that are gone are dropped.
     pub fn reconfigured(&self, site: Site, now: Now, out: &mut Outbox) -> Self {
-        let mut next = Self::new(site, &self.state.remember(), now);
-        next.state.events = self.state.events.clone();
-        next.state.totals = self.state.view(now).totals;
-        next.state.started = self.state.started;
-        next.state.clock_offset = self.state.clock_offset;
-        next.state.store_failing = self.state.store_failing.clone();
-        next.state.broker_down = self.state.broker_down.clone();
-        for (index, meter) in next.state.site.meters.iter().enumerate() {
-            let before = self.state.site.meters.iter().position(|known| known == meter);
-            if let Some(before) = before {
-                next.state.meters[index] = self.state.meters[before].clone();
-            }
-        }
+        let mut traffic = Traffic::default();
+        let mut next = Self { state: self.state.reconfigured(site, now, &mut traffic) };
         let text = "the configuration was loaded anew".to_owned();
         next.state.event(now, EventKind::Reconfigured, "", text, out);
-        for (charge_point, (link, address)) in &self.links {
-            if next.state.points.contains_key(charge_point) {
-                let (charge_point, link) = (charge_point.clone(), *link);
-                let address = address.clone();
-                next.step(now, Input::LinkUp { charge_point, link, address }, out);
-            } else {
-                let (charge_point, link) = (charge_point.clone(), *link);
-                out.push(Output::Disconnect { charge_point, link, politely: true });
-            }
-        }
+        next.state.absorb(now, traffic, out);
+        next.state.tick_if_due(now, out);
         next
     }
 
@@ -119,12 +98,8 @@ impl Controller {
             Input::Wake => {}
             Input::LinkUp { charge_point, link, address } => {
                 self.state.central.link_up(now, &charge_point, link, &address, &mut traffic);
-                self.links.insert(charge_point, (link, address));
             }
             Input::LinkDown { charge_point, link } => {
-                if self.links.get(&charge_point).is_some_and(|(current, _)| *current == link) {
-                    self.links.remove(&charge_point);
-                }
                 self.state.central.link_down(now, &charge_point, link, &mut traffic);
             }
             Input::Frame { charge_point, link, text } => {

@@ -15,7 +15,7 @@ use crate::ocpp::traffic::Traffic;
 use super::book::Stopped;
 use super::evse::SeenReading;
 use super::message::{Outbox, Output};
-use super::state::{State, identity_words};
+use super::state::State;
 
 impl State {
     /// Takes in what the central system has to tell, and sends what it wants to send. Reports may
@@ -61,7 +61,7 @@ impl State {
             Report::Online { charge_point } => self.online(now, &charge_point, out),
             Report::Offline { charge_point } => self.offline(now, &charge_point, out),
             Report::Identified { charge_point, identity } => {
-                self.identified(now, &charge_point, identity, out);
+                self.identified(&charge_point, identity, out);
             }
             Report::Learned { charge_point, capability } => {
                 let Some(point) = self.points.get_mut(&charge_point) else { return };
@@ -118,20 +118,12 @@ impl State {
         self.mark(now.mono);
     }
 
-    fn identified(
-        &mut self,
-        now: Now,
-        charge_point: &ChargePointId,
-        identity: Identity,
-        out: &mut Outbox,
-    ) {
+    fn identified(&mut self, charge_point: &ChargePointId, identity: Identity, out: &mut Outbox) {
         let Some(point) = self.points.get_mut(charge_point) else { return };
-        let text = identity_words(&identity);
         if point.record.identity.as_ref() != Some(&identity) {
             point.record.identity = Some(identity);
             out.push(Output::Record(Record::ChargePoint(point.record.clone())));
         }
-        self.event(now, EventKind::Booted, charge_point.as_str(), text, out);
     }
 
     fn status(
@@ -181,7 +173,7 @@ impl State {
             match open.map(|open| open.session) {
                 Some(session) if self.evses[evse].is_drawing() => {
                     self.evses[evse].go_live(waited, session, now.mono);
-                    self.control.session_began(evse);
+                    self.control.session_began(evse, now.mono);
                 }
                 _ => self.evses[evse].go_idle(now.mono),
             }
@@ -249,7 +241,7 @@ impl State {
                 self.control.session_ended(evse);
             }
             self.evses[evse].go_live(id, session, now.mono);
-            self.control.session_began(evse);
+            self.control.session_began(evse, now.mono);
         }
         self.mark(now.mono);
     }

@@ -8,11 +8,10 @@ use crate::control::situation::OtherLoad;
 use crate::ground::ids::{ChargePointId, EvseIndex};
 use crate::ground::time::{Duration, Instant, Now};
 use crate::model::event::{Event, EventKind};
-use crate::model::message::Identity;
 use crate::model::record::{ChargePointRecord, LeaseRecord, Record, Remembered};
 use crate::model::site::Site;
 use crate::ocpp::Central;
-use crate::ocpp::traffic::{ConnectorSetup, PointSetup};
+use crate::ocpp::traffic::{ConnectorSetup, PointSetup, Traffic};
 
 use super::book::Book;
 use super::evse::EvseState;
@@ -111,6 +110,42 @@ impl State {
             said: BTreeMap::new(),
             site,
         }
+    }
+
+    /// The same under another configuration. What is known of a connector, a meter and the links
+    /// stays; the ledger begins anew from the leases, which cover all that was sent.
+    pub fn reconfigured(&self, site: Site, now: Now, caused: &mut Traffic) -> Self {
+        let mut next = Self::new(site, &self.remember(), now);
+        let (charging, lease) = (next.site.charging.clone(), next.site.lease.clone());
+        let setups = setups(&next.site, &next.points);
+        let voltage = next.site.diagram.voltage;
+        next.central = self.central.reconfigured(setups, charging, lease, voltage, caused);
+        (next.events, next.totals) = (self.events.clone(), self.totals);
+        (next.started, next.clock_offset) = (self.started, self.clock_offset);
+        next.said = self.said.clone();
+        next.store_failing = self.store_failing.clone();
+        next.broker_down = self.broker_down.clone();
+        for (meter, image) in next.site.meters.iter().zip(&mut next.meters) {
+            let before = self.site.meters.iter().position(|known| known == meter);
+            if let Some(before) = before {
+                *image = self.meters[before].clone();
+            }
+        }
+        for (id, point) in &mut next.points {
+            point.online_since = self.points.get(id).and_then(|known| known.online_since);
+        }
+        for (index, evse) in next.site.diagram.evses.iter().enumerate() {
+            let before = self.site.diagram.evse_at(&evse.charge_point, evse.connector);
+            let Some(before) = before else { continue };
+            next.evses[index] = self.evses[before].clone();
+            if next.points[&evse.charge_point].online_since.is_some() {
+                next.control.link_up(index);
+            }
+            if next.evses[index].live.is_some() {
+                next.control.session_began(index, now.mono);
+            }
+        }
+        next
     }
 
     /// Tells people and keeps the event.
@@ -256,10 +291,4 @@ fn setups(site: &Site, points: &BTreeMap<ChargePointId, Point>) -> Vec<PointSetu
         remembered: Some(point.record.clone()),
     };
     points.iter().map(setup).collect()
-}
-
-/// The identity of a charge point in one line.
-pub fn identity_words(identity: &Identity) -> String {
-    let Identity { vendor, model, serial, firmware } = identity;
-    format!("{vendor} {model}, serial {serial}, firmware {firmware}")
 }

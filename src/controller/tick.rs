@@ -21,14 +21,16 @@ impl State {
         }
     }
 
-    /// When the next decision is due, for whatever reason.
+    /// When the next decision is due, for whatever reason. What ran out since the last decision is
+    /// still to be decided on, so it is looked for from then and not from `now`.
     pub fn tick_at(&self, now: Instant) -> Option<Instant> {
         const BETWEEN: Duration = Duration::seconds(1);
+        let seen = self.decided.unwrap_or(now);
         let floor = self.decided.map_or(now, |decided| decided + BETWEEN);
-        let expiry = |(image, meter): (&super::image::MeterImage, _)| image.expires(meter, now);
+        let expiry = |(image, meter): (&super::image::MeterImage, _)| image.expires(meter, seen);
         let silent = self.meters.iter().zip(&self.site.meters).filter_map(expiry).min();
         let waiting = self.evses.iter().filter_map(|evse| evse.wake_at()).min();
-        let later = [self.control.wake_at(now), silent, waiting];
+        let later = [self.control.wake_at(seen), silent, waiting];
         let later = later.into_iter().flatten().min().map(|at| at.max(floor));
         [self.due, later].into_iter().flatten().min()
     }
@@ -97,7 +99,7 @@ impl State {
             if image.is_fresh(meter, now.mono) || image.told_silent {
                 continue;
             }
-            let since = image.heard().unwrap_or(self.started);
+            let since = image.oldest(meter).unwrap_or(self.started);
             let silence = now.mono.since(since);
             if silence <= meter.max_age {
                 continue;

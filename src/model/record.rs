@@ -55,8 +55,8 @@ pub struct LeaseRecord {
     pub scope: LimitScope,
     /// It falls to the safe share by itself.
     pub armed: bool,
-    /// The permanent safe share was accepted.
-    pub safe_accepted: bool,
+    /// The permanent safe share that was accepted; none if none was.
+    pub safe_a: Option<Amps>,
 }
 
 /// A charge point as it is remembered.

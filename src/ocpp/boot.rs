@@ -5,7 +5,6 @@
 //! written again, to spare its flash: clearing happens once per identity, the safe share once per
 //! firmware, configuration keys only where they differ.
 
-use crate::ground::ids::ChargePointId;
 use crate::ground::time::{Duration, Instant};
 use crate::ground::units::Amps;
 use crate::model::event::EventKind;
@@ -77,9 +76,9 @@ pub fn online(station: &mut Station, step: &mut Step<'_>) {
     station.boot.clear = !station.capability.cleared;
     for connector in &mut station.connectors {
         connector.heard = false;
-        let known = station.capability.connector(connector.setup.connector).safe_a;
-        if known == Some(connector.setup.safe) {
-            step.report(Report::SafeShare { evse: connector.setup.evse, accepted: true });
+        if let Some(known) = station.capability.connector(connector.setup.connector).safe_a {
+            let accepted = known <= connector.setup.safe;
+            step.report(Report::SafeShare { evse: connector.setup.evse, accepted });
         }
     }
     let not_before = step.now.mono + SPONTANEOUS;
@@ -101,7 +100,10 @@ pub fn offline(station: &mut Station) {
     station.boot.clear = false;
     station.boot.triggers.clear();
     station.boot.reads.clear();
-    station.boot.changes.clear();
+    if !station.boot.changes.is_empty() {
+        station.boot.changes.clear();
+        station.boot.configured = None;
+    }
 }
 
 fn configure(station: &mut Station) {
@@ -288,8 +290,8 @@ pub fn triggered(
 
 /// The next configuration call.
 pub fn next_configuration(station: &mut Station) -> Option<Task> {
-    if let Some(keys) = station.boot.reads.front() {
-        return Some(Task::Read { keys: keys.clone() });
+    if let Some(keys) = station.boot.reads.pop_front() {
+        return Some(Task::Read { keys });
     }
     let (key, values) = station.boot.changes.front()?;
     Some(Task::Change { key, value: values.front()?.clone() })
@@ -298,7 +300,6 @@ pub fn next_configuration(station: &mut Station) -> Option<Task> {
 /// Configuration was read, or could not be.
 pub fn was_read(station: &mut Station, step: &Step<'_>, keys: &[String], reply: &Reply<'_>) {
     let boot = &mut station.boot;
-    boot.reads.pop_front();
     let found = match reply {
         Reply::Result(payload) => configuration(payload),
         Reply::Error(_) | Reply::Timeout => Vec::new(),
@@ -425,14 +426,6 @@ pub fn was_changed(station: &mut Station, reply: &Reply<'_>) {
     if !refused || values.is_empty() {
         station.boot.changes.pop_front();
     }
-}
-
-/// Says that a connection took the place of another.
-pub fn replaced_text(id: &ChargePointId, old: &str, new: &str, times: usize) -> String {
-    if times < 3 {
-        return format!("connected from {new} while the connection from {old} was open");
-    }
-    format!("{times} connections as {id} in 5 min, from {old} and {new}: two boxes with one name?")
 }
 
 #[cfg(test)]

@@ -92,7 +92,8 @@ mod tests {
         assert_eq!(Capability::from_text("what is this"), Capability::default());
         assert_eq!(
             known.words(),
-            "connector 2: two-step TxProfile in A at stack level 1, failsafe proven, safe share 6.0 A"
+            "connector 2: two-step TxProfile in A at stack level 1, failsafe proven, \
+             safe share 6.0 A"
         );
     }
 }

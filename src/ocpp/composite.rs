@@ -12,9 +12,6 @@ use crate::ground::units::Amps;
 use super::profile::{LEAD, Supply, amps_of};
 use super::repair::{lax_number, lax_time};
 
-/// The step may be off by this: reading time and whole seconds.
-const STEP_TOLERANCE: Duration = Duration::seconds(10);
-
 /// Conversion between watts and amperes rounds by less than this.
 const LIMIT_TOLERANCE: Amps = Amps::milli(200);
 
@@ -93,16 +90,17 @@ impl Composite {
         covered.then_some(largest)
     }
 
-    /// Whether it keeps the promise: `live` first, `safe` when the lease has run out. `now` is the
-    /// time by the clock the charger was told. The error is in words.
-    pub fn proves(&self, promise: &Promise, now: Utc) -> Result<(), String> {
+    /// Whether it keeps the promise: `live` first, `safe` when the lease has run out, give or take
+    /// the `grace` that is allowed to every lease. `now` is the time by the clock the charger was
+    /// told. The error is in words.
+    pub fn proves(&self, promise: &Promise, now: Utc, grace: Duration) -> Result<(), String> {
         let elapsed = now.since(promise.ordered);
         let step = (promise.ttl - elapsed).as_seconds();
         // Some chargers count the periods from the start of our own profile.
         let own_start = promise.ordered - LEAD;
         let is_own = self.start.is_some_and(|start| start.to_text() == own_start.to_text());
         let shift = if is_own { (LEAD + elapsed).as_seconds() } else { 0 };
-        let tolerance = STEP_TOLERANCE.as_seconds();
+        let tolerance = grace.as_seconds().max(1);
         if step <= tolerance {
             return Err("the lease had run out before it was looked at".to_owned());
         }
@@ -161,7 +159,9 @@ mod tests {
         };
         let now = ordered + Duration::seconds(4);
         let result = match Composite::read(answer, &supply) {
-            Some(composite) => format!("{:?}", composite.proves(&promise, now)),
+            Some(composite) => {
+                format!("{:?}", composite.proves(&promise, now, Duration::seconds(10)))
+            }
             None => "says nothing".to_owned(),
         };
         expected.assert_eq(&result);

@@ -151,7 +151,7 @@ mod tests {
             parse(r#"[4,"a",null,null]"#),
             Ok(Frame::Error { id: "a".into(), code: "".into(), description: "".into() })
         );
-        assert_eq!(parse(r#"[4,"a"]"#).is_ok(), true);
+        assert!(parse(r#"[4,"a"]"#).is_ok());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use rust_ocpp::v1_6::messages::stop_transaction::StopTransactionRequest;
 use crate::ground::ids::{IdToken, LinkId, TransactionId};
 use crate::ground::time::{Duration, Utc};
 use crate::model::event::EventKind;
-use crate::model::message::{Answer, Call, Report, Start, StopReport};
+use crate::model::message::{Answer, Call, EvseStatus, Report, Start, StopReport};
 
 use super::boot;
 use super::clock::{Judged, LIVE_MAX, plausible};
@@ -24,8 +24,8 @@ use super::message::{
     Aside, Decoded, NOTHING, Request, Undecodable, authorize_answer, boot_answer,
     data_transfer_answer, decode, heartbeat_answer, sign_certificate_answer, start_answer,
 };
-use super::metering::{Place, Register, readings};
-use super::repair::{Repair, Repairs};
+use super::metering::readings;
+use super::repair::{Repair, Repairs, cut};
 use super::station::{Said, Station};
 use super::traffic::Step;
 use super::translate;
@@ -57,7 +57,7 @@ pub fn called(station: &mut Station, step: &mut Step<'_>, call: &Incoming<'_>) {
     let answer = match request {
         Request::Authorize(request) => {
             if let Some(asked) = wait(station, step, call, None, None) {
-                let token = IdToken::new(&request.id_tag);
+                let token = IdToken::new(cut(&request.id_tag));
                 step.report(Report::Authorize { call: asked, token });
             }
             None
@@ -99,7 +99,7 @@ fn undecodable(station: &mut Station, step: &mut Step<'_>, call: &Incoming<'_>, 
         Undecodable::NoObject => (ErrorCode::FormationViolation, "the payload is no JSON object"),
     };
     step.send(&station.id, call.link, emit_error(call.id, code, words), false);
-    let action = super::repair::cut(call.action);
+    let action = cut(call.action);
     station.tell_refused(step, format!("{action}: {words}"));
 }
 
@@ -156,9 +156,14 @@ pub fn decided(
 
 /// What the charger's time is worth; live where it wrote none that can be read.
 fn judge(station: &mut Station, step: &Step<'_>, written: i64, repairs: &mut Repairs) -> Judged {
-    let judged = station.clock.judge(step.now, Utc::from_millis(written));
+    let written = Utc::from_millis(written);
+    let judged = station.clock.judge(step.now, written);
     if judged.corrected {
-        repairs.note(Repair::WrongClock);
+        repairs.note(if plausible(written).is_some() {
+            Repair::WrongClock
+        } else {
+            Repair::NoTime
+        });
     }
     judged
 }
@@ -193,7 +198,7 @@ fn started(
     let start = Start {
         evse,
         connector,
-        token: IdToken::new(&request.id_tag),
+        token: IdToken::new(cut(&request.id_tag)),
         meter_start,
         at: plausible(Utc::from_millis(written)).and(judged.at),
         replayed: translate::is_replayed(&judged, status),
@@ -222,13 +227,10 @@ fn stopped(
     let mut history = match position.or((!connectors.is_empty()).then_some(0)) {
         Some(index) => {
             let own = &mut connectors[index];
-            let place = Place { phases: own.setup.phases, voltage };
+            let place = own.place(voltage);
             readings(samples, &place, step.now, clock, &mut own.register, repairs)
         }
-        None => {
-            let place = Place { phases: 1, voltage };
-            readings(samples, &place, step.now, clock, &mut Register::default(), repairs)
-        }
+        None => Vec::new(),
     };
     for reading in &mut history {
         reading.live = false;
@@ -239,7 +241,11 @@ fn stopped(
         meter_stop: translate::register(request.meter_stop, aside),
         at: plausible(Utc::from_millis(written)).and(judged.at),
         reason: translate::reason(request.reason.as_ref(), aside),
-        token: request.id_tag.as_deref().filter(|tag| !tag.is_empty()).map(IdToken::new),
+        token: request
+            .id_tag
+            .as_deref()
+            .filter(|tag| !tag.is_empty())
+            .map(|tag| IdToken::new(cut(tag))),
         readings: history,
     };
     step.report(Report::Stopped { call: asked, stop });
@@ -267,7 +273,7 @@ fn metered(
         repairs.note(Repair::UnknownConnector);
         return;
     };
-    let place = Place { phases: own.setup.phases, voltage };
+    let place = own.place(voltage);
     let values = &request.meter_value;
     let readings = readings(values, &place, step.now, clock, &mut own.register, repairs);
     if !readings.is_empty() {
@@ -301,6 +307,11 @@ fn status(
         return;
     }
     let status = translate::status(request, aside);
+    if status == EvseStatus::Available
+        && let Some((transaction, _)) = own.running.take()
+    {
+        own.ended = Some(transaction);
+    }
     own.status = Some(status);
     own.status_at = written;
     let at = match judged {

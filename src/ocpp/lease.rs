@@ -1,13 +1,13 @@
 //! Telling limits: the newest order of each EVSE, the ladder when it is refused, and the proof that
 //! the charger will fall to its safe share by itself.
 //!
-//! Invariants: every order gets exactly one outcome; a newer order replaces one that was not sent; a
-//! refused order goes down the ladder until a way is accepted or none is left.
+//! Invariants: every order gets exactly one outcome; a newer order replaces one that was not sent;
+//! a refused order goes down the ladder until a way is accepted or none is left.
 
 use crate::ground::ids::TransactionId;
 use crate::ground::time::{Duration, Instant};
 use crate::model::event::EventKind;
-use crate::model::message::{Lapse, LimitOrder, LimitScope, Outcome, Report};
+use crate::model::message::{EvseStatus, Lapse, LimitOrder, LimitScope, Outcome, Report};
 
 use super::composite::{Composite, Promise};
 use super::mode::{Mode, Purpose, ladder};
@@ -23,11 +23,14 @@ const RETRY_AFTER: [Duration; 3] =
 /// A transaction that is younger than this may not be known to the charger's own smart charging.
 const YOUNG: Duration = Duration::seconds(10);
 
-/// A limit must not overtake the StartTransaction.conf of its transaction, which waits for the disk.
+/// A limit must not overtake the StartTransaction.conf of its transaction, which waits for disk.
 const CONF_WAITS: Duration = Duration::seconds(5);
 
 /// A charger that refused every way is not bothered again before this.
 const REFUSED_FOR: Duration = Duration::minutes(10);
+
+/// The error of a charger without smart charging: no other way will do.
+const NO_PROFILES: &str = "NotImplemented";
 
 /// How often a proof is asked for in one transaction before it counts as not given.
 const PROOFS_MAX: u32 = 2;
@@ -68,6 +71,13 @@ pub fn offline(station: &mut Station, step: &mut Step<'_>, in_flight: Option<Tas
         if let Some(pending) = connector.lease.queued.take() {
             done(step, &pending.order, LimitScope::None, Outcome::NotSent);
         }
+    }
+}
+
+/// It was the link that failed, not the ways of telling a limit: none of them counts as refused.
+pub fn spared(station: &mut Station) {
+    for connector in &mut station.connectors {
+        connector.lease.rungs = [0; 2];
     }
 }
 
@@ -225,24 +235,22 @@ fn refused(
     }
     let is_young =
         own.running.is_some_and(|(id, since)| Some(id) == transaction && now.since(since) < YOUNG);
+    // A TxProfile without a transaction is refused by every charger: nothing is learned from that.
+    let is_over = mode.purpose == Purpose::Tx && own.status.is_some_and(is_over);
     let tries = usize::try_from(own.lease.refusals).unwrap_or(usize::MAX);
     own.lease.refusals = own.lease.refusals.saturating_add(1);
-    let is_hopeless = words.starts_with("NotImplemented");
-    let pause = RETRY_AFTER.get(tries).filter(|_| has_worked || (is_young && tries == 0));
-    if let Some(pause) = pause.filter(|_| !is_hopeless) {
+    let is_hopeless = words.starts_with(NO_PROFILES);
+    let again = has_worked || is_over || (is_young && tries == 0);
+    let pause = RETRY_AFTER.get(tries).filter(|_| again && !is_hopeless);
+    if let Some(pause) = pause {
         pending.not_before = now + *pause;
     } else {
         own.lease.refusals = 0;
-        let way_is_left = if has_worked && !is_hopeless {
-            forget(station, index);
-            true
-        } else {
-            !is_hopeless && climb_down(station, step, index, &pending.order, &words)
-        };
-        if !way_is_left {
-            if is_hopeless {
-                give_up(station, step, index, &words);
-            }
+        if is_over {
+            done(step, &pending.order, mode.scope(), Outcome::NotSent);
+            return;
+        }
+        if !has_way_left(station, step, index, &pending.order, has_worked, &words) {
             done(step, &pending.order, LimitScope::None, Outcome::Refused { why: words });
             return;
         }
@@ -253,6 +261,37 @@ fn refused(
     } else {
         lease.queued = Some(pending);
     }
+}
+
+fn is_over(status: EvseStatus) -> bool {
+    matches!(
+        status,
+        EvseStatus::Available
+            | EvseStatus::Finishing
+            | EvseStatus::Reserved
+            | EvseStatus::Unavailable
+            | EvseStatus::Faulted
+    )
+}
+
+/// Goes on to the next way, if there is one.
+fn has_way_left(
+    station: &mut Station,
+    step: &mut Step<'_>,
+    index: usize,
+    order: &LimitOrder,
+    has_worked: bool,
+    words: &str,
+) -> bool {
+    if words.starts_with(NO_PROFILES) {
+        give_up(station, step, index, words);
+        return false;
+    }
+    if has_worked {
+        forget(station, index);
+        return true;
+    }
+    climb_down(station, step, index, order, words)
 }
 
 /// What has worked does so no more: the ladder begins anew.
@@ -310,7 +349,7 @@ pub fn looked_at(
     let verdict = match reply {
         Reply::Result(payload) => {
             match Composite::read(payload, &own.supply(step.settings.voltage)) {
-                Some(composite) => composite.proves(promise, time),
+                Some(composite) => composite.proves(promise, time, step.settings.lease.grace),
                 None => Err(format!("its schedule says nothing ({})", reply.words())),
             }
         }

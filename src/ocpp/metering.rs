@@ -14,7 +14,7 @@ use crate::ground::time::{Now, Utc};
 use crate::ground::units::{Amps, PerPhase, Volts, WattHours, Watts};
 use crate::model::message::Reading;
 
-use super::clock::ChargerClock;
+use super::clock::{ChargerClock, plausible};
 use super::repair::{Repair, Repairs, lax_number};
 
 /// More moments than this in one message are not taken over.
@@ -28,8 +28,22 @@ const GRID_VOLTAGE_MAX: Volts = Volts::new(300);
 pub struct Place {
     /// How many phases it charges on.
     pub phases: usize,
+    /// The most it can draw on a phase.
+    pub rated: Amps,
     /// Nominal voltage between a phase and neutral.
     pub voltage: Volts,
+}
+
+impl Place {
+    /// More than this is no true current of this connector …
+    fn current_max(&self) -> Amps {
+        self.rated * 13 / 10
+    }
+
+    /// … and more than this no true power.
+    fn power_max(&self) -> Watts {
+        self.current_max() * self.voltage * self.phases as i64
+    }
 }
 
 /// What is remembered of one connector's register, to prove a slip between Wh and kWh.
@@ -107,9 +121,11 @@ pub fn readings(
 ) -> Vec<Reading> {
     let mut readings = Vec::with_capacity(values.len().min(READINGS_MAX));
     for value in values.iter().take(READINGS_MAX) {
-        let judged = clock.judge(now, Utc::from_millis(value.timestamp.timestamp_millis()));
+        let written = Utc::from_millis(value.timestamp.timestamp_millis());
+        let judged = clock.judge(now, written);
         if judged.corrected {
-            repairs.note(Repair::WrongClock);
+            let is_set = plausible(written).is_some();
+            repairs.note(if is_set { Repair::WrongClock } else { Repair::NoTime });
         }
         let mut sorted = Sorted::default();
         for sample in &value.sampled_value {
@@ -206,11 +222,13 @@ impl Sorted {
         let volts = voltage.unwrap_or(PerPhase::all(place.voltage));
         let mut power = self.power_all.or_else(|| sum(self.power));
         let measured = if is_dc { None } else { self.phase_current(place, volts, power) };
+        let mut measured = measured;
         if let (Some(current), Some(written)) = (measured, power) {
-            let corrected = slip(written, product(current, volts));
-            if corrected != written {
+            let (right, corrected) = slip(place, volts, current, written);
+            if (right, corrected) != (current, written) {
                 repairs.note(Repair::UnitSlip);
             }
+            measured = Some(right);
             power = Some(corrected);
         }
         let power = power.or_else(|| measured.map(|current| product(current, volts)));
@@ -247,7 +265,10 @@ impl Sorted {
         power: Option<Watts>,
     ) -> Option<PerPhase<Amps>> {
         if self.current.iter().any(Option::is_some) {
-            return Some(PerPhase(self.current.map(Option::unwrap_or_default)));
+            let current = PerPhase(self.current.map(Option::unwrap_or_default));
+            // A charger with one phase may name it after the grid's phase that it hangs on.
+            let is_single = place.phases == 1;
+            return Some(if is_single { on_phases(current.largest(), 1) } else { current });
         }
         let current = self.current_all.or(self.current_neutral)?;
         let each = on_phases(current, place.phases);
@@ -267,7 +288,7 @@ impl Sorted {
         volts: PerPhase<Volts>,
         power: Option<Watts>,
     ) -> Option<PerPhase<Amps>> {
-        if self.power.iter().any(Option::is_some) {
+        if self.power.iter().any(Option::is_some) && place.phases != 1 {
             let power = PerPhase(self.power.map(Option::unwrap_or_default));
             return Some(power.zip(volts, |power, volts| power / volts));
         }
@@ -304,17 +325,28 @@ fn sum<T: Copy + std::iter::Sum>(parts: [Option<T>; 3]) -> Option<T> {
     parts.iter().any(Option::is_some).then(|| parts.into_iter().flatten().sum())
 }
 
-/// A power that is a thousand times off what current and voltage make of it, brought back.
-fn slip(written: Watts, expected: Watts) -> Watts {
-    if expected < Watts::new(200) {
-        return written;
+/// Current and power, brought back where they prove each other a thousand times off and what comes
+/// out is possible on this connector.
+fn slip(
+    place: &Place,
+    volts: PerPhase<Volts>,
+    current: PerPhase<Amps>,
+    power: Watts,
+) -> (PerPhase<Amps>, Watts) {
+    let expected = product(current, volts);
+    let is_near = |one: Watts, other: Watts| other * 7 / 10 <= one && one <= other * 13 / 10;
+    if expected < Watts::new(200) || is_near(power, expected) {
+        return (current, power);
     }
-    let is_near = |power: Watts| expected * 7 / 10 <= power && power <= expected * 13 / 10;
-    match (is_near(written * 1000), is_near(written / 1000)) {
-        (true, _) => written * 1000,
-        (false, true) => written / 1000,
-        (false, false) => written,
+    if place.current_max() < current.largest() && is_near(power, expected / 1000) {
+        return (current.map(|amps| amps / 1000), power);
     }
+    for corrected in [power * 1000, power / 1000] {
+        if is_near(corrected, expected) && corrected <= place.power_max() {
+            return (current, corrected);
+        }
+    }
+    (current, power)
 }
 
 #[cfg(test)]
@@ -337,7 +369,7 @@ mod tests {
         let decoded = decode("MeterValues", &payload).expect("an object");
         let Request::MeterValues(request) = decoded.request else { panic!("not MeterValues") };
         let mut repairs = decoded.repairs;
-        let place = Place { phases, voltage: Volts::new(230) };
+        let place = Place { phases, rated: Amps::new(32), voltage: Volts::new(230) };
         let readings = readings(
             &request.meter_value,
             &place,
@@ -353,7 +385,7 @@ mod tests {
         let (reading, repairs) = read(samples, phases);
         let amps = reading.current.map(|current| current.0.map(|amps| amps.as_f64()));
         let text = format!(
-            "current {amps:?} power {:?} energy {:?} offered {:?} soc {:?} {:?}",
+            "current {amps:?}\npower {:?} energy {:?}\noffered {:?} soc {:?} {:?}",
             reading.power.map(Watts::as_f64),
             reading.energy.map(WattHours::as_f64),
             reading.offered.map(Amps::as_f64),
@@ -368,17 +400,40 @@ mod tests {
         check(
             r#"{"value":"1234"},{"value":"6900","measurand":"Power.Active.Import","unit":"W"}"#,
             3,
-            expect![
-                "current Some([10.0, 10.0, 10.0]) power Some(6900.0) energy Some(1234.0) offered None soc None []"
-            ],
+            expect![[r#"
+                current Some([10.0, 10.0, 10.0])
+                power Some(6900.0) energy Some(1234.0)
+                offered None soc None []"#]],
         );
         check(
             r#"{"value":16.5,"measurand":"Current.Import","phase":"L1-N"},
                {"value":" 11.43 ","measurand":"Power.Offered","unit":"kW"}"#,
             1,
-            expect![
-                "current Some([16.5, 0.0, 0.0]) power Some(3795.0) energy None offered Some(49.695) soc None [NumberAsText]"
-            ],
+            expect![[r#"
+                current Some([16.5, 0.0, 0.0])
+                power Some(3795.0) energy None
+                offered Some(49.695) soc None [NumberAsText]"#]],
+        );
+    }
+
+    #[test]
+    fn a_single_phase_is_the_first_whatever_it_is_called() {
+        check(
+            r#"{"value":"16","measurand":"Current.Import","phase":"L2"},
+               {"value":"3680","measurand":"Power.Active.Import","phase":"L2"}"#,
+            1,
+            expect![[r#"
+                current Some([16.0, 0.0, 0.0])
+                power Some(3680.0) energy None
+                offered None soc None []"#]],
+        );
+        check(
+            r#"{"value":"3680","measurand":"Power.Active.Import","phase":"L3"}"#,
+            1,
+            expect![[r#"
+            current Some([16.0, 0.0, 0.0])
+            power Some(3680.0) energy None
+            offered None soc None []"#]],
         );
     }
 
@@ -388,16 +443,31 @@ mod tests {
             r#"{"value":"7.36","measurand":"Power.Active.Import","unit":"W"},
                {"value":"32","measurand":"Current.Import","phase":"L1"}"#,
             1,
-            expect![
-                "current Some([32.0, 0.0, 0.0]) power Some(7360.0) energy None offered None soc None [UnitSlip]"
-            ],
+            expect![[r#"
+                current Some([32.0, 0.0, 0.0])
+                power Some(7360.0) energy None
+                offered None soc None [UnitSlip]"#]],
         );
         check(
             r#"{"value":"45.8","measurand":"Current.Import","phase":"L1"}"#,
             1,
-            expect![
-                "current Some([45.8, 0.0, 0.0]) power Some(10534.0) energy None offered None soc None []"
-            ],
+            expect![[r#"
+            current Some([45.8, 0.0, 0.0])
+            power Some(10534.0) energy None
+            offered None soc None []"#]],
+        );
+    }
+
+    #[test]
+    fn milliamperes_are_proven_by_power_and_rating() {
+        check(
+            r#"{"value":"3680","measurand":"Power.Active.Import","unit":"W"},
+               {"value":"16000","measurand":"Current.Import","phase":"L1"}"#,
+            1,
+            expect![[r#"
+                current Some([16.0, 0.0, 0.0])
+                power Some(3680.0) energy None
+                offered None soc None [UnitSlip]"#]],
         );
     }
 
@@ -409,9 +479,10 @@ mod tests {
                {"value":"590.2","measurand":"Voltage","unit":"V"},
                {"value":"67","measurand":"SoC","unit":"Percent"}"#,
             3,
-            expect![
-                "current Some([28.985, 28.985, 28.985]) power Some(20000.0) energy None offered None soc Some(67.0) []"
-            ],
+            expect![[r#"
+                current Some([28.985, 28.985, 28.985])
+                power Some(20000.0) energy None
+                offered None soc Some(67.0) []"#]],
         );
     }
 
@@ -421,16 +492,18 @@ mod tests {
             r#"{"value":"48","measurand":"Current.Import"},
                {"value":"11040","measurand":"Power.Active.Import"}"#,
             3,
-            expect![
-                "current Some([16.0, 16.0, 16.0]) power Some(11040.0) energy None offered None soc None []"
-            ],
+            expect![[r#"
+                current Some([16.0, 16.0, 16.0])
+                power Some(11040.0) energy None
+                offered None soc None []"#]],
         );
         check(
             r#"{"value":"16","measurand":"Current.Import"}"#,
             3,
-            expect![
-                "current Some([16.0, 16.0, 16.0]) power Some(11040.0) energy None offered None soc None []"
-            ],
+            expect![[r#"
+            current Some([16.0, 16.0, 16.0])
+            power Some(11040.0) energy None
+            offered None soc None []"#]],
         );
     }
 
@@ -442,9 +515,10 @@ mod tests {
                {"value":"50","measurand":"Frequency","unit":"Hz"},
                {"value":"7","measurand":"Lux"}"#,
             1,
-            expect![
-                "current None power None energy Some(210.0) offered None soc None [UnknownWord]"
-            ],
+            expect![[r#"
+                current None
+                power None energy Some(210.0)
+                offered None soc None [UnknownWord]"#]],
         );
     }
 

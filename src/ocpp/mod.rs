@@ -1,7 +1,7 @@
 //! Floor 3: OCPP 1.6J central system, sans-IO: text in, text out, no socket and no clock.
 //!
 //! The way of a frame: [`frame`] (framing) → [`message`] (typed payload, after [`repair`]) →
-//! [`incoming`] ([`translate`], [`metering`], [`clock`]) → a [`Report`](crate::model::message::Report).
+//! [`incoming`] ([`translate`], [`metering`], [`clock`]) → a `Report` of `model`.
 //! The way of an order: [`lease`] ([`mode`] ladder, [`profile`] payload, [`composite`] proof) or
 //! [`boot`] (safe share, configuration) → a [`task`] → [`link`] (one call in flight) → a frame.
 //! [`station`] is what is known of a charge point, [`point`] joins it with its link, and
@@ -79,6 +79,31 @@ impl Central {
             settings: Settings { charging, lease, voltage },
             counters: Counters::default(),
         }
+    }
+
+    /// The same under another configuration: links, what is known and what is in flight stay.
+    /// Charge points that are no longer the site's are dropped.
+    pub fn reconfigured(
+        &self,
+        points: Vec<PointSetup>,
+        charging: ChargingPolicy,
+        lease: LeasePolicy,
+        voltage: Volts,
+        out: &mut Traffic,
+    ) -> Self {
+        let mut next = Self::new(points, charging, lease, voltage);
+        next.counters = self.counters;
+        for point in &self.points {
+            let id = &point.station.id;
+            match next.by_id.get(id) {
+                Some(index) => next.points[*index].take_over(point),
+                None => {
+                    let drop = point.link_id().map(|link| (id.clone(), link, true));
+                    out.disconnects.extend(drop);
+                }
+            }
+        }
+        next
     }
 
     /// A charge point has connected. The newest link wins; the older one is to be dropped.

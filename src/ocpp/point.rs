@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::ground::ids::LinkId;
+use crate::ground::ids::{ChargePointId, LinkId};
 use crate::ground::time::{Duration, Instant};
 use crate::model::event::EventKind;
 use crate::model::message::{Answer, Call, Command, LimitScope, Outcome, Report};
@@ -17,7 +17,7 @@ use super::incoming::{Incoming, called, decided};
 use super::lease;
 use super::link::Link;
 use super::profile::{composite_request, safe_profile};
-use super::station::{Said, Station};
+use super::station::{Connector, Said, Station};
 use super::task::{Proof, Reply, Task, Wanted, change, clear, read, trigger};
 use super::traffic::{PointSetup, PointView, Step};
 
@@ -61,6 +61,38 @@ impl Point {
         Self { station, link: None, replaced: VecDeque::new(), learned, wake_at: None }
     }
 
+    /// The same charge point under another configuration: its link and all that is known stay.
+    pub fn take_over(&mut self, old: &Point) {
+        let connectors = std::mem::take(&mut self.station.connectors);
+        *self = old.clone();
+        self.station.boot.shared_rung = 0;
+        self.station.boot.configured = None;
+        self.station.connectors = connectors;
+        for connector in &mut self.station.connectors {
+            let number = connector.setup.connector;
+            let Some(index) = old.station.position(number) else { continue };
+            let setup = connector.setup.clone();
+            let evse = setup.evse;
+            *connector = Connector { setup, ..old.station.connectors[index].clone() };
+            connector.safe_rung = 0;
+            connector.safe_refused = false;
+            if let Some(pending) = &mut connector.lease.queued {
+                pending.order.evse = evse;
+            }
+            if let Some(call) = self.link.as_mut().and_then(|link| link.in_flight.as_mut())
+                && let Task::Limit { connector: flying, pending, .. } = &mut call.task
+                && *flying == number
+            {
+                pending.order.evse = evse;
+            }
+        }
+    }
+
+    /// The link that is up.
+    pub fn link_id(&self) -> Option<LinkId> {
+        self.link.as_ref().map(|link| link.id)
+    }
+
     /// For the view.
     pub fn view(&self) -> PointView {
         PointView {
@@ -82,8 +114,9 @@ impl Point {
             step.out.disconnects.push((self.station.id.clone(), old.id, false));
             self.tell_replaced(step, &old.address, address);
             self.lose(step, old);
+        } else {
+            step.event(EventKind::LinkUp, &self.station.id, format!("connected from {address}"));
         }
-        step.event(EventKind::LinkUp, &self.station.id, format!("connected from {address}"));
         self.link = Some(Link::new(step.now, id, address));
     }
 
@@ -99,7 +132,7 @@ impl Point {
             (Said::Replaced, REPLACED_AGAIN)
         };
         if self.station.quiet.may_say(now, said, pause) {
-            let text = boot::replaced_text(&self.station.id, old, new, times);
+            let text = replaced_text(&self.station.id, old, new, times);
             step.event(EventKind::LinkReplaced, &self.station.id, text);
         }
     }
@@ -215,7 +248,7 @@ impl Point {
 
     /// The controller has decided on a call.
     pub fn answer(&mut self, step: &mut Step<'_>, call: &Call, answer: Answer, after_commit: bool) {
-        let link = self.link.as_ref().map(|link| link.id);
+        let link = self.link_id();
         decided(&mut self.station, step, link, call, answer, after_commit);
     }
 
@@ -238,6 +271,7 @@ impl Point {
             let politely = !self.station.quirk().hard_drop;
             step.out.disconnects.push((self.station.id.clone(), link.id, politely));
             self.lose(step, link);
+            lease::spared(&mut self.station);
         }
     }
 
@@ -341,10 +375,20 @@ impl Point {
         let orders = self.station.connectors.iter().filter_map(|own| own.lease.queued.as_ref());
         let orders = orders.map(|pending| pending.not_before);
         let triggers = self.station.boot.triggers.iter().map(|trigger| trigger.not_before);
-        orders.chain(triggers).chain([link.heard + silence(step)]).min()
+        let moments = orders.chain(triggers).chain([link.heard + silence(step)]);
+        // What is due and was not picked waits for something else than time.
+        moments.filter(|moment| step.now.mono < *moment).min()
     }
 }
 
 fn silence(step: &Step<'_>) -> Duration {
     (step.settings.charging.heartbeat_interval * 3).max(SILENCE_MIN)
+}
+
+/// Says that a connection took the place of another.
+fn replaced_text(id: &ChargePointId, old: &str, new: &str, times: usize) -> String {
+    if times < 3 {
+        return format!("connected from {new} while the connection from {old} was open");
+    }
+    format!("{times} connections as {id} in 5 min, from {old} and {new}: two boxes with one name?")
 }

@@ -23,9 +23,9 @@ use super::mode::{Kind, Mode, Purpose, SafeForm, Unit};
 /// clock may be slow by this much before the profile comes into force late.
 pub const LEAD: Duration = Duration::seconds(60);
 
-/// The permanent safe share starts on 2000-01-01, before any clock that a charger or a simulated
-/// year may have; not in 1970, which some firmware takes for "unset".
-const ALWAYS: Utc = Utc::from_millis(946_684_800_000);
+/// The permanent safe share starts here: a charger that wakes up without network counts from 1970,
+/// and a later start would leave it without any limit just when all cars resume at once.
+const ALWAYS: Utc = Utc::from_millis(0);
 
 /// The electrical side of a connector, to turn amperes into what is written.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -194,7 +194,6 @@ mod tests {
 
     use super::*;
     use crate::ground::ids::{Ticket, TransactionId};
-    use crate::ocpp::message::json;
     use crate::ocpp::mode::{Ability, Quirk, ladder};
 
     fn order() -> LimitOrder {
@@ -219,8 +218,33 @@ mod tests {
         let rungs = ladder(&ability, &Quirk::default(), 1);
         let ordered = Utc::parse("2024-05-17T18:10:52.7Z").expect("a time");
         let request = limit_profile(&rungs[0], &order(), &supply(3), ordered, Duration::ZERO);
-        expect![[r#"{"connectorId":1,"csChargingProfiles":{"chargingProfileId":3001,"transactionId":77,"stackLevel":8,"chargingProfilePurpose":"TxProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"2024-05-17T18:09:52Z","chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":10.1},{"startPeriod":240,"limit":6.0}]}}}"#]]
-        .assert_eq(&json(&request));
+        let text = serde_json::to_string_pretty(&request).expect("a plain struct");
+        expect![[r#"
+            {
+              "connectorId": 1,
+              "csChargingProfiles": {
+                "chargingProfileId": 3001,
+                "transactionId": 77,
+                "stackLevel": 8,
+                "chargingProfilePurpose": "TxProfile",
+                "chargingProfileKind": "Absolute",
+                "chargingSchedule": {
+                  "startSchedule": "2024-05-17T18:09:52Z",
+                  "chargingRateUnit": "A",
+                  "chargingSchedulePeriod": [
+                    {
+                      "startPeriod": 0,
+                      "limit": 10.1
+                    },
+                    {
+                      "startPeriod": 240,
+                      "limit": 6.0
+                    }
+                  ]
+                }
+              }
+            }"#]]
+        .assert_eq(&text);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Turns what chargers really send into what the strict types of `rust-ocpp` accept.
 //!
-//! Strict types are tried first; only what they refuse comes here as a JSON object whose fields are
-//! mended one by one: numbers as text, fractions for integers, open words for closed enums, times in
-//! every dialect. What does not fit a strict type (a transaction id beyond 2^31, an unknown word) is
-//! kept aside. Every mend is noted as a [`Repair`]; nothing here drops a message.
+//! Strict types are tried first; only what they refuse comes here, as a JSON object whose fields
+//! are mended one by one: numbers as text, fractions for integers, open words for closed enums,
+//! times in every dialect. What does not fit a strict type (a transaction id beyond 2^31, an
+//! unknown word) is kept aside. Every mend is noted as a [`Repair`]; nothing drops a message.
 
 use std::ops::RangeInclusive;
 
@@ -178,12 +178,12 @@ impl Bench<'_> {
         };
         match read {
             Some(time) => {
-                let strict = Value::String(time.to_text());
-                if self.fields.get(key) != Some(&strict) {
+                let written = self.fields.get(key).and_then(Value::as_str);
+                if !written.is_some_and(is_strict_time) {
                     self.repairs.note(Repair::LaxTime);
+                    let exact = serde_json::to_value(time).unwrap_or_default();
+                    self.fields.insert(key.to_owned(), exact);
                 }
-                let exact = serde_json::to_value(time).unwrap_or(strict);
-                self.fields.insert(key.to_owned(), exact);
             }
             None => {
                 let present = self.fields.remove(key).is_some();
@@ -262,6 +262,14 @@ pub fn lax_time(text: &str) -> Option<Utc> {
         return Some(Utc::from_millis(zoned.timestamp().as_millisecond()));
     }
     text.parse().ok().and_then(epoch)
+}
+
+/// RFC 3339 with `T`, seconds and an offset: what strict types read without help.
+fn is_strict_time(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let has_offset = text.ends_with('Z')
+        || (25 <= bytes.len() && bytes[bytes.len() - 3] == b':' && bytes[bytes.len() - 6] != b':');
+    20 <= bytes.len() && bytes[10] == b'T' && has_offset && Utc::parse(text).is_some()
 }
 
 /// Seconds or milliseconds since 1970, told apart by their size.

@@ -14,7 +14,7 @@ use crate::model::message::{EvseStatus, Identity};
 use super::capability::Capability;
 use super::clock::ChargerClock;
 use super::link::Answers;
-use super::metering::Register;
+use super::metering::{Place, Register};
 use super::mode::Quirk;
 use super::profile::Supply;
 use super::quirk::quirk;
@@ -242,6 +242,11 @@ impl Connector {
     /// Its electrical side.
     pub fn supply(&self, voltage: Volts) -> Supply {
         Supply { connector: self.setup.connector, phases: self.setup.phases, voltage }
+    }
+
+    /// Where its values are measured.
+    pub fn place(&self, voltage: Volts) -> Place {
+        Place { phases: self.setup.phases, rated: self.setup.rated, voltage }
     }
 
     /// No car is there as far as is known.

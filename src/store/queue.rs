@@ -199,7 +199,7 @@ mod tests {
             ceiling_a: Amps::new(ceiling),
             scope: LimitScope::Transaction,
             armed: true,
-            safe_accepted: true,
+            safe_a: Some(Amps::new(6)),
         })
     }
 

@@ -114,7 +114,7 @@ mod tests {
             ceiling_a: Amps::new(amps),
             scope: LimitScope::Transaction,
             armed: true,
-            safe_accepted: true,
+            safe_a: Some(Amps::new(6)),
         })
     }
 

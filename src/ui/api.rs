@@ -1,7 +1,6 @@
 //! The JSON API: the view and its parts, the past, and the few orders that people may give.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -30,10 +29,11 @@ use super::trouble::Trouble;
 pub const OPENAPI: &str = include_str!("assets/openapi.json");
 
 /// An order that is not answered within this real time is reported as such.
-const ORDER_TIMEOUT: Duration = Duration::from_secs(5);
+const ORDER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
 type Answered<T> = Result<Json<T>, Trouble>;
-type Named = Result<Path<String>, PathRejection>;
+/// The name in a path, where it can be read.
+pub type Named = Result<Path<String>, PathRejection>;
 
 /// The part of the past that is wanted.
 #[derive(Deserialize)]
@@ -42,7 +42,7 @@ pub struct Window {
     count: Option<usize>,
 }
 
-type Windowed = Result<Query<Window>, QueryRejection>;
+type Asked = Result<Query<Window>, QueryRejection>;
 
 /// Sessions, newest first.
 #[derive(Debug, Serialize, Deserialize)]
@@ -120,7 +120,7 @@ pub async fn meters(State(shared): State<Arc<Shared>>) -> Json<Vec<MeterView>> {
 }
 
 /// `GET /api/v1/sessions`
-pub async fn sessions(State(shared): State<Arc<Shared>>, window: Windowed) -> Answered<Sessions> {
+pub async fn sessions(State(shared): State<Arc<Shared>>, window: Asked) -> Answered<Sessions> {
     let page = page(window)?;
     let read = shared.history.sessions.clone();
     let past = blocking(move || read(page)).await?;
@@ -134,7 +134,7 @@ pub async fn sessions(State(shared): State<Arc<Shared>>, window: Windowed) -> An
 }
 
 /// `GET /api/v1/events`
-pub async fn events(State(shared): State<Arc<Shared>>, window: Windowed) -> Answered<Events> {
+pub async fn events(State(shared): State<Arc<Shared>>, window: Asked) -> Answered<Events> {
     let page = page(window)?;
     let read = shared.history.events.clone();
     let past = blocking(move || read(page)).await?;
@@ -145,7 +145,7 @@ pub async fn events(State(shared): State<Arc<Shared>>, window: Windowed) -> Answ
 pub async fn setpoints(
     State(shared): State<Arc<Shared>>,
     id: Named,
-    window: Windowed,
+    window: Asked,
 ) -> Answered<Setpoints> {
     let setpoints = read_of(&shared, id, window, shared.history.setpoints.clone()).await?;
     Ok(Json(Setpoints { setpoints }))
@@ -155,10 +155,21 @@ pub async fn setpoints(
 pub async fn readings(
     State(shared): State<Arc<Shared>>,
     id: Named,
-    window: Windowed,
+    window: Asked,
 ) -> Answered<Readings> {
     let readings = read_of(&shared, id, window, shared.history.readings.clone()).await?;
     Ok(Json(Readings { readings }))
+}
+
+async fn read_of<T: Send + 'static>(
+    shared: &Shared,
+    id: Named,
+    window: Asked,
+    read: ReadOf<T>,
+) -> Result<Vec<T>, Trouble> {
+    let id = EvseId::new(&known(&shared.view(), id)?.id);
+    let page = page(window)?;
+    blocking(move || read(&id, page)).await
 }
 
 /// `POST /api/v1/evses/{id}/meter-now`
@@ -206,8 +217,8 @@ pub async fn healthz(State(shared): State<Arc<Shared>>) -> Result<&'static str, 
     Err(Trouble::new(status, "the controller has published nothing for 5 s", expected))
 }
 
-/// A session of the past for people: with its token hidden and the reason of its end.
-pub fn for_people(session: Session, transaction: Option<Transaction>) -> SessionView {
+/// A session of the past for people, with its token hidden and the reason of its end.
+fn for_people(session: Session, transaction: Option<Transaction>) -> SessionView {
     let stop = transaction.and_then(|transaction| transaction.stop);
     SessionView {
         id: session.id.0,
@@ -225,7 +236,7 @@ pub fn for_people(session: Session, transaction: Option<Transaction>) -> Session
 fn hidden(token: &str) -> String {
     let length = token.chars().count();
     let shown = 4.min(length / 2);
-    let hide = |(index, character)| if index < length - shown { '*' } else { character };
+    let hide = |(index, character)| if index < length - shown { '•' } else { character };
     token.chars().enumerate().map(hide).collect()
 }
 
@@ -239,7 +250,8 @@ fn event_line(event: Event) -> EventLine {
     }
 }
 
-fn known(view: &View, id: Named) -> Result<EvseView, Trouble> {
+/// The EVSE of this name.
+pub fn known(view: &View, id: Named) -> Result<EvseView, Trouble> {
     let Ok(Path(id)) = id else {
         return Err(Trouble::no_evse("(unreadable)"));
     };
@@ -247,8 +259,8 @@ fn known(view: &View, id: Named) -> Result<EvseView, Trouble> {
     found.cloned().ok_or_else(|| Trouble::no_evse(&id))
 }
 
-fn page(window: Windowed) -> Result<Page, Trouble> {
-    let expected = format!("skip=0 or more, count=1 to {COUNT_MAX}");
+fn page(window: Asked) -> Result<Page, Trouble> {
+    let expected = format!("skip=0 or more, count=1 to {COUNT_MAX}, both optional");
     let status = StatusCode::BAD_REQUEST;
     let Ok(Query(window)) = window else {
         return Err(Trouble::new(status, "the query cannot be read", expected));
@@ -258,17 +270,6 @@ fn page(window: Windowed) -> Result<Page, Trouble> {
         return Err(Trouble::new(status, format!("count={count} is out of range"), expected));
     }
     Ok(Page { skip: window.skip.unwrap_or(0), count })
-}
-
-async fn read_of<T: Send + 'static>(
-    shared: &Shared,
-    id: Named,
-    window: Windowed,
-    read: ReadOf<T>,
-) -> Result<Vec<T>, Trouble> {
-    let id = EvseId::new(&known(&shared.view(), id)?.id);
-    let page = page(window)?;
-    blocking(move || read(&id, page)).await
 }
 
 /// Reads from the store on a thread that may block.
@@ -289,8 +290,8 @@ mod tests {
 
     #[test]
     fn tokens_show_at_most_their_last_four_characters() {
-        assert_eq!(hidden("04A1B2C3D4"), "******C3D4");
-        assert_eq!(hidden("abc"), "**c");
+        assert_eq!(hidden("04A1B2C3D4"), "••••••C3D4");
+        assert_eq!(hidden("abc"), "••c");
         assert_eq!(hidden(""), "");
     }
 }

@@ -19,6 +19,9 @@ const TIGHT: Amps = Amps::new(6);
 /// Less power than this is the charger's own electronics, or nothing.
 const FLOWING: Watts = Watts::new(50);
 
+/// A board with more EVSEs than this takes the whole width.
+const EVSES_BESIDE: usize = 12;
+
 /// The whole tree.
 pub fn tree(out: &mut Html, view: &View) {
     out.add("<ul class=\"tree\">", &[]);
@@ -32,43 +35,47 @@ pub fn tree(out: &mut Html, view: &View) {
 
 /// One node with everything below it. Children stand behind their parent, so this ends.
 fn branch(out: &mut Html, view: &View, index: usize) {
-    let node = &view.nodes[index];
-    let later = view.nodes.iter().enumerate().skip(index + 1);
-    let children: Vec<usize> = later
-        .filter(|(_, child)| child.parent.as_ref() == Some(&node.id))
-        .map(|(child, _)| child)
-        .collect();
-    out.add("<li class=\"branch\">", &[]);
+    let children = children(view, index);
+    let width = if EVSES_BESIDE < evses_below(view, index) { "wide" } else { "slim" };
+    out.add("<li class=\"branch {}\">", &[&width]);
     out.append(&panel(view, index));
-    let equipment =
-        || (0..view.equipment.len()).filter(|item| view.equipment[*item].node == node.id);
-    let evses = || (0..view.evses.len()).filter(|item| view.evses[*item].node == node.id);
-    if equipment().chain(evses()).next().is_some() || !children.is_empty() {
-        out.add("<div class=\"below\">", &[]);
-        if equipment().chain(evses()).next().is_some() {
-            out.add("<ul class=\"row feeders\">", &[]);
-            for item in equipment() {
-                out.add("<li>", &[]);
-                out.append(&plant(view, item));
-                out.add("</li>", &[]);
-            }
-            for item in evses() {
-                out.add("<li>", &[]);
-                out.append(&tile(view, item));
-                out.add("</li>", &[]);
-            }
-            out.add("</ul>", &[]);
+    let id = &view.nodes[index].id;
+    let plants = (0..view.equipment.len()).filter(|item| view.equipment[*item].node == *id);
+    let tiles = (0..view.evses.len()).filter(|item| view.evses[*item].node == *id);
+    let plants = plants.map(|item| plant(view, item));
+    let feeders: Vec<Html> = plants.chain(tiles.map(|item| tile(view, item))).collect();
+    out.add("<div class=\"below\">", &[]);
+    if !feeders.is_empty() {
+        out.add("<ul class=\"row feeders\">", &[]);
+        for feeder in &feeders {
+            out.add("<li>", &[]);
+            out.append(feeder);
+            out.add("</li>", &[]);
         }
-        if !children.is_empty() {
-            out.add("<ul class=\"row boards\">", &[]);
-            for child in children {
-                branch(out, view, child);
-            }
-            out.add("</ul>", &[]);
-        }
-        out.add("</div>", &[]);
+        out.add("</ul>", &[]);
     }
-    out.add("</li>", &[]);
+    if !children.is_empty() {
+        out.add("<ul class=\"row boards\">", &[]);
+        for child in children {
+            branch(out, view, child);
+        }
+        out.add("</ul>", &[]);
+    }
+    out.add("</div></li>", &[]);
+}
+
+fn children(view: &View, index: usize) -> Vec<usize> {
+    let id = &view.nodes[index].id;
+    let later = view.nodes.iter().enumerate().skip(index + 1);
+    let here = later.filter(|(_, child)| child.parent.as_ref() == Some(id));
+    here.map(|(child, _)| child).collect()
+}
+
+fn evses_below(view: &View, index: usize) -> usize {
+    let id = &view.nodes[index].id;
+    let here = view.evses.iter().filter(|evse| evse.node == *id).count();
+    let deeper = children(view, index).into_iter().map(|child| evses_below(view, child));
+    here + deeper.sum::<usize>()
 }
 
 /// A node with its load on each phase.
@@ -86,23 +93,24 @@ pub fn panel(view: &View, index: usize) -> Html {
     }
     out.add("<section class=\"panel\" aria-labelledby=\"n{}-name\">", &[&index]);
     let symbol = if node.parent.is_none() { "grid" } else { "board" };
-    out.add(
-        "<header><svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-{}\"/></svg>",
-        &[&symbol],
-    );
+    out.add("<header>", &[]);
+    out.icon(symbol);
     out.add("<h3 id=\"n{}-name\">{}</h3>", &[&index, &node.name]);
     out.add("<p class=\"facts\">{}</p></header>", &[&facts(node)]);
     if let Some(meter) = &node.silent_meter {
-        out.add(
-            "<p class=\"warn\"><svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-alarm\"/></svg>\
-             Meter {} is silent: the worst load is assumed here.</p>",
-            &[meter],
-        );
+        silent(&mut out, meter);
     }
     let (phases, total) = explain::rows(node, view.voltage_v);
     load_table(&mut out, &node.name, &phases, total.as_ref());
     out.add("</section></div>", &[]);
     out
+}
+
+/// That a meter is silent and what follows.
+pub fn silent(out: &mut Html, meter: &str) {
+    out.add("<p class=\"warn\">", &[]);
+    out.icon("alarm");
+    out.add("Meter {} is silent: the worst load is assumed here.</p>", &[&meter]);
 }
 
 fn facts(node: &NodeView) -> String {
@@ -127,6 +135,22 @@ fn facts(node: &NodeView) -> String {
         facts.push("metered".to_owned());
     }
     if facts.is_empty() { "no rating of its own".to_owned() } else { facts.join(" · ") }
+}
+
+/// What the parts of a bar mean.
+pub fn legend(out: &mut Html) {
+    out.add("<ul class=\"legend\">", &[]);
+    for (rectangle, words) in [
+        ("fill=\"url(#hatch-other)\"", "other load"),
+        ("class=\"cars\"", "cars, measured"),
+        ("fill=\"url(#hatch-held)\"", "reserved, not drawn"),
+        ("class=\"room\"", "free"),
+    ] {
+        out.add("<li><svg class=\"key\" aria-hidden=\"true\"><rect ", &[]);
+        out.add(rectangle, &[]);
+        out.add(" width=\"100%\" height=\"100%\"/></svg>{}</li>", &[&words]);
+    }
+    out.add("</ul>", &[]);
 }
 
 /// The load of one node: a bar and its figures for each phase and for the total.
@@ -194,11 +218,12 @@ fn load_row(
         &[&figure(bar.other), &figure(bar.cars), &figure(held)],
     );
     match (room, bar.limit) {
-        (Some(room), Some(limit)) if room < 0 => out.add(
-            "<td class=\"free\"><svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-alarm\"/></svg>\
-             {} over</td><td class=\"of\">{} {}</td>",
-            &[&figure(-room), &figure(limit), &unit],
-        ),
+        (Some(room), Some(limit)) if room < 0 => {
+            out.add("<td class=\"free\">", &[]);
+            out.icon("alarm");
+            let (over, limit) = (figure(-room), figure(limit));
+            out.add("{} over</td><td class=\"of\">{} {}</td>", &[&over, &limit, &unit]);
+        }
         (Some(room), Some(limit)) => out.add(
             "<td class=\"free\">{}<span class=\"unit\"> {}</span></td><td class=\"of\">{} {}</td>",
             &[&figure(room), &unit, &figure(limit), &unit],
@@ -232,7 +257,7 @@ pub fn plant(view: &View, index: usize) -> Html {
     };
     opened(&mut out, state, &format!("q{index}"));
     out.add("<article class=\"tile plant\"><header>", &[]);
-    out.add("<svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-{}\"/></svg>", &[&symbol]);
+    out.icon(symbol);
     let power = power_w.map_or_else(|| "–".to_owned(), |power| words::kilowatts(power.abs()));
     out.add("<h4>{}</h4><b class=\"power\">{}</b></header>", &[id, &power]);
     out.add("<p class=\"now\">{}, {}</p></article></div>", &[&name, &words]);
@@ -247,7 +272,7 @@ pub fn tile(view: &View, index: usize) -> Html {
     let flow = if drawn(view, evse) >= FLOWING { "live" } else { "still" };
     opened(&mut out, flow, &format!("e{index}"));
     out.add("<article class=\"tile evse {}\"><header>", &[&state]);
-    out.add("<svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-{}\"/></svg>", &[&state]);
+    out.icon(state);
     out.add("<h4><a href=\"/evse/{}\">{}</a></h4>", &[&segment(&evse.id), &evse.id]);
     out.add("<b class=\"power\">{}</b></header>", &[&power_words(view, evse)]);
     doing(&mut out, view, evse);
@@ -255,11 +280,9 @@ pub fn tile(view: &View, index: usize) -> Html {
     out.add("<p class=\"limit\">{}</p>", &[&limit_words(evse)]);
     out.add("<p class=\"why\">{}</p>", &[&evse.reason]);
     if evse.session.is_some() && !evse.armed {
-        out.add(
-            "<p class=\"warn\"><svg class=\"icon\" aria-hidden=\"true\">\
-             <use href=\"#i-warning\"/></svg> failsafe not proven</p>",
-            &[],
-        );
+        out.add("<p class=\"warn\">", &[]);
+        out.icon("warning");
+        out.add("failsafe not proven</p>", &[]);
     }
     out.add("</article></div>", &[]);
     out

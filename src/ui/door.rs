@@ -1,4 +1,4 @@
-//! Who may come in: only pages and programs of this machine, and nothing that another page slips in.
+//! Who may come in: pages and programs of this machine, and nothing that another page slips in.
 //!
 //! The listener is on loopback, but a browser on this machine also shows pages of strangers. A
 //! stranger's page can point a name of its own at 127.0.0.1 (DNS rebinding), so the Host must be

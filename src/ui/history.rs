@@ -1,6 +1,6 @@
 //! What the page and the API read from the past, without knowing where it is kept.
 //!
-//! The store stands on the same floor; the daemon joins the two by filling in these readers. Each is
+//! The store stands on the same floor; `serve` joins the two by filling in these readers. Each is
 //! called on a thread that may block.
 
 use std::sync::Arc;

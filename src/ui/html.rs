@@ -36,6 +36,12 @@ impl Html {
         debug_assert!(written.is_ok(), "writing to a String cannot fail");
     }
 
+    /// Appends a symbol of the page (`assets/symbols.svg`), hidden from screen readers: the words
+    /// stand beside it.
+    pub fn icon(&mut self, name: &'static str) {
+        self.add("<svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-{}\"/></svg>", &[&name]);
+    }
+
     /// Appends another piece.
     pub fn append(&mut self, other: &Html) {
         self.0.push_str(&other.0);

@@ -2,7 +2,7 @@
 //!
 //! Each client has a task that renders the newest view at most twice a second; views in between are
 //! skipped, so a client that reads slowly sees fewer of them and holds up nobody. One that reads
-//! nothing at all is dropped. These are real seconds, not those of the controller: they pace sockets.
+//! nothing at all is dropped. These are real seconds, not the controller's: they pace sockets.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

@@ -21,8 +21,11 @@ pub fn text(view: &View) -> String {
     out.0
 }
 
+/// One figure of a phase of a node.
+type Figure = fn(&explain::PhaseRow) -> Option<Amps>;
+
 fn nodes(out: &mut Exposition, view: &View) {
-    let figures: [(&str, &str, fn(&explain::PhaseRow) -> Option<Amps>); 5] = [
+    let figures: [(&str, &str, Figure); 5] = [
         ("ampgate_node_rating_amperes", "What a phase may carry.", |row| row.rating_a),
         ("ampgate_node_other_load_amperes", "Load other than cars.", |row| Some(row.other_load_a)),
         ("ampgate_node_charging_amperes", "What cars draw.", |row| Some(row.charging_a)),

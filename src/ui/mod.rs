@@ -3,10 +3,11 @@
 //! Reads only [`View`](crate::controller::view::View)s and the past, writes only orders. It decides
 //! nothing, keeps nothing and cannot hold up the controller.
 //!
-//! Reading order: [`html`] (nothing unescaped) → [`words`] → [`bar`] → [`explain`] (the rows behind
-//! each limit) → [`flow`] → [`diagram`] → [`table`] → [`page`] → [`trouble`] → [`door`] (who may come
-//! in) → [`history`] → [`live`] → [`state`] → [`metrics`] → [`api`]. The routes are here: one table names each
-//! with what serves it, and the description of the API is compared with it.
+//! Reading order: [`html`] (nothing unescaped) → [`words`] → [`bar`] → [`explain`] (the rows
+//! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`page`] → [`chart`] → [`detail`] (the
+//! page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] → [`history`] →
+//! [`live`] → [`state`] → [`metrics`] → [`api`]. The routes are here: one table names each with
+//! what serves it, and the description of the API is compared with it.
 
 pub mod html;
 pub mod words;
@@ -20,9 +21,14 @@ pub mod table;
 
 pub mod page;
 
+pub mod chart;
+pub mod detail;
+
 pub mod trouble;
 
 pub mod door;
+pub mod listen;
+
 pub mod history;
 
 pub mod live;
@@ -33,7 +39,7 @@ pub mod metrics;
 pub mod api;
 
 #[cfg(test)]
-mod sample;
+pub mod sample;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -46,6 +52,13 @@ use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::controller::view::{EvseView, View};
+use crate::ground::ids::EvseId;
+
+use api::Named;
+use detail::Past;
+use history::{COUNT_MAX, Page};
+use listen::Bounded;
 use state::{Shared, UiState};
 use trouble::Trouble;
 
@@ -84,7 +97,7 @@ pub async fn serve(
     let router = router(shared.clone());
     let handle = tokio::spawn(async move {
         let serving = async {
-            if let Err(error) = axum::serve(listener, router).await {
+            if let Err(error) = axum::serve(Bounded::new(listener), router).await {
                 log::error!("the web page has ended: {error}");
             }
         };
@@ -113,6 +126,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
     vec![
         ("/", get(site_page)),
         ("/live", get(site_live)),
+        ("/evse/{id}", get(evse_page)),
+        ("/live/evse/{id}", get(evse_live)),
         ("/assets/page.css", get(style)),
         ("/assets/page.js", get(script)),
         ("/assets/mark.svg", get(mark)),
@@ -141,6 +156,31 @@ async fn site_live(State(shared): State<Arc<Shared>>) -> Response {
     shared.live.parts(page::parts)
 }
 
+async fn evse_page(State(shared): State<Arc<Shared>>, id: Named) -> Result<Response, Trouble> {
+    let view = shared.view();
+    let evse = api::known(&view, id)?;
+    let past = last_day(&shared, &view, &evse).await;
+    Ok(Html(detail::evse(&view, &evse, &past).into_string()).into_response())
+}
+
+async fn last_day(shared: &Shared, view: &View, evse: &EvseView) -> Result<Past, String> {
+    let (id, at) = (EvseId::new(&evse.id), view.at);
+    let history = shared.history.clone();
+    let read = move || {
+        let page = Page { skip: 0, count: COUNT_MAX };
+        let setpoints = (history.setpoints)(&id, page)?;
+        let readings = (history.readings)(&id, page)?;
+        Ok(Past::new(at, setpoints, readings))
+    };
+    let failed = |_| Err("the reader has failed".to_owned());
+    tokio::task::spawn_blocking(read).await.unwrap_or_else(failed)
+}
+
+async fn evse_live(State(shared): State<Arc<Shared>>, id: Named) -> Result<Response, Trouble> {
+    let id = api::known(&shared.view(), id)?.id;
+    Ok(shared.live.parts(move |view| detail::parts(view, &id)))
+}
+
 async fn style() -> Response {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], page::STYLE).into_response()
 }
@@ -161,4 +201,32 @@ async fn nowhere() -> Trouble {
 async fn not_so() -> Trouble {
     let expected = "GET, and POST only for orders: see /api/v1/openapi.json";
     Trouble::new(StatusCode::METHOD_NOT_ALLOWED, "this address does not take that", expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a browser asks for to show a page; not for scripts and so not described.
+    const OF_THE_PAGE: [&str; 7] = [
+        "/",
+        "/live",
+        "/evse/{id}",
+        "/live/evse/{id}",
+        "/assets/page.css",
+        "/assets/page.js",
+        "/assets/mark.svg",
+    ];
+
+    #[test]
+    fn the_description_names_exactly_the_routes() {
+        let document: serde_json::Value = serde_json::from_str(api::OPENAPI).expect("JSON");
+        let paths = document["paths"].as_object().expect("paths");
+        let mut described: Vec<&str> = paths.keys().map(String::as_str).collect();
+        described.extend(OF_THE_PAGE);
+        described.sort_unstable();
+        let mut served: Vec<&str> = routes().into_iter().map(|(path, _)| path).collect();
+        served.sort_unstable();
+        assert_eq!(described, served);
+    }
 }

@@ -1,8 +1,8 @@
 //! The live page: the whole site at a glance, readable without a script.
 //!
-//! The page is made of parts. The server renders each part from a view; a browser with a script gets
-//! the parts that have changed (see `live`), a browser without one gets the same by reloading. So
-//! there is one rendering, and it is here.
+//! The page is made of parts. The server renders each part from a view; a browser with a script
+//! gets the parts that have changed (see `live`), a browser without one gets the same by reloading.
+//! So there is one rendering, and it is here.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -33,7 +33,7 @@ pub fn site(view: &View) -> Html {
     let mut out = opened(view, "/live", &view.site);
     out.append(&balance(view));
     out.add("<section class=\"diagram\"><div class=\"title\"><h2>One-line diagram</h2>", &[]);
-    legend(&mut out);
+    diagram::legend(&mut out);
     out.add("</div>", &[]);
     if view.nodes.is_empty() {
         table::nothing(&mut out, "No node is configured: the diagram is empty.");
@@ -141,11 +141,9 @@ pub fn head(view: &View) -> Html {
     out.add("<header class=\"top\" data-part=\"head\">", &[]);
     out.add("<p class=\"brand\"><a href=\"/\">Ampgate</a></p><h1>{}</h1>", &[&view.site]);
     out.add("<p class=\"clock\">{}</p>", &[&time]);
-    out.add(
-        "<p class=\"health {}\"><svg class=\"icon\" aria-hidden=\"true\">\
-         <use href=\"#i-{}\"/></svg> {}</p></header>",
-        &[&class, &symbol, &state],
-    );
+    out.add("<p class=\"health {}\">", &[&class]);
+    out.icon(symbol);
+    out.add(" {}</p></header>", &[&state]);
     out
 }
 
@@ -154,26 +152,12 @@ pub fn alert(view: &View) -> Html {
     let mut out = Html::new();
     out.add("<div class=\"alerts\" role=\"status\" data-part=\"alert\">", &[]);
     for line in &view.degraded {
-        out.add(
-            "<p class=\"alert\"><svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-alarm\"/></svg> {}</p>",
-            &[line],
-        );
+        out.add("<p class=\"alert\">", &[]);
+        out.icon("alarm");
+        out.add(" {}</p>", &[line]);
     }
     out.add("</div>", &[]);
     out
-}
-
-fn legend(out: &mut Html) {
-    out.add(
-        "<ul class=\"legend\"><li><svg class=\"key\" aria-hidden=\"true\">\
-         <rect width=\"100%\" height=\"100%\" fill=\"url(#hatch-other)\"/></svg>other load</li>\
-         <li><svg class=\"key\" aria-hidden=\"true\"><rect class=\"cars\" width=\"100%\" height=\"100%\"/></svg>\
-         cars, measured</li><li><svg class=\"key\" aria-hidden=\"true\">\
-         <rect width=\"100%\" height=\"100%\" fill=\"url(#hatch-held)\"/></svg>reserved, not drawn</li>\
-         <li><svg class=\"key\" aria-hidden=\"true\"><rect class=\"room\" width=\"100%\" height=\"100%\"/></svg>\
-         free</li></ul>",
-        &[],
-    );
 }
 
 /// Where the power comes from and goes to, and the tightest point of the site.

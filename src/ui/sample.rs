@@ -231,7 +231,7 @@ fn plug(view: &mut View, index: usize, status: EvseStatus, cause: Cause) {
             id: number,
             evse: view.evses[index].id.clone(),
             transaction: 1_000 + index as i64,
-            token: "******C3D4".into(),
+            token: "••••••C3D4".into(),
             started,
             ended: None,
             energy_wh: WattHours::new(3_100 + 1_450 * index as i64),

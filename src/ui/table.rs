@@ -8,7 +8,7 @@ use super::html::{Html, segment};
 use super::words::{self, Calendar};
 
 /// Events that the page shows; the API has the rest.
-const EVENTS_SHOWN: usize = 30;
+const EVENTS_SHOWN: usize = 14;
 
 /// Open sessions and the latest closed ones.
 pub fn sessions(view: &View, calendar: &Calendar) -> Html {
@@ -66,13 +66,14 @@ pub fn events(view: &View, calendar: &Calendar) -> Html {
             None => "before the clock was set".to_owned(),
         };
         out.add("<li class=\"{}\">", &[&symbol]);
-        out.add("<svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-{}\"/></svg>", &[&symbol]);
+        out.icon(symbol);
         out.add("<time>{}</time>", &[&when]);
         if event.kind.severity() != Severity::Info {
             out.add("<b class=\"severity\">{}</b>", &[&symbol]);
         }
         out.add("<span class=\"what\">", &[]);
-        if !event.subject.is_empty() {
+        // Some texts begin with the name they are about; once is enough.
+        if !event.subject.is_empty() && !event.text.starts_with(&event.subject) {
             out.add("<b>{}</b> ", &[&event.subject]);
         }
         out.add(
@@ -109,11 +110,9 @@ fn meter_row(out: &mut Html, meter: &MeterView) {
         "<tr class=\"{}\"><th scope=\"row\" data-label=\"Meter\">{}</th>",
         &[&class, &meter.id],
     );
-    out.add(
-        "<td data-label=\"State\"><svg class=\"icon\" aria-hidden=\"true\">\
-         <use href=\"#i-{}\"/></svg> {}</td>",
-        &[&symbol, &state],
-    );
+    out.add("<td data-label=\"State\">", &[]);
+    out.icon(symbol);
+    out.add(" {}</td>", &[&state]);
     let age = meter.age_ms.map_or_else(|| "–".to_owned(), words::age);
     out.add("<td data-label=\"Age\" class=\"number\">{}</td>", &[&age]);
     let currents = match meter.current_a {
@@ -129,11 +128,13 @@ fn meter_row(out: &mut Html, meter: &MeterView) {
 
 /// Who the chargers say they are and what they can do.
 pub fn charge_points(view: &View) -> Html {
-    let mut out = opened("chargers", "Charge points");
-    if view.charge_points.is_empty() {
-        nothing(&mut out, "No charge point is configured.");
-        return closed(out);
-    }
+    let mut out = Html::new();
+    let online = view.charge_points.iter().filter(|point| point.online).count();
+    out.add("<section class=\"list chargers\" data-part=\"chargers\"><details>", &[]);
+    out.add(
+        "<summary><h2>Charge points</h2><span>{} of {} connected</span></summary>",
+        &[&online, &view.charge_points.len()],
+    );
     let titles = ["Charge point", "Link", "Make and model", "Serial", "Firmware", "Can do"];
     head(&mut out, "Charge points", &titles);
     for point in &view.charge_points {
@@ -145,11 +146,9 @@ pub fn charge_points(view: &View) -> Html {
             "<tr class=\"{}\"><th scope=\"row\" data-label=\"Charge point\">{}</th>",
             &[&class, &point.id],
         );
-        out.add(
-            "<td data-label=\"Link\"><svg class=\"icon\" aria-hidden=\"true\">\
-             <use href=\"#i-{}\"/></svg> {}</td>",
-            &[&symbol, &link],
-        );
+        out.add("<td data-label=\"Link\">", &[]);
+        out.icon(symbol);
+        out.add(" {}</td>", &[&link]);
         let identity = point.identity.clone().unwrap_or_default();
         let or_dash = |text: String| if text.trim().is_empty() { "–".to_owned() } else { text };
         let model = or_dash(format!("{} {}", identity.vendor, identity.model));
@@ -159,9 +158,10 @@ pub fn charge_points(view: &View) -> Html {
             "<td data-label=\"Firmware\" class=\"code\">{}</td>",
             &[&or_dash(identity.firmware)],
         );
-        out.add("<td data-label=\"Can do\">{}</td></tr>", &[&or_dash(point.capability.clone())]);
+        let capability = or_dash(point.capability.clone());
+        out.add("<td data-label=\"Can do\" class=\"wide\">{}</td></tr>", &[&capability]);
     }
-    out.add("</tbody></table></div>", &[]);
+    out.add("</tbody></table></div></details>", &[]);
     closed(out)
 }
 

@@ -68,7 +68,7 @@ pub fn lease(point: u32, ceiling: i64) -> Record {
         ceiling_a: Amps::new(ceiling),
         scope: LimitScope::Transaction,
         armed: true,
-        safe_accepted: true,
+        safe_a: Some(Amps::new(6)),
     })
 }
 

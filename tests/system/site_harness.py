@@ -155,7 +155,21 @@ class Daemon:
         return done.stdout
 
     async def events(self):
-        return await self.cli("events")
+        return await self.cli("events", "--count", "1000")
+
+    async def sessions(self):
+        return await self.cli("sessions", "--count", "1000")
+
+    async def explains(self, evse, *words, timeout=10):
+        """Waits until `ampgate explain EVSE` has these words; the view lags a little."""
+        said = []
+
+        async def ask():
+            said[:] = [await self.cli("explain", evse)]
+            return all(word in said[0] for word in words)
+
+        await until(ask, timeout, f"{evse} is explained with {words}", self)
+        print(said[0])
 
     async def sees(self, code, *words, timeout=10):
         """Waits until `ampgate events` has a line with this code and these words."""

@@ -25,13 +25,14 @@ async def test_a_session_outlives_its_link(site):
                and frame.is_call("SetChargingProfile")][-1].parts[3]["csChargingProfiles"]
     assert profile["transactionId"] == transaction
     assert abs(gone.limit() - limit) < 6
-    sessions = await site.daemon.cli("sessions")
+    sessions = await site.daemon.sessions()
     assert len(lines_of(sessions, "EVSE-09")) == 1, sessions
     await gone.unplug()
 
 
 async def test_a_lost_charger_keeps_its_room_until_its_lease_has_run_out(site):
-    """With 30 A of other load it holds its live limit for others to respect, then the safe one."""
+    """Nobody hears whether it still draws, so nobody else gets its room before it must have fallen.
+    """
     few = [site.chargers[number] for number in (8, 9, 10)]
     await site.connect_all()
     for charger in few:
@@ -47,11 +48,10 @@ async def test_a_lost_charger_keeps_its_room_until_its_lease_has_run_out(site):
     await until(lambda: others + 1 < few[1].limit(), TTL + GRACE + 60,
                 "others get the room of the lost charger", site.daemon)
     waited = time.monotonic() - cut
+    assert waited < TTL + GRACE + 40  # a fall of the load is believed late, limits rise slowly
     note(f"lost at {held} A; its room was given to others after {waited:.0f} s")
     assert abs(few[0].limit() - SAFE) < 0.05, "the charger fell by itself"
-    reason = await site.daemon.cli("explain", "EVSE-09")
-    print(reason)
-    assert "not reachable" in reason
+    await site.daemon.explains("EVSE-09", "not reachable")
     assert not site.overloads
 
 
@@ -70,7 +70,7 @@ async def test_offline_transactions_are_taken_over_exactly_once(site):
     again = given_ids(charger)[len(given):]
     assert given == again, "the same starts get the same transaction ids"
     assert len(set(given)) == 2
-    sessions = await site.daemon.cli("sessions")
+    sessions = await site.daemon.sessions()
     print(sessions)
     assert len(lines_of(sessions, "EVSE-05")) == 2, "each once"
     assert len(lines_of(sessions, "EVSE-05", "5.0")) == 1
@@ -112,12 +112,14 @@ async def test_killed_in_the_middle_of_sessions_nothing_is_lost(site):
     await until(renewed, 60, "every limit is confirmed anew", site.daemon)
     note(f"start {took:.2f} s; all limits anew {time.monotonic() - back:.1f} s after the return")
     assert not raised, "nobody was raised before all were heard"
+    paused = [charger.identity for charger in site.chargers if charger.limit() < SAFE]
+    assert not paused, f"{paused} were stopped for nothing"
     await site.settled()
     assert max(site.allowed()) <= RATING + 0.05
     for charger in site.chargers:
         transaction, _ = await charger.unplug()
         assert transaction.id == ids[charger.identity]
-    sessions = await site.daemon.cli("sessions")
+    sessions = await site.daemon.sessions()
     print(sessions)
     for number in range(1, 13):
         assert len(lines_of(sessions, f"EVSE-{number:02d}")) == 1, "one session each"
@@ -141,7 +143,7 @@ async def test_a_stop_that_came_before_a_crash_is_not_counted_twice(site):
     answer = await charger.link.call(call.StopTransaction(
         meter_stop=stop, timestamp=utc_text(), transaction_id=transaction.id, reason="Local"))
     assert answer is not None, "a repeated stop is answered"
-    assert len(lines_of(await site.daemon.cli("sessions"), "EVSE-05")) == 1
+    assert len(lines_of(await site.daemon.sessions(), "EVSE-05")) == 1
 
 
 async def test_a_broker_that_goes_is_a_silent_meter_and_sessions_go_on(site):

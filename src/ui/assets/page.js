@@ -19,7 +19,9 @@
       return;
     }
     for (const { name } of [...from.attributes]) {
-      if (!to.hasAttribute(name)) from.removeAttribute(name);
+      // What a person has unfolded stays so.
+      const theirs = name === "open" && from.nodeName === "DETAILS";
+      if (!theirs && !to.hasAttribute(name)) from.removeAttribute(name);
     }
     for (const { name, value } of to.attributes) {
       if (from.getAttribute(name) !== value) from.setAttribute(name, value);
@@ -65,8 +67,8 @@
       say("The controller has published nothing for a while: these figures are not those of the present.");
     });
     source.onerror = () => {
-      const time = new Date().toLocaleTimeString();
-      if (lost.hidden) say(`Connection lost at ${time}: these figures are from then. Trying again.`);
+      const time = document.querySelector(".clock").textContent;
+      say(`Connection lost. These figures are of ${time}. Trying again.`);
       if (source.readyState === EventSource.CLOSED) {
         source.close();
         setTimeout(connect, RETRY_MS);

@@ -1,0 +1,105 @@
+//! A client of the local API. Its errors say what to do.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use ureq::Agent;
+
+use crate::ui::trouble::Complaint;
+
+/// Where the daemon listens when nobody says otherwise, as in the examples in `config/`.
+const URL_DEFAULT: &str = "http://127.0.0.1:8080";
+/// The daemon is on this machine; what takes longer than this does not come.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest answer that is read: a thousand EVSEs with their sessions and more.
+const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens there.
+    #[error(
+        "no Ampgate answers at {url} ({why}); is it running (ampgate run --config FILE)? \
+         For another address give --url or --config"
+    )]
+    Unreachable {
+        /// Where it was looked for.
+        url: String,
+        /// What the socket said.
+        why: String,
+    },
+    /// The daemon says no.
+    #[error("{error}; expected: {expected}")]
+    Refused {
+        /// What went wrong.
+        error: String,
+        /// What would have been right.
+        expected: String,
+    },
+    /// Something else listens there, or another version.
+    #[error("what answers is not this version of Ampgate: {0}")]
+    Strange(String),
+    /// The address of the daemon cannot be found out.
+    #[error("{file}: {why}", file = .file.display())]
+    Config {
+        /// As given.
+        file: PathBuf,
+        /// Why not.
+        why: String,
+    },
+}
+
+/// Asks one daemon.
+pub struct Client {
+    agent: Agent,
+    url: String,
+}
+
+impl Client {
+    /// For the daemon at `url`, or at the web address of the configuration, or at the usual place.
+    pub fn new(url: Option<&str>, config: Option<&Path>) -> Result<Self, ClientError> {
+        let url = match (url, config) {
+            (Some(url), _) => url.trim_end_matches('/').to_owned(),
+            (None, Some(file)) => format!("http://{}", web_address(file)?),
+            (None, None) => URL_DEFAULT.to_owned(),
+        };
+        let config = Agent::config_builder().http_status_as_error(false);
+        let agent = config.timeout_global(Some(PATIENCE)).build().into();
+        Ok(Self { agent, url })
+    }
+
+    /// The body of a good answer.
+    pub fn get(&self, path: &str) -> Result<String, ClientError> {
+        let lost = |error: ureq::Error| ClientError::Unreachable {
+            url: self.url.clone(),
+            why: error.to_string(),
+        };
+        let mut response = self.agent.get(format!("{}{path}", self.url)).call().map_err(lost)?;
+        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+        let body = body.read_to_string().map_err(lost)?;
+        if response.status().is_success() {
+            return Ok(body);
+        }
+        match serde_json::from_str(&body) {
+            Ok(Complaint { error, expected }) => Err(ClientError::Refused { error, expected }),
+            Err(_) => Err(ClientError::Strange(format!("status {}", response.status()))),
+        }
+    }
+}
+
+/// An answer as data.
+pub fn read<T: DeserializeOwned>(body: &str) -> Result<T, ClientError> {
+    serde_json::from_str(body).map_err(|error| ClientError::Strange(error.to_string()))
+}
+
+/// `listen.web` of a configuration; whether the rest of it is right is not asked here.
+fn web_address(file: &Path) -> Result<String, ClientError> {
+    let wrong = |why: String| ClientError::Config { file: file.to_owned(), why };
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    let table: toml::Table =
+        text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))?;
+    let web = table.get("listen").and_then(|listen| listen.get("web")?.as_str());
+    web.map(str::to_owned)
+        .ok_or_else(|| wrong("it has no listen.web, so the page is off".to_owned()))
+}

@@ -1,0 +1,132 @@
+//! Floor 7: the questions that the command line asks a running daemon, over the API that scripts
+//! use too. Nothing here knows the store, the controller or a socket of the field.
+//!
+//! Reading order: [`client`] → [`text`] (aligned tables) → [`explain`] → [`status`].
+
+pub mod client;
+pub mod text;
+
+pub mod explain;
+pub mod status;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use crate::controller::view::View;
+use crate::ui::api::{Events, Sessions};
+use crate::ui::html::segment;
+
+use client::{Client, ClientError};
+
+/// What can be asked of a running daemon.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// How the site is: power, load of every breaker, and what is wrong
+    Status(Target),
+    /// Why each EVSE gets what it gets; for one EVSE with every limit up to the grid
+    Explain {
+        /// Name of the EVSE, e.g. EVSE-05; all of them without it
+        evse: Option<String>,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Charging sessions, newest first
+    Sessions(Latest),
+    /// Events, newest first
+    Events(Latest),
+}
+
+/// Where the daemon is and how to answer.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// Address of the daemon's web page
+    #[arg(long, value_name = "URL", conflicts_with = "config")]
+    url: Option<String>,
+    /// Read the address from listen.web of this configuration
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The answer of the API as it is
+    #[arg(long)]
+    json: bool,
+}
+
+/// How many records.
+#[derive(Debug, Args)]
+pub struct Latest {
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    count: usize,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Asks, prints, and tells whether it worked: 0, or 1 with a sentence on the standard error.
+pub fn run(command: Command) -> ExitCode {
+    match answer(&command) {
+        Ok(text) => {
+            // A reader that closes the pipe early has what it wanted.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "ampgate: {}", text::clean(&error.to_string()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The text that answers a command.
+pub fn answer(command: &Command) -> Result<String, ClientError> {
+    match command {
+        Command::Status(target) => {
+            ask(target, "/api/v1/site", |body| Ok(status::site(&client::read(body)?)))
+        }
+        Command::Explain { evse: None, target } => ask(target, "/api/v1/site", |body| {
+            let view: View = client::read(body)?;
+            Ok(explain::all(&view))
+        }),
+        Command::Explain { evse: Some(evse), target } => {
+            let path = format!("/api/v1/evses/{}/explain", segment(evse));
+            ask(target, &path, |body| Ok(explain::one(&client::read(body)?)))
+        }
+        Command::Sessions(Latest { count, target }) => {
+            let path = format!("/api/v1/sessions?count={count}");
+            let zone = zone(target)?;
+            ask(target, &path, |body| {
+                let Sessions { sessions } = client::read(body)?;
+                Ok(status::sessions(&sessions, &zone))
+            })
+        }
+        Command::Events(Latest { count, target }) => {
+            let path = format!("/api/v1/events?count={count}");
+            let zone = zone(target)?;
+            ask(target, &path, |body| {
+                let Events { events } = client::read(body)?;
+                Ok(status::events(&events, &zone))
+            })
+        }
+    }
+}
+
+fn ask(
+    target: &Target,
+    path: &str,
+    print: impl FnOnce(&str) -> Result<String, ClientError>,
+) -> Result<String, ClientError> {
+    let client = Client::new(target.url.as_deref(), target.config.as_deref())?;
+    let body = client.get(path)?;
+    if target.json { Ok(format!("{}\n", body.trim_end())) } else { print(&body) }
+}
+
+/// The time zone of the site, for times as its people know them.
+fn zone(target: &Target) -> Result<String, ClientError> {
+    if target.json {
+        return Ok(String::new());
+    }
+    let client = Client::new(target.url.as_deref(), target.config.as_deref())?;
+    let view: View = client::read(&client.get("/api/v1/site")?)?;
+    Ok(view.zone)
+}

@@ -1,0 +1,105 @@
+//! The policy `fair`: the production controller against the twin, frame by frame.
+//!
+//! The site is the configured one with rarer messages (see [`configuration`](super::configuration)).
+//! Meters publish when something changes, or every two minutes.
+
+use std::collections::BTreeMap;
+
+use crate::controller::message::JournalLine;
+use crate::ground::time::Duration;
+use crate::twin::Twin;
+use crate::twin::scenario::{CarModel, MeterModel, NetworkModel, Scenario, Visit};
+
+use super::progress::Progress;
+use super::summary::{Delivered, Outcome, Summary, round};
+use super::uncontrolled::power;
+use super::world::World;
+
+/// A meter that has seen no change publishes this often.
+const METER_INTERVAL: Duration = Duration::minutes(2);
+/// The seed of all jitter; a simulation repeats itself.
+const SEED: u64 = 1;
+/// Time is run in pieces of this length, to show progress and write the journal.
+const PIECE: Duration = Duration::hours(6);
+/// OCPP 1.6 idTag: CiString20.
+const TOKEN_MAX: usize = 20;
+
+/// The twin of a world, before anything has happened.
+pub fn twin(world: &World) -> Twin {
+    let visits = world.sessions.iter().map(|row| Visit {
+        evse: row.evse,
+        token: token(&row.user),
+        arrival: row.arrival,
+        departure: row.departure,
+        car: CarModel::plain(row.phases, row.max_a, row.energy_wh),
+    });
+    let scenario = Scenario {
+        seed: SEED,
+        visits: visits.collect(),
+        power: world.power.clone(),
+        chargers: BTreeMap::new(),
+        meters: MeterModel { interval: METER_INTERVAL, ..MeterModel::default() },
+        network: NetworkModel {
+            least_delay: Duration::ZERO,
+            most_delay: Duration::ZERO,
+            break_chance: 0.0,
+        },
+        faults: Vec::new(),
+    };
+    Twin::new(world.site.clone(), scenario, world.from)
+}
+
+/// Runs the world. `write` gets the steps of the controller, in order, if a journal is wanted.
+///
+/// # Errors
+/// What `write` fails with.
+pub fn run<E>(
+    world: &World,
+    progress: &mut Progress,
+    mut write: Option<&mut dyn FnMut(&JournalLine) -> Result<(), E>>,
+) -> Result<Outcome, E> {
+    let mut twin = twin(world);
+    if write.is_some() {
+        twin.keep_journal();
+    }
+    let mut account = world.account();
+    let diagram = &world.site.diagram;
+    let voltage = diagram.voltage.as_f64();
+    let origin = world.from;
+    let utc = |at: crate::ground::time::Instant| origin + Duration::millis(at.as_millis());
+    let mut now = world.from;
+    while now < world.until {
+        now = (now + PIECE).min(world.until);
+        twin.run_until(now, &mut |from, to, state| {
+            let current = state.evses.iter().map(|evse| evse.current.0.iter().sum::<f64>());
+            let ev = current.sum::<f64>() * voltage;
+            account.add(utc(from), utc(to), power(diagram, &state.equipment, ev));
+        });
+        if let Some(write) = &mut write {
+            for line in twin.take_journal() {
+                write(&line)?;
+            }
+        }
+        progress.at(now);
+    }
+    let mut delivered = vec![Delivered::default(); world.sessions.len()];
+    let open = twin.plant().open_outcomes();
+    for outcome in twin.outcomes().iter().copied().chain(open) {
+        delivered[outcome.visit] = Delivered { need_wh: outcome.need_wh, got_wh: outcome.got_wh };
+    }
+    let mut summary = Summary::new(&account, &delivered);
+    let checker = twin.checker();
+    let seconds = |span: Duration| round(span.as_millis() as f64 / 1000.0, 3);
+    summary.overload_seconds = seconds(checker.overload);
+    summary.overload_reaction_seconds = seconds(checker.reaction);
+    summary.overload_foreign_seconds = seconds(checker.foreign);
+    summary.setpoints_sent = twin.setpoints();
+    let violations = checker.violations.clone();
+    Ok(Outcome { summary, account, delivered, violations })
+}
+
+/// An idTag of what the file calls the driver.
+fn token(user: &str) -> String {
+    let text: String = user.chars().filter(char::is_ascii_graphic).take(TOKEN_MAX).collect();
+    if text.is_empty() { "GUEST".to_owned() } else { text }
+}
