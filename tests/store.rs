@@ -177,6 +177,25 @@ fn a_full_disk_still_takes_transactions() {
     assert!(!opened.store.reader().readings(&facts::evse(2), 0, 10).unwrap().is_empty());
 }
 
+/// Whoever looks at the state of the store for long holds up nobody who commits.
+#[test]
+fn a_commit_never_waits_for_those_who_watch() {
+    let disk = Disk::default();
+    let store = open_on(&disk).unwrap().store;
+    let state = store.state();
+    let held = state.borrow();
+    let quiet = disk.operations();
+    store.commit(vec![lease(1, 6)]);
+    let mut patience = std::iter::repeat_with(std::thread::yield_now).take(1_000_000);
+    assert!(patience.any(|()| quiet + 5 < disk.operations()), "it is written");
+    for ceiling in 0..1000 {
+        store.commit(vec![lease(1, ceiling)]);
+        std::thread::yield_now();
+    }
+    drop(held);
+    wait_for(&store, |state| state.committed == CommitNumber(1001));
+}
+
 #[test]
 fn closing_on_a_failed_disk_says_so() {
     let disk = Disk::default();

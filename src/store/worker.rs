@@ -182,7 +182,9 @@ impl Shared {
         } else {
             inner.full.then(|| FULL.to_owned())
         };
-        self.tell(StoreState { committed: number, failing, thinned: inner.queue.thinned() });
+        let thinned = inner.queue.thinned();
+        drop(inner);
+        self.tell(StoreState { committed: number, failing, thinned });
     }
 
     fn failed(&self, why: &str) {
@@ -191,8 +193,9 @@ impl Shared {
         inner.failing = true;
         let facts = std::mem::take(&mut inner.writing);
         inner.queue.put_back(Arc::unwrap_or_clone(facts));
-        let committed = self.report.borrow().committed;
         let thinned = inner.queue.thinned();
+        drop(inner);
+        let committed = self.report.borrow().committed;
         self.tell(StoreState { committed, failing: Some(why.to_owned()), thinned });
     }
 
@@ -205,6 +208,7 @@ impl Shared {
         self.lock().full = full;
     }
 
+    /// Never called with the lock held: who watches the state may hold it and commit meanwhile.
     fn tell(&self, state: StoreState) {
         self.report.send_if_modified(|told| {
             let changed = *told != state;
@@ -245,6 +249,7 @@ impl Drop for EndsProcess {
     fn drop(&mut self) {
         if std::thread::panicking() {
             log::error!("the store has failed; the process ends to be started anew");
+            log::logger().flush();
             std::process::abort();
         }
     }
