@@ -30,7 +30,8 @@ fn text(port: u16, points: usize) -> String {
     let mut text = format!(
         "[site]\nname = \"Test yard\"\ntime_zone = \"Europe/Paris\"\n\
          [listen]\nocpp = \"127.0.0.1:{port}\"\n[access]\nanyone = true\n\
-         [[node]]\nid = \"grid\"\nname = \"IBST 63A\"\nrating_a = 63\n"
+         [[node]]\nid = \"grid\"\nname = \"IBST\"\nrating_a = {}\nworst_case_load_a = 0\n",
+        57 + 6 * points
     );
     for number in 1..=points {
         text += &format!(
@@ -267,4 +268,43 @@ async fn a_journal_replays_to_the_same_outputs() {
         frames += outputs.iter().filter(|output| matches!(output, Output::Frame { .. })).count();
     }
     assert!(3 <= frames, "there was something to replay");
+}
+
+/// After a power cut in the street all chargers come back at once with what they queued. Run with
+/// `--ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement, not a check"]
+async fn a_storm_of_reconnects_is_answered_in_time() {
+    const CHARGERS: usize = 120;
+    const TRANSACTIONS: i64 = 17;
+    let dir = tempfile::tempdir().unwrap();
+    let (daemon, handle, address) = begin(dir.path(), CHARGERS).await;
+    let clock = Clock::real();
+    let began = clock.now().mono;
+    let mut running = Vec::with_capacity(CHARGERS);
+    for number in 1..=CHARGERS {
+        running.push(tokio::spawn(async move {
+            let mut charger = Charger::connect(address, &format!("CP-{number:02}")).await;
+            charger.boot().await;
+            for past in 0..TRANSACTIONS {
+                let time = charger::present() - Span::hours(40 - past);
+                let id = charger.start_of(time, past * 1000).await;
+                charger.stop(id, past * 1000 + 900).await;
+            }
+        }));
+    }
+    for charger in running {
+        charger.await.unwrap();
+    }
+    let took = clock.now().mono.since(began);
+    let resident = handle.resources().resident_bytes.unwrap_or(0) >> 20;
+    println!(
+        "{} messages of {CHARGERS} chargers answered in {} ms; {resident} MiB with the chargers",
+        CHARGERS as i64 * (2 + 2 * TRANSACTIONS),
+        took.as_millis()
+    );
+    daemon.stop().await.unwrap();
+    let store = Store::open(dir.path()).unwrap().store;
+    let sessions = store.reader().sessions(0, 10_000).unwrap();
+    assert_eq!(sessions.len() as i64, CHARGERS as i64 * TRANSACTIONS);
 }
