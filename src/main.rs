@@ -48,7 +48,7 @@ enum Schema {
 
 #[derive(Debug, clap::Args)]
 struct DemoArgs {
-    /// Seconds that pass in a real one [default: 120; with --once 300].
+    /// Seconds that pass in a real one [default: 120; with --once 180].
     #[arg(long, value_name = "N")]
     speed: Option<f64>,
     /// Port of the page, on loopback.

@@ -134,7 +134,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_payload_ends_in_a_fact_or_a_problem(payload in proptest::collection::vec(any::<u8>(), 0..64)) {
+        fn any_payload_ends_in_a_fact_or_a_problem(
+            payload in proptest::collection::vec(any::<u8>(), 0..64),
+        ) {
             for topic in ["a", "b"] {
                 let decoded = decode(&meters(), topic, &payload);
                 prop_assert_eq!(decoded.facts.len() + decoded.problems.len(), 1);

@@ -140,7 +140,6 @@ fn read(file: &Path) -> Result<(Checked, String), String> {
 }
 
 /// systemd names the state directory of its unit.
-#[expect(clippy::disallowed_methods, reason = "the one setting that systemd hands over this way")]
 fn data_directory() -> PathBuf {
     std::env::var_os("STATE_DIRECTORY").map_or_else(|| PathBuf::from(DATA_DEFAULT), PathBuf::from)
 }

@@ -1,7 +1,7 @@
 //! The controller does what is due at the very moment for which it asked to be woken.
 //!
-//! Found on a running site: a grid meter fell silent, the controller was woken at the millisecond at
-//! which its value had become too old, saw no deadline ahead any more, and went on with the last
+//! Found on a running site: a grid meter fell silent, the controller was woken at the millisecond
+//! at which its value had become too old, saw no deadline ahead any more, and went on with the last
 //! reading until something else happened.
 
 use ampgate::config;

@@ -243,6 +243,7 @@ impl Control {
                 let drawn = entry.reading(now).map(PerPhase::largest);
                 let of_offer = entry.has_read_since_change();
                 car.usage.look(drawn, entry.offer(now), of_offer, now);
+                car.usage.hear(fact.paused_by_car, drawn.filter(|_| of_offer), now);
             }
             car.refused_until = car.refused_until.filter(|until| now < *until);
             car.cause = match (entry.disobeys(), car.link_down_since) {
@@ -286,7 +287,7 @@ impl Control {
                 floor,
                 obeys: entry.disobeys().is_none(),
                 most,
-                paused: fact.paused_by_car || car.usage.has_paused(now),
+                paused: car.usage.has_paused(now),
             });
         }
         cars

@@ -32,6 +32,9 @@ pub struct Usage {
     nothing_since: Option<Instant>,
     /// It had paused when its offer was taken from it; it is asked again then.
     asleep_until: Option<Instant>,
+    /// The car itself said that it has paused; it is believed until then.
+    said_until: Option<Instant>,
+    nap: Duration,
     cap: Option<Cap>,
     retry: Duration,
 }
@@ -48,6 +51,8 @@ impl Default for Usage {
             unused_since: None,
             nothing_since: None,
             asleep_until: None,
+            said_until: None,
+            nap: RETRY,
             cap: None,
             retry: RETRY,
         }
@@ -101,6 +106,21 @@ impl Usage {
         self.unused_since = None;
     }
 
+    /// Hears whether the car itself says that it has paused (SuspendedEV). Where its offer is then
+    /// taken from it the status says so no longer; it is believed for a while all the same, and
+    /// asked again with its minimum, each time after twice as long.
+    pub fn hear(&mut self, says_paused: bool, drawn: Option<Amps>, now: Instant) {
+        if says_paused {
+            self.said_until = Some(now + self.nap);
+        } else if drawn.is_some_and(|drawn| NOTHING <= drawn) {
+            (self.said_until, self.nap) = (None, RETRY);
+        } else if self.said_until.is_some_and(|until| until <= now) {
+            self.said_until = None;
+            self.nap = (self.nap * 2).min(RETRY_MAX);
+            self.cap = Some(Cap { drawn: Amps::ZERO, until: now + RETRY });
+        }
+    }
+
     fn watch_pause(&mut self, drawn: Amps, offer: Amps, of_offer: bool, now: Instant) {
         if NOTHING <= drawn {
             (self.nothing_since, self.asleep_until) = (None, None);
@@ -114,7 +134,7 @@ impl Usage {
                 (self.nothing_since, self.asleep_until) = (None, None);
                 self.cap = Some(Cap { drawn: Amps::ZERO, until: now + RETRY });
             }
-        } else if self.has_paused(now) {
+        } else if self.nothing_since.is_some_and(|since| PAUSED_AFTER <= now.since(since)) {
             self.asleep_until = Some(now + RETRY);
         } else {
             self.nothing_since = None;
@@ -130,7 +150,8 @@ impl Usage {
 
     /// Whether the car takes nothing though it could.
     pub fn has_paused(&self, now: Instant) -> bool {
-        self.nothing_since.is_some_and(|since| PAUSED_AFTER <= now.since(since))
+        let seen = self.nothing_since.is_some_and(|since| PAUSED_AFTER <= now.since(since));
+        seen || self.said_until.is_some()
     }
 
     /// When a look may come to another conclusion although nothing is measured.
@@ -140,6 +161,7 @@ impl Usage {
             self.unused_since.map(|since| since + UNUSED_FOR),
             self.nothing_since.map(|since| since + PAUSED_AFTER),
             self.asleep_until,
+            self.said_until,
         ];
         times.into_iter().flatten().filter(|at| now < *at).min()
     }
@@ -158,6 +180,23 @@ mod tests {
 
     fn at(seconds: i64) -> Instant {
         Instant::START + Duration::seconds(seconds)
+    }
+
+    #[test]
+    fn a_full_car_whose_offer_is_taken_is_asked_again_ever_later() {
+        let mut usage = Usage::default();
+        usage.hear(true, Some(Amps::ZERO), at(0));
+        usage.hear(false, Some(Amps::ZERO), at(1));
+        assert!(usage.has_paused(at(599)));
+        assert_eq!(usage.wake_at(at(1)), Some(at(600)));
+        usage.hear(false, Some(Amps::ZERO), at(600));
+        assert!(!usage.has_paused(at(600)));
+        assert_eq!(usage.bound(Amps::new(6)).map(|bound| bound.limit), Some(Amps::new(6)));
+        usage.hear(true, Some(Amps::ZERO), at(610));
+        usage.hear(false, Some(Amps::ZERO), at(1809));
+        assert!(usage.has_paused(at(1809)));
+        usage.hear(false, Some(Amps::new(6)), at(620));
+        assert!(!usage.has_paused(at(620)));
     }
 
     #[test]

@@ -207,7 +207,8 @@ impl Book {
         into.last_session = self.last_session;
     }
 
-    /// A start that was told before: same connector and time, or the same but for a slip of seconds.
+    /// A start that was told before: same connector and time, or the same but for a slip of
+    /// seconds.
     fn same_start(&self, charge_point: &ChargePointId, start: &Start) -> Option<TransactionId> {
         let at = start.at?;
         let same = |known: &&Transaction| {
@@ -430,7 +431,9 @@ mod tests {
     proptest! {
         /// Whatever a charger repeats, each of its transactions is there once, with its own energy.
         #[test]
-        fn repeated_messages_change_nothing(repeats in proptest::collection::vec(1_usize..4, 1..12)) {
+        fn repeated_messages_change_nothing(
+            repeats in proptest::collection::vec(1_usize..4, 1..12),
+        ) {
             let mut book = Book::default();
             for (index, times) in repeats.iter().enumerate() {
                 let from = 1000 * index as i64;

@@ -1,4 +1,5 @@
-//! The controller's state and how it speaks: events, records, limits on how often it repeats itself.
+//! The controller's state and how it speaks: events, records, limits on how often it repeats
+//! itself.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

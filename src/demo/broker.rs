@@ -3,7 +3,6 @@
 //! rumqttd cannot be shut down, so it has a thread of its own and ends with the process; hence one
 //! broker per process, and only here.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use rumqttd::{Broker, Config, ConnectionSettings, RouterConfig, ServerSettings};
@@ -34,7 +33,7 @@ pub fn start(address: SocketAddr) -> std::io::Result<()> {
             max_segment_count: 4,
             ..RouterConfig::default()
         },
-        v4: Some(HashMap::from([("demo".to_owned(), server)])),
+        v4: Some([("demo".to_owned(), server)].into()),
         ..Config::default()
     };
     let mut broker = Broker::new(config);

@@ -1,5 +1,5 @@
-//! The simulated plant behind real sockets: twelve charge points as WebSocket clients, the meters as
-//! an MQTT publisher. The same [`Plant`] runs in virtual time inside the twin.
+//! The simulated plant behind real sockets: twelve charge points as WebSocket clients, the meters
+//! as an MQTT publisher. The same [`Plant`] runs in virtual time inside the twin.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -193,10 +193,9 @@ impl Runner {
         match output {
             PlantOutput::Connect(id) => self.connect(id),
             PlantOutput::Frame { charge_point, text } => {
-                if let Some(open) = self.sockets.get(&charge_point) {
-                    if open.frames.try_send(text).is_err() {
-                        log::warn!("demo: {charge_point} has too much to say; a frame is lost");
-                    }
+                let open = self.sockets.get(&charge_point);
+                if open.is_some_and(|open| open.frames.try_send(text).is_err()) {
+                    log::warn!("demo: {charge_point} has too much to say; a frame is lost");
                 }
             }
             PlantOutput::Close(id) => {

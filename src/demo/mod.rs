@@ -1,8 +1,8 @@
 //! Floor 6: `ampgate demo`, a whole site on one machine with nothing to install.
 //!
-//! The daemon is the real one with its real sockets and store; only its clock runs faster. Around it
-//! stand [`broker`] (an MQTT broker), [`field`] (the simulated plant behind real sockets), [`day`]
-//! (weather and drivers) and [`report`] (what a day came to). Loopback alone is used.
+//! The daemon is the real one with its real sockets and store; only its clock runs faster. Around
+//! it stand [`broker`] (an MQTT broker), [`field`] (the simulated plant behind real sockets),
+//! [`day`] (weather and drivers) and [`report`] (what a day came to). Loopback alone is used.
 
 #[cfg(feature = "demo-broker")]
 mod broker;
@@ -34,8 +34,12 @@ const SITE: &str = include_str!("../../config/office.toml");
 /// A working day passes in about five minutes.
 pub const SPEED: f64 = 120.0;
 
-/// With `--once` nobody watches.
-pub const SPEED_ONCE: f64 = 300.0;
+/// With `--once` nobody watches. Much faster, and the delays of this machine's scheduler become
+/// seconds of the site: meters seem silent and chargers late.
+pub const SPEED_ONCE: f64 = 180.0;
+
+/// A delay of this machine, in real milliseconds, that is not to count as silence or deafness.
+const HICCUP_MS: f64 = 250.0;
 
 /// The demonstration begins on a Tuesday in May, at half past six in the morning, local time.
 const BEGINS: &str = "2019-05-14T04:30:00Z";
@@ -81,7 +85,7 @@ fn source_words(error: &UiError) -> String {
 pub async fn run(options: DemoOptions) -> Result<bool, DemoError> {
     let broker = free_address()?;
     start_broker(broker)?;
-    let config = site(broker, options.port);
+    let config = site(broker, options.port, options.speed);
     let begins = begin_after(&options.data);
     let clock = Clock::scaled(options.speed, begins);
     let daemon = daemon::start(DaemonOptions {
@@ -228,9 +232,15 @@ fn keyboard() -> mpsc::Receiver<Fault> {
     faults
 }
 
-fn site(broker: SocketAddr, web: u16) -> Config {
+fn site(broker: SocketAddr, web: u16, speed: f64) -> Config {
     let checked = config::parse(SITE, "config/office.toml");
     let mut config = checked.expect("tests parse every shipped configuration").config;
+    let hiccup = Duration::millis((HICCUP_MS * speed) as i64);
+    for meter in &mut config.site.meters {
+        meter.max_age = meter.max_age.max(hiccup);
+    }
+    let timeout = &mut config.site.charging.call_timeout;
+    *timeout = (*timeout).max(hiccup);
     config.ocpp = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     config.web = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, web)));
     config.mqtt = Some(Broker {

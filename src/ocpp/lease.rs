@@ -6,6 +6,7 @@
 
 use crate::ground::ids::TransactionId;
 use crate::ground::time::{Duration, Instant};
+use crate::ground::units::Amps;
 use crate::model::event::EventKind;
 use crate::model::message::{EvseStatus, Lapse, LimitOrder, LimitScope, Outcome, Report};
 
@@ -31,6 +32,9 @@ const REFUSED_FOR: Duration = Duration::minutes(10);
 
 /// The error of a charger without smart charging: no other way will do.
 const NO_PROFILES: &str = "NotImplemented";
+
+/// A smaller fall cannot be told from rounding in a composite schedule.
+const STEP_MIN: Amps = Amps::new(1);
 
 /// How often a proof is asked for in one transaction before it counts as not given.
 const PROOFS_MAX: u32 = 2;
@@ -198,8 +202,8 @@ fn accepted(
         lease.proofs = (Some(transaction), 0);
     }
     let is_wanted = if is_armed { !lease.proven_since_boot } else { lease.proofs.1 < PROOFS_MAX };
-    // Nothing is proved by a limit that the fall does not change.
-    if !is_wanted || order.live <= order.safe {
+    // Nothing is proved by a limit that the fall hardly changes.
+    if !is_wanted || order.live <= order.safe + STEP_MIN {
         return;
     }
     if mode.is_provable() {

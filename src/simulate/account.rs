@@ -1,7 +1,7 @@
 //! Where the energy came from and what it cost: true power, integrated in quarter hours.
 //!
-//! PV feeds the building first and then the cars; the grid gives the rest. Power is constant between
-//! two events of the plant, so the sums are exact.
+//! PV feeds the building first and then the cars; the grid gives the rest. Power is constant
+//! between two events of the plant, so the sums are exact.
 
 use crate::ground::series::Series;
 use crate::ground::time::{Duration, Utc};

@@ -1,7 +1,8 @@
 //! The policy `fair`: the production controller against the twin, frame by frame.
 //!
-//! The site is the configured one with rarer messages (see [`configuration`](super::configuration)).
-//! Meters publish when something changes, or every two minutes.
+//! The site is the configured one with rarer messages (see
+//! [`configuration`](super::configuration)). Meters publish when something changes, or every two
+//! minutes.
 
 use std::collections::BTreeMap;
 
@@ -49,6 +50,9 @@ pub fn twin(world: &World) -> Twin {
     Twin::new(world.site.clone(), scenario, world.from)
 }
 
+/// Takes the steps of the controller, one by one.
+pub type Writer<'a, E> = &'a mut dyn FnMut(&JournalLine) -> Result<(), E>;
+
 /// Runs the world. `write` gets the steps of the controller, in order, if a journal is wanted.
 ///
 /// # Errors
@@ -56,7 +60,7 @@ pub fn twin(world: &World) -> Twin {
 pub fn run<E>(
     world: &World,
     progress: &mut Progress,
-    mut write: Option<&mut dyn FnMut(&JournalLine) -> Result<(), E>>,
+    mut write: Option<Writer<'_, E>>,
 ) -> Result<Outcome, E> {
     let mut twin = twin(world);
     if write.is_some() {

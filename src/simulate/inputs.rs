@@ -1,7 +1,7 @@
 //! What `simulate` is given: sessions, and series of PV, load, price and CO2.
 //!
-//! Series are labelled at the start of their intervals and hold until the next one. Power ends after
-//! its last interval; a price holds.
+//! Series are labelled at the start of their intervals and hold until the next one. Power ends
+//! after its last interval; a price holds.
 
 use std::path::Path;
 

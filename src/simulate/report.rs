@@ -7,11 +7,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::Run;
 use super::account::{SLOT_HOURS, Slot};
 use super::calendar::{Calendar, Local};
 use super::plot::{Plot, escape};
-use super::summary::Summary;
+use super::summary::{Run, Summary};
 use super::world::World;
 
 /// Days shown as the worst.
@@ -37,7 +36,8 @@ svg { width: 100%; height: auto; display: block; }
 .pv { fill: var(--pv); } .power { fill: var(--grid-power); } .plain { fill: var(--soft); }
 polyline { fill: none; stroke-width: 1.8; } .sun { stroke: var(--pv); stroke-dasharray: 5 4; }
 .fair { stroke: var(--grid-power); } .uncontrolled { stroke: var(--now); }
-.key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin: 0 .35em 0 1em; }
+.key { display: inline-block; width: .8em; height: .8em; border-radius: 2px;
+  margin: 0 .35em 0 1em; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100%; }
 th, td { border-bottom: 1px solid var(--rule); padding: .35rem .7rem; text-align: right; }

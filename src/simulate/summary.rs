@@ -29,6 +29,15 @@ pub struct Outcome {
     pub violations: Vec<String>,
 }
 
+/// One policy's run.
+#[derive(Debug)]
+pub struct Run {
+    /// Its name in files.
+    pub policy: &'static str,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
 /// One policy's figures.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {

@@ -26,15 +26,9 @@ const KEPT_MAX: usize = 500;
 /// Calls that wait for a slow charger; a central system has one in flight, so more is a fault.
 const CALLS_MAX: usize = 20;
 /// A call without an answer is given up after this long.
-const CALL_TIMEOUT: Duration = Duration::seconds(30);
+pub(super) const CALL_TIMEOUT: Duration = Duration::seconds(30);
 /// Between attempts to connect.
 const RETRY: Duration = Duration::seconds(10);
-/// Retry of a BootNotification that was not accepted and named no interval.
-const BOOT_RETRY: Duration = Duration::seconds(60);
-/// How often a transaction message is told before it is given up.
-const ATTEMPTS_MAX: u32 = 5;
-/// A clock this near to the central system's is left alone: its times are whole seconds.
-const CLOCK_SLACK: i64 = 1500;
 
 /// State of the connection.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,11 +43,11 @@ enum Link {
 
 /// A call of ours that waits for its answer.
 #[derive(Clone, Debug, PartialEq)]
-struct Asked {
-    id: u64,
-    message: Message,
-    since: Instant,
-    attempts: u32,
+pub(super) struct Asked {
+    pub(super) id: u64,
+    pub(super) message: Message,
+    pub(super) since: Instant,
+    pub(super) attempts: u32,
 }
 
 /// A transaction whose stop the central system has taken.
@@ -75,22 +69,22 @@ pub struct ChargePoint {
     pub(super) settings: Settings,
     pub(super) voltage: f64,
     /// Added to the monotonic time it gives the charger's own clock.
-    clock: i64,
+    pub(super) clock: i64,
     link: Link,
     off_until: Option<Instant>,
     isolated_until: Option<Instant>,
-    booted: bool,
-    boot_at: Instant,
-    heartbeat_at: Instant,
+    pub(super) booted: bool,
+    pub(super) boot_at: Instant,
+    pub(super) heartbeat_at: Instant,
     cut_at: Option<Instant>,
     reboot_at: Option<Instant>,
     pub(super) news: VecDeque<Message>,
-    kept: VecDeque<(Message, u32)>,
-    asked: Option<Asked>,
+    pub(super) kept: VecDeque<(Message, u32)>,
+    pub(super) asked: Option<Asked>,
     calls: VecDeque<(Instant, String)>,
     /// Transaction ids by the charger's own numbers.
     pub(super) ids: BTreeMap<u64, i64>,
-    energies: BTreeMap<u64, f64>,
+    pub(super) energies: BTreeMap<u64, f64>,
     messages: u64,
     runs: u64,
     random: Random,
@@ -194,9 +188,11 @@ impl ChargePoint {
         force.limit.map_or(connector.rated, |limit| limit.min(connector.rated))
     }
 
-    /// What it would allow a transaction that nobody speaks of; none where it holds no default.
+    /// What it would allow a transaction that nobody speaks of, once every lease has run out; none
+    /// where it holds no default.
     pub fn default_limit(&self, connector: &Connector, now: Instant) -> Option<f64> {
-        self.store.default_limit(self.place(connector), self.time(now))
+        let later = self.time(now + Duration::hours(24));
+        self.store.default_limit(self.place(connector), later)
     }
 
     /// When it next does something by itself.
@@ -394,12 +390,10 @@ impl ChargePoint {
             Some(Heard::Call { .. }) if self.behaviour.answer_delay == Duration::ZERO => {
                 self.reply(text, now, out);
             }
-            Some(Heard::Call { .. }) => {
-                if self.calls.len() < CALLS_MAX {
-                    self.calls.push_back((now + self.behaviour.answer_delay, text.to_owned()));
-                }
+            Some(Heard::Call { .. }) if self.calls.len() < CALLS_MAX => {
+                self.calls.push_back((now + self.behaviour.answer_delay, text.to_owned()));
             }
-            None => {}
+            Some(Heard::Call { .. }) | None => {}
         }
         self.settle(now, out);
     }
@@ -413,107 +407,12 @@ impl ChargePoint {
         }
     }
 
-    /// The answer to our own call has come.
-    fn answered(&mut self, id: &str, payload: Option<&str>, now: Instant) {
-        let number = id.parse::<u64>().ok();
-        let Some(asked) = self.asked.take_if(|asked| Some(asked.id) == number) else { return };
-        let Some(payload) = payload else { return self.lost(asked, 1) };
-        let read = || serde_json::from_str::<serde_json::Value>(payload).unwrap_or_default();
-        let accepted = |json: &serde_json::Value| {
-            json.pointer("/idTagInfo/status").and_then(|status| status.as_str()) == Some("Accepted")
-        };
-        match asked.message {
-            Message::Values { .. } | Message::Status { .. } => {}
-            Message::Boot => self.boot_answered(&read(), now),
-            Message::Heartbeat => self.set_clock(&read(), now),
-            Message::Authorize { connector, .. } => {
-                let yes = accepted(&read());
-                let here = self.connectors.iter().position(|one| one.number == connector);
-                if let Some(index) =
-                    here.filter(|index| self.connectors[*index].stage == Stage::Authorizing)
-                {
-                    if yes {
-                        self.begin(index, now);
-                    } else {
-                        self.connectors[index].stage = Stage::Over(EvseStatus::Preparing);
-                    }
-                }
-            }
-            Message::Start { run, .. } => {
-                let json = read();
-                if let Some(id) = json.get("transactionId").and_then(serde_json::Value::as_i64) {
-                    self.ids.insert(run, id);
-                    self.granted.push((id, run));
-                }
-                let is_it = |one: &Connector| one.run().is_some_and(|it| it.number == run);
-                if let Some(index) = self.connectors.iter().position(is_it)
-                    && !accepted(&json)
-                {
-                    self.end(index, "DeAuthorized", Stage::Over(EvseStatus::Finishing), now);
-                }
-            }
-            Message::Stop { run, .. } => {
-                let transaction = self.ids.remove(&run).unwrap_or(-1);
-                let energy_wh = self.energies.remove(&run).unwrap_or_default();
-                self.closed.push(Closed { transaction, energy_wh });
-            }
-        }
-    }
-
-    fn boot_answered(&mut self, json: &serde_json::Value, now: Instant) {
-        self.set_clock(json, now);
-        let seconds = json.get("interval").and_then(serde_json::Value::as_i64).unwrap_or(0);
-        if json.get("status").and_then(|status| status.as_str()) == Some("Accepted") {
-            self.booted = true;
-            if 0 < seconds {
-                self.settings.heartbeat_interval = Duration::seconds(seconds);
-            }
-            self.heartbeat_at = now + self.settings.heartbeat_interval;
-        } else {
-            let wait = if 0 < seconds { Duration::seconds(seconds) } else { BOOT_RETRY };
-            self.boot_at = now + wait;
-        }
-    }
-
-    fn set_clock(&mut self, json: &serde_json::Value, now: Instant) {
-        let told = json.get("currentTime").and_then(|time| time.as_str()).and_then(Utc::parse);
-        if let Some(told) = told {
-            let clock = told.as_millis() - now.as_millis() + self.behaviour.clock_error.as_millis();
-            if CLOCK_SLACK < (clock - self.clock).abs() {
-                self.clock = clock;
-            }
-        }
-    }
-
     fn give_up_call(&mut self, now: Instant) {
         if let Some(asked) = self.asked.take_if(|asked| asked.since + CALL_TIMEOUT <= now) {
             if asked.message == Message::Boot {
                 self.boot_at = now + RETRY;
             }
             self.lost(asked, 1);
-        }
-    }
-
-    /// A call came to nothing: transactions are told again, a state is told anew. An attempt that
-    /// the link cut short counts as none.
-    fn lost(&mut self, asked: Asked, attempt: u32) {
-        match asked.message {
-            Message::Status { connector, .. } => {
-                for one in self.connectors.iter_mut().filter(|one| one.number == connector) {
-                    one.told = None;
-                }
-            }
-            Message::Authorize { connector, .. } => {
-                for one in self.connectors.iter_mut().filter(|one| one.number == connector) {
-                    if one.stage == Stage::Authorizing {
-                        one.stage = Stage::Plugged(asked.since + CALL_TIMEOUT);
-                    }
-                }
-            }
-            message if message.is_kept() && asked.attempts < ATTEMPTS_MAX => {
-                self.kept.push_front((message, asked.attempts + attempt));
-            }
-            _ => {}
         }
     }
 

@@ -21,6 +21,10 @@ const LIMIT_TOLERANCE_A: f64 = 0.05;
 const ENERGY_TOLERANCE_WH: f64 = 2.0;
 /// So long after a step of load that is not ours, or a fault, an overload counts as reaction.
 const REACTION: Duration = Duration::seconds(10);
+/// A frame that waits for the disk leaves later than its timeout begins.
+const CALL_TOLERANCE: Duration = Duration::seconds(1);
+/// So long after the box has started, chargers are still about to connect.
+const RETURN: Duration = Duration::seconds(30);
 /// Violations kept with their words; all are counted.
 const VIOLATIONS_MAX: usize = 100;
 
@@ -32,12 +36,15 @@ pub struct Checker {
     call_timeout: Duration,
     /// A node carried more than its rating and it was ours to prevent.
     pub overload: Duration,
-    /// The same within 10 s after a step of other load or a fault.
+    /// The same within 10 s after a step of other load or a fault, and while the box is away or
+    /// has just started: chargers hold their last leases then, whatever the building does.
     pub reaction: Duration,
     /// A node carried more than its rating from other load alone.
     pub foreign: Duration,
     /// The cars could have drawn more than a rating within the limits their chargers held.
     pub overcommitted: Duration,
+    /// When the box has last started; none while it is away.
+    pub attended_since: Option<Instant>,
     /// How many rules were broken.
     pub violated: u64,
     /// The first of them, in words with their time.
@@ -58,6 +65,7 @@ impl Checker {
             reaction: Duration::ZERO,
             foreign: Duration::ZERO,
             overcommitted: Duration::ZERO,
+            attended_since: Some(Instant::START),
             violated: 0,
             violations: Vec::new(),
             calls: BTreeMap::new(),
@@ -122,8 +130,14 @@ impl Checker {
             if self.ratings.are_over(&state.flow.other) {
                 self.foreign += span;
             } else {
-                let cause = state.fault_at.map_or(state.stepped_at, |at| at.max(state.stepped_at));
-                let reaction = (cause + REACTION).since(from).as_millis().min(span.as_millis());
+                let until = match self.attended_since {
+                    Some(start) => {
+                        let cause = state.fault_at.unwrap_or(start).max(state.stepped_at);
+                        (cause + REACTION).max(start + RETURN)
+                    }
+                    None => to,
+                };
+                let reaction = until.since(from).as_millis().min(span.as_millis());
                 self.reaction += Duration::millis(reaction);
                 self.overload += span - Duration::millis(reaction);
                 if reaction < span.as_millis() {
@@ -214,7 +228,7 @@ impl Checker {
         let Some(id) = call_id(text) else { return };
         let before = self.calls.insert(charge_point.clone(), (id.to_owned(), now));
         if let Some((open, since)) = before
-            && now < since + self.call_timeout
+            && now + CALL_TOLERANCE < since + self.call_timeout
         {
             self.violation(now, format!("{charge_point} is called while {open} has no answer"));
         }

@@ -1,7 +1,7 @@
 //! What truly flows: currents on every node and phase from chargers, PV and loads, in floats.
 //!
 //! This is arithmetic of its own on purpose. It shares the diagram with the controller but neither
-//! its sums nor its constraint rows, so that an error in those shows here instead of hiding in both.
+//! its sums nor its constraint rows, so that an error in those shows here, not in both.
 
 use crate::ground::ids::NodeIndex;
 use crate::ground::units::PerPhase;

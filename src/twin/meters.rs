@@ -1,8 +1,8 @@
 //! Simulated meters: they publish what flows through the inverse of the site's own mapping.
 //!
 //! Each value of a topic is divided by its factor and put where its JSON pointer points; values of
-//! one topic share one document. Interval, change, delay, error, silence, a frozen value and a wrong
-//! sign are theirs to have.
+//! one topic share one document. Interval, change, delay, error, silence, a frozen value and a
+//! wrong sign are theirs to have.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;

@@ -1,18 +1,21 @@
 //! Floor 5: the digital twin. The production controller against a simulated site, in virtual time.
 //!
 //! ```text
-//!            ┌──────────── one queue, ordered by time ────────────┐
-//! Controller ─ outputs ─▶ commit ─▶ network ─▶ Plant ─ frames, MQTT ─▶ network ─▶ inputs ┘
+//! Controller ─ outputs ─▶ commit ─▶ network ─▶ Plant ─ frames ─▶ network ┐
+//!     ▲                                                                  │
+//!     └───────────────── inputs, in the order of their time ◀────────────┘
 //! ```
-//! [`Twin`] jumps from event to event: to the next delivery, or to when the plant or the controller
-//! wants to be woken. No task, no sleep, no clock, no random source but its seed: one seed gives one
-//! run, to the byte. The controller may be dropped at any moment and restored from what was durable.
+//! [`Twin`] jumps from event to event: to the next delivery, or to when the plant or the
+//! controller wants to be woken. No task, no sleep, no clock, no random source but its seed: one
+//! seed gives one run, to the byte. The controller may be dropped at any moment and restored from
+//! what was durable.
 //!
 //! Reading order: [`random`] → [`scenario`] (who comes, what goes wrong) → [`car`] → [`profile`]
-//! → [`wire`] → [`settings`] → [`connector`] → [`output`] → [`charge_point`] with its `calls` →
-//! [`electric`] → [`meters`] → [`plant`] → [`network`] → [`memory`] → [`checker`] → [`Twin`].
-//! [`sample`] makes small sites and days.
+//! → [`wire`] → [`settings`] → [`connector`] → [`output`] → [`charge_point`] with its `calls` and
+//! `answers` → [`electric`] → [`meters`] → [`plant`] → [`network`] → [`memory`] → [`checker`] →
+//! [`Twin`]. [`sample`] makes small sites and days.
 
+mod answers;
 mod calls;
 pub mod car;
 pub mod charge_point;
@@ -236,10 +239,12 @@ impl Twin {
         self.absorb(out);
     }
 
-    /// The box loses power in this very moment and starts again after `down`, with what was durable.
+    /// The box loses power in this very moment and starts again after `down` with what was
+    /// durable.
     pub fn restart(&mut self, down: Duration) {
         self.memory.cut(self.now);
         self.controller = None;
+        self.checker.attended_since = None;
         self.broker_told = false;
         self.deliveries.retain(|_, delivery| match delivery {
             Delivery::Connected(_) | Delivery::Refused(_) | Delivery::Dropped(..) => true,
@@ -261,6 +266,7 @@ impl Twin {
         let controller = Controller::new(self.site.clone(), &remembered, self.now());
         self.controller_wake = controller.wake_at(self.now);
         self.controller = Some(controller);
+        self.checker.attended_since = Some(self.now);
         self.tell_broker();
     }
 

@@ -55,7 +55,7 @@ pub struct EvseState {
     pub offered: f64,
     /// What its profiles allow at this moment, in A; its rating where they say nothing.
     pub limit: f64,
-    /// What its default profile allows a transaction of which nobody speaks; none without one.
+    /// What its default profile allows when every lease has run out; none without one.
     pub default_limit: Option<f64>,
     /// Its state.
     pub status: EvseStatus,
@@ -115,6 +115,8 @@ pub struct Plant {
     stands: Vec<Stand>,
     series: Vec<Option<Series<f64>>>,
     power_at: Option<Instant>,
+    /// When each charge point wants to be woken.
+    due: Vec<Instant>,
     meters: Meters,
     faults: VecDeque<(Instant, Fault)>,
     /// Added to the monotonic time in milliseconds it gives the calendar.
@@ -173,6 +175,7 @@ impl Plant {
             scenario.faults.into_iter().map(|(at, fault)| (mono(at), fault)).collect();
         faults.sort_by_key(|(at, _)| *at);
         let series = diagram.equipment.iter().map(|item| scenario.power.get(&item.id).cloned());
+        let points = charge_points.len();
         let mut plant = Self {
             state: PlantState::new(diagram.evses.len(), diagram.equipment.len(), start.mono, utc),
             electric,
@@ -181,6 +184,7 @@ impl Plant {
             stands,
             series: series.collect(),
             power_at: None,
+            due: vec![start.mono; points],
             meters: Meters::new(diagram, &site.meters, scenario.meters, start.mono),
             faults: faults.into(),
             calendar,
@@ -245,8 +249,8 @@ impl Plant {
     /// When it must next be woken.
     pub fn wake_at(&self) -> Instant {
         let mut wake = Instant::from_millis(i64::MAX);
-        for charge_point in &self.charge_points {
-            wake = wake.min(charge_point.wake_at());
+        for due in &self.due {
+            wake = wake.min(*due);
         }
         for stand in &self.stands {
             if let Some((_, leaves)) = stand.here {
@@ -276,7 +280,7 @@ impl Plant {
             self.come_and_go(evse, now, out);
         }
         for index in 0..self.charge_points.len() {
-            if self.charge_points[index].wake_at() <= now {
+            if self.due[index] <= now {
                 self.charge_points[index].wake(now, out);
                 self.look(index, now);
             }
@@ -345,6 +349,7 @@ impl Plant {
     /// Brings the picture of one charge point up to date; true where a current has changed.
     fn look(&mut self, index: usize, now: Instant) -> bool {
         let one = &mut self.charge_points[index];
+        self.due[index] = one.wake_at();
         for (transaction, run) in one.granted.drain(..) {
             let first = *self.granted.entry(transaction).or_insert((index, run));
             if first != (index, run) {

@@ -1,4 +1,4 @@
-//! The charging profiles that a simulated charger holds, evaluated as OCPP 1.6 §3.13 and §7.8 have it.
+//! The charging profiles that a simulated charger holds, as OCPP 1.6 §3.13 and §7.8 have them.
 //!
 //! Per purpose the valid profile with the highest stack level wins at each instant. A TxProfile
 //! replaces the default while it is valid, and ChargePointMax caps both. Where no profile says

@@ -1,7 +1,7 @@
 //! The OCPP 1.6J text of a simulated charger: what it writes, and a scan of what it hears.
 //!
-//! It is of its own making on purpose: it shares no code with the central system's `ocpp`, so that a
-//! wrong word there is not wrong in the same way here. MeterValues go out and their empty answers
+//! It is of its own making on purpose: it shares no code with the central system's `ocpp`, so that
+//! a wrong word there is not wrong in the same way here. MeterValues go out and their empty answers
 //! come in by the million in a simulated year: both get by without a JSON parser.
 
 use std::fmt::Write;
