@@ -1,5 +1,5 @@
-//! A daemon that is killed with SIGKILL. In a test of its own: a process that is being spawned holds
-//! the locks of its parent for a moment, which another test would take for a store in use.
+//! A daemon that is killed with SIGKILL. In a test of its own: a process that is being spawned
+//! holds the locks of its parent for a moment, which another test would take for a store in use.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "daemon/charger.rs"]
