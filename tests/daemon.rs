@@ -275,7 +275,7 @@ async fn a_journal_replays_to_the_same_outputs() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement, not a check"]
 async fn a_storm_of_reconnects_is_answered_in_time() {
-    const CHARGERS: usize = 120;
+    const CHARGERS: usize = 300;
     const TRANSACTIONS: i64 = 17;
     let dir = tempfile::tempdir().unwrap();
     let (daemon, handle, address) = begin(dir.path(), CHARGERS).await;
