@@ -63,6 +63,10 @@ const ORDERS_MAX: usize = 64;
 /// A person gets an answer within this, in real time.
 const ANSWER_TIME: RealDuration = RealDuration::from_secs(30);
 
+/// Problems of a refused configuration are told in one line, cut to this many characters; `check`
+/// tells them all.
+const REFUSAL_SHOWN: usize = 1000;
+
 /// At the end, links get this long to go.
 const CUT_TIME: RealDuration = RealDuration::from_secs(2);
 
@@ -296,7 +300,13 @@ impl Handle {
 
     /// Tells people that a configuration was refused.
     pub async fn refuse(&self, problems: String) {
-        let _ = self.wishes.send(Wish::Refuse(problems)).await;
+        let mut line: String = problems.replace('\n', "; ");
+        if let Some((end, _)) = line.char_indices().nth(REFUSAL_SHOWN) {
+            line.truncate(end);
+            line.push('…');
+        }
+        // An error means that it is stopping already.
+        let _ = self.wishes.send(Wish::Refuse(line)).await;
     }
 
     /// Asks the daemon to end in order; [`Daemon::stop`] also waits for the end.
