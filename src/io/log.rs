@@ -1,8 +1,9 @@
 //! Where log lines go: to the journal of systemd with their fields when that is connected, else to
 //! standard error as text.
 //!
-//! A thread writes them, so that a journal that hangs or a terminal that is held delays nobody; what
-//! it cannot take in time is dropped and counted. [`log::Log::flush`] waits for what is under way.
+//! A thread writes them, so that a journal that hangs or a terminal that is held delays nobody;
+//! what it cannot take in time is dropped and counted. [`log::Log::flush`] waits for what is under
+//! way.
 //!
 //! `AMPGATE_LOG` names the least severe level that is shown: `error`, `warn`, `info` (the default),
 //! `debug` or `trace`. Libraries show warnings only, unless it is `debug` or `trace`.
