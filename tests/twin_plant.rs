@@ -328,6 +328,17 @@ fn values_hold_what_the_configuration_asks_for() {
 }
 
 #[test]
+fn a_charger_that_tells_changes_does_not_wait_for_its_period() {
+    let tells_changes_after = Some(Duration::seconds(5));
+    let mut script = one_car(Behaviour { tells_changes_after, ..Behaviour::default() });
+    script.pass(Duration::minutes(11));
+    let before = script.said("CP-1", "MeterValues").len();
+    script.lease("CP-1", 1, 9.0, 6.0, 180);
+    script.pass(Duration::seconds(6));
+    assert_eq!(script.said("CP-1", "MeterValues").len(), before + 1);
+}
+
+#[test]
 fn meters_show_what_flows_unless_they_are_silent() {
     let mut script = one_car(Behaviour::default());
     script.pass(Duration::minutes(12));

@@ -1,9 +1,9 @@
 //! The configuration of a simulated site: the given one with rarer messages.
 //!
-//! A year has 31 million seconds, so chargers report every minute, limits are leased for a quarter
-//! of an hour, and a meter that sees no change may be quiet for minutes. Every token may charge, as
-//! the drivers of the file did. It stays a text, so that a journal of a simulation is replayed from
-//! its own header, like any other.
+//! A year has 31 million seconds, so chargers report every minute (and when their current has
+//! changed), limits are leased for a quarter of an hour, and a meter that sees no change may be
+//! quiet for minutes. Every token may charge, as the drivers of the file did. It stays a text, so
+//! that a journal of a simulation is replayed from its own header, like any other.
 
 use toml::{Table, Value};
 

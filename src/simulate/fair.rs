@@ -4,20 +4,22 @@
 //! [`configuration`](super::configuration)). Meters publish when something changes, or every two
 //! minutes.
 
-use std::collections::BTreeMap;
-
 use crate::controller::message::JournalLine;
 use crate::ground::time::Duration;
 use crate::twin::Twin;
-use crate::twin::scenario::{CarModel, MeterModel, NetworkModel, Scenario, Visit};
+use crate::twin::scenario::{Behaviour, CarModel, MeterModel, NetworkModel, Scenario, Visit};
 
 use super::progress::Progress;
 use super::summary::{Delivered, Outcome, Summary, round};
 use super::uncontrolled::power;
 use super::world::World;
 
-/// A meter that has seen no change publishes this often.
-const METER_INTERVAL: Duration = Duration::minutes(2);
+/// While something changes, meters publish this often.
+const METER_INTERVAL: Duration = Duration::seconds(5);
+/// A meter that has seen no change for the first span publishes every second span.
+const METER_QUIET: (Duration, Duration) = (Duration::seconds(45), Duration::minutes(2));
+/// A charger also reports so long after its current has changed.
+const TELLS_AFTER: Duration = Duration::seconds(5);
 /// The seed of all jitter; a simulation repeats itself.
 const SEED: u64 = 1;
 /// Time is run in pieces of this length, to show progress and write the journal.
@@ -34,12 +36,18 @@ pub fn twin(world: &World) -> Twin {
         departure: row.departure,
         car: CarModel::plain(row.phases, row.max_a, row.energy_wh),
     });
+    let points = world.site.diagram.charge_points();
+    let charger = Behaviour { tells_changes_after: Some(TELLS_AFTER), ..Behaviour::default() };
     let scenario = Scenario {
         seed: SEED,
         visits: visits.collect(),
         power: world.power.clone(),
-        chargers: BTreeMap::new(),
-        meters: MeterModel { interval: METER_INTERVAL, ..MeterModel::default() },
+        chargers: points.into_iter().map(|point| (point, charger.clone())).collect(),
+        meters: MeterModel {
+            interval: METER_INTERVAL,
+            quiet: Some(METER_QUIET),
+            ..MeterModel::default()
+        },
         network: NetworkModel {
             least_delay: Duration::ZERO,
             most_delay: Duration::ZERO,

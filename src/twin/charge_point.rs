@@ -477,7 +477,15 @@ impl ChargePoint {
             let connector = &mut self.connectors[index];
             let edge = force.and_then(|force| force.until);
             connector.edge_at = edge.map(|edge| Instant::from_millis(edge - clock));
+            let before = connector.drawn;
             connector.settle(limit.unwrap_or(connector.rated), reaction, voltage, now);
+            if let (Some(after), Stage::Running(run)) =
+                (self.behaviour.tells_changes_after, &mut connector.stage)
+                && before != connector.drawn
+            {
+                let due = now + after;
+                run.sample_at = run.sample_at.map(|periodic| periodic.min(due));
+            }
             let status = connector.status();
             if connector.told != Some(status) && self.booted && self.link == Link::Up {
                 connector.told = Some(status);

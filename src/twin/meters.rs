@@ -39,6 +39,7 @@ struct Publisher {
     mode: MeterMode,
     next_at: Instant,
     last_at: Option<Instant>,
+    changed_at: Instant,
     last: PerPhase<f64>,
     /// What is published while it is frozen.
     frozen: Option<PerPhase<f64>>,
@@ -81,6 +82,7 @@ impl Meters {
                 mode: MeterMode::Works,
                 next_at: start,
                 last_at: None,
+                changed_at: start,
                 last: PerPhase::default(),
                 frozen: None,
             })
@@ -117,13 +119,16 @@ impl Meters {
             let moved = publisher.last.0.iter().zip(truth.0).map(|(old, new)| (old - new).abs());
             let most = moved.fold(0.0, f64::max);
             if model.on_change_a.is_some_and(|least| least < most) {
+                publisher.changed_at = now;
                 let gap = publisher.last_at.map_or(now, |last| last + model.least_gap);
                 publisher.next_at = publisher.next_at.min(gap.max(now));
             }
             if publisher.next_at <= now {
                 publisher.last = truth;
                 publisher.last_at = Some(now);
-                publisher.next_at = now + model.interval;
+                let still = now.since(publisher.changed_at);
+                let quiet = model.quiet.filter(|(after, _)| *after <= still);
+                publisher.next_at = now + quiet.map_or(model.interval, |(_, interval)| interval);
                 let Some(told) = publisher.tells(truth, model.gain_error) else { continue };
                 for topic in &publisher.topics {
                     let payload = topic.payload(told, self.voltage);
@@ -294,6 +299,20 @@ mod tests {
         assert!(messages(&mut meters, NOW + Duration::millis(500), 9000.0).is_empty());
         assert_eq!(meters.wake_at(), Some(NOW + Duration::seconds(1)));
         assert_eq!(messages(&mut meters, NOW + Duration::seconds(1), 9000.0).len(), 1);
+    }
+
+    #[test]
+    fn a_meter_that_sees_no_change_for_long_grows_quiet() {
+        let mut meters = meters();
+        meters.model.quiet = Some((Duration::seconds(10), Duration::seconds(120)));
+        let mut told = Vec::new();
+        for second in 0..200 {
+            let count = messages(&mut meters, NOW + Duration::seconds(second), 6900.0).len();
+            if 0 < count {
+                told.push(second);
+            }
+        }
+        assert_eq!(told, [0, 5, 10, 130]);
     }
 
     #[test]

@@ -71,6 +71,8 @@ pub struct Behaviour {
     pub deaf: bool,
     /// From a limit's change until the current follows (IEC 61851-1 allows 5 s).
     pub reaction: Duration,
+    /// It sends values so long after its current has changed, besides the periodic ones.
+    pub tells_changes_after: Option<Duration>,
     /// Its link is cut about this often.
     pub link_lost_every: Option<Duration>,
     /// A link that was cut stays cut this long.
@@ -98,8 +100,10 @@ pub enum SmartCharging {
 /// How meters publish.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MeterModel {
-    /// At least this often.
+    /// At least this often while something changes.
     pub interval: Duration,
+    /// When nothing has changed for the first span, only every second span.
+    pub quiet: Option<(Duration, Duration)>,
     /// Also after a change of more than this many A (or its worth in W); none = only by interval.
     pub on_change_a: Option<f64>,
     /// But never more often than this.
@@ -179,6 +183,7 @@ impl Default for Behaviour {
             answer_delay: Duration::ZERO,
             deaf: false,
             reaction: Duration::ZERO,
+            tells_changes_after: None,
             link_lost_every: None,
             link_lost_for: Duration::minutes(5),
             reboots_every: None,
@@ -192,6 +197,7 @@ impl Default for MeterModel {
     fn default() -> Self {
         Self {
             interval: Duration::seconds(5),
+            quiet: None,
             on_change_a: Some(0.2),
             least_gap: Duration::seconds(1),
             delay: Duration::millis(200),
