@@ -63,6 +63,10 @@ const ORDERS_MAX: usize = 64;
 /// A person gets an answer within this, in real time.
 const ANSWER_TIME: RealDuration = RealDuration::from_secs(30);
 
+/// Problems of a refused configuration are told in one line, cut to this many characters; `check`
+/// tells them all.
+const REFUSAL_SHOWN: usize = 1000;
+
 /// At the end, links get this long to go.
 const CUT_TIME: RealDuration = RealDuration::from_secs(2);
 
@@ -177,7 +181,14 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
             Some(opened.map_err(|source| DaemonError::Listen { address, source })?)
         }
     };
-    let (pictures, view) = watch::channel(Arc::new(controller.view(now)));
+    let (published, view) = watch::channel(Arc::new(controller.view(now)));
+    let (pictures, mut drawn) = mpsc::channel::<Arc<View>>(1);
+    // In a task of its own: whoever looks at a picture for long must not hold up the loop.
+    tokio::spawn(async move {
+        while let Some(picture) = drawn.recv().await {
+            published.send_replace(picture);
+        }
+    });
     let (orders, asked) = mpsc::channel(ORDERS_MAX);
     let (wishes, wished) = mpsc::channel(ORDERS_MAX);
     let ocpp_address = server.as_ref().map(Server::address);
@@ -289,7 +300,13 @@ impl Handle {
 
     /// Tells people that a configuration was refused.
     pub async fn refuse(&self, problems: String) {
-        let _ = self.wishes.send(Wish::Refuse(problems)).await;
+        let mut line: String = problems.replace('\n', "; ");
+        if let Some((end, _)) = line.char_indices().nth(REFUSAL_SHOWN) {
+            line.truncate(end);
+            line.push('…');
+        }
+        // An error means that it is stopping already.
+        let _ = self.wishes.send(Wish::Refuse(line)).await;
     }
 
     /// Asks the daemon to end in order; [`Daemon::stop`] also waits for the end.
@@ -324,7 +341,7 @@ struct World {
     replies: BTreeMap<RequestId, oneshot::Sender<Answer>>,
     next_request: u64,
     journal: Option<Journal>,
-    pictures: watch::Sender<Arc<View>>,
+    pictures: mpsc::Sender<Arc<View>>,
     picture_due: Instant,
     watchdog: Watchdog,
 }
@@ -352,7 +369,10 @@ impl World {
             tokio::select! {
                 Some(arrival) = arrivals.recv() => self.step(arrival.input),
                 () = self.clock.sleep_until(wake) => self.step(Input::Wake),
-                Ok(()) = state.changed() => self.committed(&state.borrow_and_update().clone()),
+                Ok(()) = state.changed() => {
+                    let failing = state.borrow_and_update().failing.clone();
+                    self.committed(failing);
+                }
                 Some((order, reply)) = asked.recv() => self.obey(order, reply),
                 Some(wish) = wished.recv() => match wish {
                     Wish::Reload(config, text, done) => {
@@ -444,12 +464,11 @@ impl World {
         }
     }
 
-    fn committed(&mut self, state: &StoreState) {
+    fn committed(&mut self, failing: Option<String>) {
         self.release();
-        let told = self.store_failing.clone();
-        if told != state.failing {
-            self.store_failing = state.failing.clone();
-            self.step(Input::Store { failing: state.failing.clone() });
+        if self.store_failing != failing {
+            self.store_failing = failing.clone();
+            self.step(Input::Store { failing });
         }
     }
 
@@ -493,7 +512,10 @@ impl World {
         if begun < self.picture_due {
             return;
         }
-        self.pictures.send_replace(Arc::new(self.controller.view(self.clock.now())));
+        // Where the one before is still on its way, this one is not missed.
+        if let Ok(place) = self.pictures.try_reserve() {
+            place.send(Arc::new(self.controller.view(self.clock.now())));
+        }
         let done = self.real.now().mono;
         self.picture_due = done + (done.since(begun) * VIEW_SHARE).min(VIEW_PAUSE_MAX);
     }
@@ -509,6 +531,7 @@ impl World {
         });
         let closed = closed.await;
         links.cut_all(CUT_TIME).await;
+        log::logger().flush();
         closed.unwrap_or_else(|_| {
             Err(StoreError::NotWritten("the store stopped by a fault".to_owned()))
         })
@@ -522,6 +545,7 @@ impl Drop for EndsProcess {
     fn drop(&mut self) {
         if std::thread::panicking() {
             log::error!("the control loop has failed; the process ends to be started anew");
+            log::logger().flush();
             std::process::abort();
         }
     }

@@ -1,4 +1,4 @@
-//! The whole daemon with real sockets, a real store and a real kill -9.
+//! The whole daemon with real sockets and a real store.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "daemon/charger.rs"]
@@ -6,7 +6,6 @@ mod charger;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use ampgate::config::{self, Config};
@@ -30,7 +29,8 @@ fn text(port: u16, points: usize) -> String {
     let mut text = format!(
         "[site]\nname = \"Test yard\"\ntime_zone = \"Europe/Paris\"\n\
          [listen]\nocpp = \"127.0.0.1:{port}\"\n[access]\nanyone = true\n\
-         [[node]]\nid = \"grid\"\nname = \"IBST 63A\"\nrating_a = 63\n"
+         [[node]]\nid = \"grid\"\nname = \"IBST\"\nrating_a = {}\nworst_case_load_a = 0\n",
+        57 + 6 * points
     );
     for number in 1..=points {
         text += &format!(
@@ -111,62 +111,6 @@ async fn a_session_outlives_a_restart_of_the_daemon() {
         store.reader().events(0, 100).unwrap().iter().map(|event| event.kind.code()).collect();
     for code in ["daemon.stopping", "session.ended", "session.started", "link.up"] {
         assert!(codes.contains(&code), "{code} is missing in {codes:?}");
-    }
-}
-
-/// A daemon in a process of its own; killed with its handle.
-struct Process(Child);
-
-impl Process {
-    async fn spawn(dir: &Path, port: u16) -> Self {
-        let config = dir.join("site.toml");
-        std::fs::write(&config, text(port, 1)).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ampgate"));
-        command.arg("run").arg("--config").arg(config).arg("--data").arg(dir.join("data"));
-        let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        Self(child)
-    }
-
-    /// SIGKILL: nothing is flushed, nothing is closed.
-    fn kill(mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Its end may have come already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// The moment an answer with a transaction id is read, the process is killed: the id is on disk,
-/// and the next run never gives it again.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_transaction_id_leaves_before_it_is_on_disk() {
-    let dir = tempfile::tempdir().unwrap();
-    let port = free_port();
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let mut given: Vec<i64> = Vec::new();
-    for round in 0..5 {
-        let process = Process::spawn(dir.path(), port).await;
-        let mut charger = Charger::connect(address, "CP-01").await;
-        charger.boot().await;
-        // Two starts of one connector in one second would be taken for one, repeated.
-        let time = charger::present() - Span::seconds(20 - 2 * round);
-        let id = charger.start_of(time, 1000 * (round + 1)).await;
-        process.kill();
-        let opened = Store::open(&dir.path().join("data")).unwrap();
-        assert!(opened.remembered.transactions.iter().any(|known| known.id.0 == id));
-        assert!(given.iter().all(|earlier| *earlier < id), "{id} after {given:?}");
-        given.push(id);
     }
 }
 
@@ -267,4 +211,43 @@ async fn a_journal_replays_to_the_same_outputs() {
         frames += outputs.iter().filter(|output| matches!(output, Output::Frame { .. })).count();
     }
     assert!(3 <= frames, "there was something to replay");
+}
+
+/// After a power cut in the street all chargers come back at once with what they queued. Run with
+/// `--ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement, not a check"]
+async fn a_storm_of_reconnects_is_answered_in_time() {
+    const CHARGERS: usize = 300;
+    const TRANSACTIONS: i64 = 17;
+    let dir = tempfile::tempdir().unwrap();
+    let (daemon, handle, address) = begin(dir.path(), CHARGERS).await;
+    let clock = Clock::real();
+    let began = clock.now().mono;
+    let mut running = Vec::with_capacity(CHARGERS);
+    for number in 1..=CHARGERS {
+        running.push(tokio::spawn(async move {
+            let mut charger = Charger::connect(address, &format!("CP-{number:02}")).await;
+            charger.boot().await;
+            for past in 0..TRANSACTIONS {
+                let time = charger::present() - Span::hours(40 - past);
+                let id = charger.start_of(time, past * 1000).await;
+                charger.stop(id, past * 1000 + 900).await;
+            }
+        }));
+    }
+    for charger in running {
+        charger.await.unwrap();
+    }
+    let took = clock.now().mono.since(began);
+    let resident = handle.resources().resident_bytes.unwrap_or(0) >> 20;
+    println!(
+        "{} messages of {CHARGERS} chargers answered in {} ms; {resident} MiB with the chargers",
+        CHARGERS as i64 * (2 + 2 * TRANSACTIONS),
+        took.as_millis()
+    );
+    daemon.stop().await.unwrap();
+    let store = Store::open(dir.path()).unwrap().store;
+    let sessions = store.reader().sessions(0, 10_000).unwrap();
+    assert_eq!(sessions.len() as i64, CHARGERS as i64 * TRANSACTIONS);
 }

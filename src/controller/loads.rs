@@ -98,6 +98,15 @@ impl Loads {
         if estimate.vague_since.is_some_and(|since| VAGUE_MAX <= now.since(since)) {
             (load, estimate.vague_since) = (exact, None);
         }
+        if let Some(rating) = diagram.nodes[node].rating {
+            for phase in Phase::ALL {
+                // Over the rating there is no time to wait for proof: what others may draw but do
+                // not would be given up first, and help nothing.
+                if rating[phase] < total[phase] {
+                    load[phase] = load[phase].max(exact[phase]);
+                }
+            }
+        }
         estimate.load = Some(load);
         for phase in Phase::ALL {
             let held = &mut estimate.held[phase];
@@ -255,6 +264,18 @@ mod tests {
         loads.metered(&diagram, 0, amps(10), &[Draw { moving: false, ..moving }], at(0));
         loads.metered(&diagram, 0, amps(40), &[moving], at(1));
         assert_eq!(held(&loads), Amps::new(24));
+    }
+
+    #[test]
+    fn above_the_rating_nothing_is_explained_away() {
+        let (diagram, mut loads) = (diagram(), Loads::new(&diagram()));
+        let idle = Draw { measured: Some(amps(32)), worst: amps(40), moving: true };
+        loads.metered(&diagram, 0, amps(42), &[Draw { moving: false, ..idle }], at(0));
+        assert_eq!(held(&loads), Amps::new(10));
+        loads.metered(&diagram, 0, amps(62), &[idle], at(1));
+        assert_eq!(held(&loads), Amps::new(22));
+        loads.metered(&diagram, 0, amps(64), &[idle], at(2));
+        assert_eq!(held(&loads), Amps::new(32));
     }
 
     #[test]

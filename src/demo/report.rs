@@ -14,7 +14,6 @@ pub struct Watch {
     /// A sentence of each kind of reason, and how many pictures it was seen in.
     reasons: BTreeMap<&'static str, (String, u64)>,
     pictures: u64,
-    most_leased: f64,
 }
 
 impl Watch {
@@ -25,13 +24,6 @@ impl Watch {
             let seen = self.reasons.entry(kind(&evse.cause)).or_default();
             seen.0 = format!("{}: {}", evse.id, evse.reason);
             seen.1 += 1;
-        }
-        for node in &view.nodes {
-            let Some(rating) = node.rating_a else { continue };
-            for (phase, rating) in rating.iter() {
-                let share = node.leased_a[phase].as_f64() / rating.as_f64().max(0.1);
-                self.most_leased = self.most_leased.max(share);
-            }
         }
     }
 
@@ -71,7 +63,6 @@ impl Watch {
         for violation in checker.violations.iter().take(10) {
             println!("    {violation}");
         }
-        println!("  most that was leased          {:.0} % of a rating", 100.0 * self.most_leased);
         !over && checker.violated == 0
     }
 }

@@ -48,6 +48,9 @@ pub enum StoreError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// No space is left.
+    #[error("the disk is full")]
+    Full,
     /// redb could not do it.
     #[error("the store cannot be used: {0}")]
     Database(String),
@@ -64,6 +67,7 @@ impl StoreError {
     pub(super) fn from_open(error: DatabaseError) -> Self {
         match error {
             DatabaseError::Storage(redb::StorageError::Corrupted(why)) => Self::Damaged(why),
+            DatabaseError::Storage(redb::StorageError::Io(error)) if is_full(&error) => Self::Full,
             DatabaseError::UpgradeRequired(version) => Self::Database(format!(
                 "its file format {version} is older than this version can open"
             )),
@@ -75,7 +79,13 @@ impl StoreError {
     pub(super) fn from_use(error: impl Into<redb::Error>) -> Self {
         match error.into() {
             redb::Error::Corrupted(why) => Self::Damaged(why),
+            redb::Error::Io(error) if is_full(&error) => Self::Full,
             other => Self::Database(other.to_string()),
         }
     }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }

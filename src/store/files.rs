@@ -32,6 +32,9 @@ const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 /// redb uses pages again after the next commit.
 const RESERVE_BYTES: i64 = 4 << 20;
 
+/// A disk that was full counts as usable again from here on; some days of readings.
+const SPACE_ENOUGH: u64 = 16 << 20;
+
 /// Pages that redb keeps in memory: the hot ends of all tables, not the history.
 const CACHE_BYTES: usize = 2 << 20;
 
@@ -183,9 +186,24 @@ impl Place {
         }
     }
 
-    /// Gives the reserved space to the store; false if there was none.
-    pub fn spend_reserve(&self) -> bool {
-        fs::remove_file(self.dir.join("reserve")).is_ok()
+    /// Whether there is space again after the disk was full; keeps some of it for the next time.
+    pub fn has_space(&self) -> bool {
+        let space = nix::sys::statvfs::statvfs(&self.dir);
+        #[allow(clippy::useless_conversion, reason = "the kernel's numbers are smaller on 32 bit")]
+        let free = space.map(|disk| {
+            u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size()))
+        });
+        let enough = free.is_ok_and(|free| SPACE_ENOUGH <= free);
+        if enough {
+            self.keep_reserve();
+        }
+        enough
+    }
+
+    /// Gives the reserved space to the store.
+    pub fn spend_reserve(&self) {
+        // It may be spent already.
+        let _ = fs::remove_file(self.dir.join("reserve"));
     }
 
     fn create(&self) -> Result<Database, StoreError> {

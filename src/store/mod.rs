@@ -38,7 +38,7 @@ use crate::model::record::{Record, Remembered};
 use error::StoreError;
 use files::{Ids, Place};
 use reader::StoreReader;
-use state::{CommitNumber, Opener, StoreState};
+use state::{Backing, CommitNumber, StoreState};
 use worker::Shared;
 
 /// How often the owner calls [`Store::tick`], in real time.
@@ -76,10 +76,16 @@ impl Store {
     pub fn open(dir: &Path) -> Result<Opened, StoreError> {
         let place = files::Place::claim(dir)?;
         let found = place.open()?;
-        let path = place.database();
-        let opener: Opener = Box::new(move || files::builder().open(&path));
+        let place = Arc::new(place);
+        place.keep_reserve();
+        let (path, looks, spends) = (place.database(), Arc::clone(&place), Arc::clone(&place));
+        let backing = Backing {
+            open: Box::new(move || files::builder().open(&path)),
+            has_space: Box::new(move || looks.has_space()),
+            spend_reserve: Box::new(move || spends.spend_reserve()),
+        };
         let given = if found.begun_anew { place.ids() } else { Ids::default() };
-        let mut opened = Self::begin(found.database, opener, Some(place))?;
+        let mut opened = Self::begin(found.database, backing, Some(place))?;
         opened.remembered.last_transaction =
             opened.remembered.last_transaction.max(given.transaction);
         opened.remembered.last_session = opened.remembered.last_session.max(given.session);
@@ -89,18 +95,18 @@ impl Store {
 
     /// Opens a store on any redb backend, without a directory: for tests that cut the power. An
     /// empty backend gets a fresh store.
-    pub fn open_with(opener: Opener) -> Result<Opened, StoreError> {
-        let database = opener().map_err(StoreError::from_open)?;
+    pub fn open_with(backing: Backing) -> Result<Opened, StoreError> {
+        let database = (backing.open)().map_err(StoreError::from_open)?;
         if table::format(&database).map_err(StoreError::from_use)?.is_none() {
             table::create(&database).map_err(StoreError::from_use)?;
         }
-        Self::begin(database, opener, None)
+        Self::begin(database, backing, None)
     }
 
     fn begin(
         database: Database,
-        opener: Opener,
-        place: Option<Place>,
+        backing: Backing,
+        place: Option<Arc<Place>>,
     ) -> Result<Opened, StoreError> {
         migrate::run(&database)?;
         let (remembered, mut problems) = load::remembered(&database)?;
@@ -109,10 +115,10 @@ impl Store {
             problems.push(format!("the start could not be counted: {error}"));
             0
         });
-        let ids = place.as_ref().map(Place::ids).unwrap_or_default();
+        let ids = place.as_ref().map(|place| place.ids()).unwrap_or_default();
         let (report, state) = watch::channel(StoreState::default());
         let shared = Arc::new(Shared::new(database, next_event, report));
-        let worker = Some(worker::start(Arc::clone(&shared), opener, place, ids)?);
+        let worker = Some(worker::start(Arc::clone(&shared), backing, place, ids)?);
         let store = Self { shared, state, worker };
         Ok(Opened { store, remembered, start, problems })
     }

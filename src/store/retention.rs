@@ -6,7 +6,7 @@
 
 use std::borrow::Borrow;
 
-use redb::{Key, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
+use redb::{Key, ReadableTable, ReadableTableMetadata, Table, TableDefinition, WriteTransaction};
 
 use crate::ground::time::{Duration, Utc};
 use crate::model::event::Event;
@@ -44,6 +44,26 @@ pub fn trim(write: &WriteTransaction) -> Result<(), redb::Error> {
     trim_closed(write, SESSIONS, "session", |id| id)
 }
 
+/// Forgets the oldest rows before their time, because the disk is full: of readings, else of
+/// setpoints, else of events. Transactions and sessions stay.
+pub fn relieve(write: &WriteTransaction, rows: usize) -> Result<(), redb::Error> {
+    for definition in [READINGS, SETPOINTS] {
+        let mut table = write.open_table(definition)?;
+        if 0 < table.len()? {
+            return remove_oldest(&mut table, rows, |_, _| true);
+        }
+    }
+    let mut events = write.open_table(EVENTS)?;
+    let mut doomed = Vec::new();
+    for row in events.iter()?.take(rows) {
+        doomed.push(row?.0.value());
+    }
+    for number in &doomed {
+        events.remove(number)?;
+    }
+    Ok(())
+}
+
 fn trim_timed(
     write: &WriteTransaction,
     definition: TableDefinition<(i64, &str), &[u8]>,
@@ -54,11 +74,20 @@ fn trim_timed(
     let newest = table.last()?.map(|(key, _)| Utc::from_millis(key.value().0));
     let oldest_kept = newest.map_or(i64::MIN, |newest| (newest - age).as_millis());
     let surplus = table.len()?.saturating_sub(most);
+    remove_oldest(&mut table, TRIM_MAX, |index, at| index < surplus || at < oldest_kept)
+}
+
+/// Removes rows from the oldest on while they are `doomed`, at most so many.
+fn remove_oldest(
+    table: &mut Table<(i64, &str), &[u8]>,
+    most: usize,
+    is_doomed: impl Fn(u64, i64) -> bool,
+) -> Result<(), redb::Error> {
     let mut doomed = Vec::new();
-    for (row, index) in table.iter()?.take(TRIM_MAX).zip(0..) {
+    for (row, index) in table.iter()?.take(most).zip(0..) {
         let (key, _) = row?;
         let (at, evse) = key.value();
-        if surplus <= index && oldest_kept <= at {
+        if !is_doomed(index, at) {
             break;
         }
         doomed.push((at, evse.to_owned()));

@@ -17,5 +17,12 @@ pub struct StoreState {
     pub thinned: u64,
 }
 
-/// Opens the file; called again whenever the disk has failed.
-pub type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
+/// What a store stands on: a file in a directory, or a disk that a test lets fail.
+pub struct Backing {
+    /// Opens the file; called again whenever the disk has failed.
+    pub open: Box<dyn Fn() -> Result<Database, DatabaseError> + Send>,
+    /// Whether there is space again after the disk was full.
+    pub has_space: Box<dyn Fn() -> bool + Send>,
+    /// Gives up the space that is kept for a full disk.
+    pub spend_reserve: Box<dyn Fn() + Send>,
+}

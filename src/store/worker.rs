@@ -5,21 +5,25 @@
 //! when it has passed whole.
 //!
 //! After an error redb refuses to go on, so the file is closed, the facts go back to the queue, and
-//! the next tick opens it and tries again. A full disk first gets the reserved space back.
+//! the next tick opens it and tries again.
+//!
+//! When the disk is full, the reserved space is given up, urgent facts alone are written, and the
+//! oldest readings make room for them inside the file; batched facts wait in memory, thinned, until
+//! there is space again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use redb::Database;
+use redb::{Database, WriteTransaction};
 use tokio::sync::watch;
 
-use crate::model::record::Record;
+use crate::model::record::{Durability, Record};
 
 use super::error::StoreError;
 use super::files::{Ids, Place};
 use super::queue::{BATCHED_MAX, Facts, Key, Queue};
-use super::state::{CommitNumber, Opener, StoreState};
+use super::state::{Backing, CommitNumber, StoreState};
 use super::{retention, table};
 
 /// Ticks until batched facts are written: five minutes. What a power cut may take from the curves.
@@ -31,6 +35,13 @@ const TRIM_BATCHES: u32 = 12;
 
 /// This many batched facts are written without waiting; some 500 KB.
 const BATCH_FULL: usize = BATCHED_MAX / 10;
+
+/// How a full disk is told while urgent facts still fit.
+const FULL: &str = "the disk is full: transactions are recorded, readings are given up";
+
+/// Rows that are forgotten at a time when the disk is full: first as few as any free page allows,
+/// then enough for some days of transactions.
+const RELIEF: [usize; 2] = [200, 4000];
 
 /// What the handle, the thread and the readers share.
 #[derive(Debug)]
@@ -49,6 +60,8 @@ struct Inner {
     database: Option<Arc<Database>>,
     /// The last write went wrong; the next is tried at a tick.
     failing: bool,
+    /// The disk is full, so only urgent facts are written.
+    full: bool,
     ticks: u32,
     retry: bool,
     closing: bool,
@@ -58,6 +71,8 @@ struct Work {
     facts: Arc<Facts>,
     number: CommitNumber,
     batch: bool,
+    /// The disk was full; look whether it still is.
+    look: bool,
     last: bool,
 }
 
@@ -69,6 +84,7 @@ impl Shared {
             writing: Arc::default(),
             database: Some(Arc::new(database)),
             failing: false,
+            full: false,
             ticks: 0,
             retry: false,
             closing: false,
@@ -119,12 +135,17 @@ impl Shared {
         let mut inner = self.lock();
         loop {
             let urgent = inner.queue.is_urgent();
-            let full = BATCH_FULL <= inner.queue.batched();
+            let many = BATCH_FULL <= inner.queue.batched();
             let due = BATCH_TICKS <= inner.ticks && 0 < inner.queue.batched();
-            let wanted = if inner.failing { inner.retry } else { urgent || due || full };
+            let wanted = match (inner.failing, inner.full) {
+                (true, _) => inner.retry,
+                (false, true) => inner.retry || urgent,
+                (false, false) => urgent || due || many,
+            };
             if wanted || inner.closing {
                 let soon = BATCH_TICKS / 2 <= inner.ticks;
-                let batch = inner.closing || due || full || soon;
+                let look = inner.full && inner.retry;
+                let batch = inner.closing || (!inner.full && (due || many || soon));
                 let (facts, number) = inner.queue.take(batch);
                 inner.writing = Arc::new(facts);
                 inner.retry = false;
@@ -132,7 +153,7 @@ impl Shared {
                     inner.ticks = 0;
                 }
                 let facts = Arc::clone(&inner.writing);
-                return Some(Work { facts, number, batch, last: inner.closing });
+                return Some(Work { facts, number, batch, look, last: inner.closing });
             }
             inner.retry = false;
             inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
@@ -149,13 +170,21 @@ impl Shared {
         database
     }
 
-    fn written(&self, number: CommitNumber) {
+    /// All of `writing` is on disk, but for the batched part where the disk was too full for it.
+    fn written(&self, number: CommitNumber, unwritten: Facts) {
         let mut inner = self.lock();
         inner.writing = Arc::default();
+        inner.queue.put_back(unwritten);
         inner.failing = false;
         let lost = inner.queue.lost();
-        let failing = (0 < lost).then(|| format!("{lost} facts could not be kept"));
-        self.tell(StoreState { committed: number, failing, thinned: inner.queue.thinned() });
+        let failing = if 0 < lost {
+            Some(format!("{lost} facts could not be kept"))
+        } else {
+            inner.full.then(|| FULL.to_owned())
+        };
+        let thinned = inner.queue.thinned();
+        drop(inner);
+        self.tell(StoreState { committed: number, failing, thinned });
     }
 
     fn failed(&self, why: &str) {
@@ -164,11 +193,22 @@ impl Shared {
         inner.failing = true;
         let facts = std::mem::take(&mut inner.writing);
         inner.queue.put_back(Arc::unwrap_or_clone(facts));
-        let committed = self.report.borrow().committed;
         let thinned = inner.queue.thinned();
+        drop(inner);
+        let committed = self.report.borrow().committed;
         self.tell(StoreState { committed, failing: Some(why.to_owned()), thinned });
     }
 
+    /// Forgets the open file: redb goes on no further after an error.
+    fn shut(&self) {
+        self.lock().database = None;
+    }
+
+    fn set_full(&self, full: bool) {
+        self.lock().full = full;
+    }
+
+    /// Never called with the lock held: who watches the state may hold it and commit meanwhile.
     fn tell(&self, state: StoreState) {
         self.report.send_if_modified(|told| {
             let changed = *told != state;
@@ -186,11 +226,11 @@ impl Shared {
 /// Starts the thread; it ends after [`Shared::close`].
 pub fn start(
     shared: Arc<Shared>,
-    opener: Opener,
-    place: Option<Place>,
+    backing: Backing,
+    place: Option<Arc<Place>>,
     ids: Ids,
 ) -> Result<JoinHandle<()>, StoreError> {
-    let mut worker = Worker { shared, opener, place, ids, batches: 0 };
+    let mut worker = Worker { shared, backing, place, ids, batches: 0 };
     let run = move || {
         let guard = EndsProcess;
         worker.run();
@@ -209,6 +249,7 @@ impl Drop for EndsProcess {
     fn drop(&mut self) {
         if std::thread::panicking() {
             log::error!("the store has failed; the process ends to be started anew");
+            log::logger().flush();
             std::process::abort();
         }
     }
@@ -216,8 +257,8 @@ impl Drop for EndsProcess {
 
 struct Worker {
     shared: Arc<Shared>,
-    opener: Opener,
-    place: Option<Place>,
+    backing: Backing,
+    place: Option<Arc<Place>>,
     /// The ids that are set aside beside the store.
     ids: Ids,
     batches: u32,
@@ -225,16 +266,16 @@ struct Worker {
 
 impl Worker {
     fn run(&mut self) {
-        if let Some(place) = &self.place {
-            place.keep_reserve();
-        }
-        while let Some(Work { facts, number, batch, last }) = self.shared.next() {
+        while let Some(Work { facts, number, batch, look, last }) = self.shared.next() {
             let trim = batch && self.batches % TRIM_BATCHES == TRIM_BATCHES - 1;
             self.batches += u32::from(batch);
+            if look && (self.backing.has_space)() {
+                self.shared.set_full(false);
+            }
             let result = self.write(&facts, trim);
             drop(facts);
             match result {
-                Ok(()) => self.shared.written(number),
+                Ok(unwritten) => self.shared.written(number, unwritten),
                 Err(error) => {
                     self.shared.failed(&error.to_string());
                     // For the readers: a disk that takes no more can often still be read.
@@ -245,37 +286,67 @@ impl Worker {
                 break;
             }
         }
-        self.shared.lock().database = None;
+        self.shared.shut();
     }
 
-    fn write(&mut self, facts: &Facts, trim: bool) -> Result<(), StoreError> {
+    /// Writes facts, and hands back the batched ones where the disk is too full for them.
+    fn write(&mut self, facts: &Facts, trim: bool) -> Result<Facts, StoreError> {
         self.set_ids_aside(facts);
-        let result = self.try_write(facts, trim);
-        match &self.place {
-            Some(place) if result.is_err() && place.spend_reserve() => {
-                self.shared.lock().database = None;
-                self.try_write(facts, trim)
-            }
-            _ => result,
+        match self.try_write(facts, trim) {
+            Ok(()) => Ok(Facts::new()),
+            Err(StoreError::Full) => self.write_on_full_disk(facts),
+            Err(error) => Err(error),
         }
+    }
+
+    fn write_on_full_disk(&mut self, facts: &Facts) -> Result<Facts, StoreError> {
+        (self.backing.spend_reserve)();
+        let is_urgent = |record: &Record| record.durability() == Durability::Now;
+        let (urgent, batched): (Facts, Facts) =
+            facts.clone().into_iter().partition(|(_, record)| is_urgent(record));
+        let [few, many] = RELIEF;
+        self.shared.shut();
+        if self.try_write(&urgent, false).is_err() {
+            self.shared.shut();
+            self.relieve(few)?;
+            self.try_write(&urgent, false)?;
+        }
+        self.shared.set_full(true);
+        if self.relieve(many).is_err() {
+            // What had to be written is; the next write finds the file shut and opens it.
+            self.shared.shut();
+        }
+        Ok(batched)
+    }
+
+    fn relieve(&self, rows: usize) -> Result<(), StoreError> {
+        self.transact(|write| retention::relieve(write, rows))
     }
 
     fn try_write(&self, facts: &Facts, trim: bool) -> Result<(), StoreError> {
-        let database = self.database()?;
         if facts.is_empty() && !trim {
-            return Ok(());
+            return self.database().map(|_| ());
         }
-        let write = || -> Result<(), redb::Error> {
+        self.transact(|write| {
+            table::put(write, facts)?;
+            if trim { retention::trim(write) } else { Ok(()) }
+        })
+    }
+
+    /// Changes the file, durably and whole or not at all.
+    fn transact(
+        &self,
+        change: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
+    ) -> Result<(), StoreError> {
+        let database = self.database()?;
+        let transact = || -> Result<(), redb::Error> {
             let write = database.begin_write()?;
-            table::put(&write, facts)?;
-            if trim {
-                retention::trim(&write)?;
-            }
+            change(&write)?;
             write.commit()?;
             Ok(())
         };
-        let written = catch_unwind(AssertUnwindSafe(write)).map_err(|_| panicked())?;
-        written.map_err(StoreError::from_use)
+        let done = catch_unwind(AssertUnwindSafe(transact)).map_err(|_| panicked())?;
+        done.map_err(StoreError::from_use)
     }
 
     /// The open file; opened again after an error, since redb goes on no further then.
@@ -283,7 +354,8 @@ impl Worker {
         if let Some(database) = self.shared.database() {
             return Ok(database);
         }
-        let opened = catch_unwind(AssertUnwindSafe(|| (self.opener)())).map_err(|_| panicked())?;
+        let opened =
+            catch_unwind(AssertUnwindSafe(|| (self.backing.open)())).map_err(|_| panicked())?;
         Ok(self.shared.reopened(opened.map_err(StoreError::from_open)?))
     }
 

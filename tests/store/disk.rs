@@ -1,12 +1,17 @@
 //! A disk in memory that loses power: what was synced stays, of the rest any part may be gone.
 
+use std::collections::BTreeSet;
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use redb::StorageBackend;
 
 /// A write smaller than this reaches the disk whole or not at all.
 const SECTOR: usize = 512;
+
+/// Space is given out in pieces of this.
+const PAGE: usize = 4096;
 
 #[derive(Clone, Debug)]
 enum Change {
@@ -26,8 +31,14 @@ struct State {
     operations: usize,
     /// The operation at which the power fails.
     cut_at: Option<usize>,
-    /// Writing fails as on a full disk.
-    full: bool,
+    /// Every write fails.
+    broken: bool,
+    /// Pages that take up space; a length alone does not.
+    backed: BTreeSet<usize>,
+    /// No more pages than this fit.
+    capacity: Option<usize>,
+    /// Pages kept for bad days.
+    reserve: usize,
     written: u64,
 }
 
@@ -69,8 +80,30 @@ impl Disk {
         Self(Arc::new(Mutex::new(fresh)))
     }
 
-    pub fn set_full(&self, full: bool) {
-        self.0.lock().unwrap().full = full;
+    pub fn set_broken(&self, broken: bool) {
+        self.0.lock().unwrap().broken = broken;
+    }
+
+    /// Full from here on, but for a reserve of 4 MiB.
+    pub fn fill(&self) {
+        let mut state = self.0.lock().unwrap();
+        state.capacity = Some(state.backed.len());
+        state.reserve = (4 << 20) / PAGE;
+    }
+
+    /// Has room without end.
+    pub fn clear(&self) {
+        self.0.lock().unwrap().capacity = None;
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.0.lock().unwrap().capacity.is_some()
+    }
+
+    pub fn spend_reserve(&self) {
+        let mut state = self.0.lock().unwrap();
+        let reserve = std::mem::take(&mut state.reserve);
+        state.capacity = state.capacity.map(|pages| pages + reserve);
     }
 
     /// Changes and syncs so far.
@@ -81,6 +114,19 @@ impl Disk {
     /// Bytes written so far.
     pub fn written(&self) -> u64 {
         self.0.lock().unwrap().written
+    }
+
+    /// Takes up space for pages that have none.
+    fn back(&self, pages: Range<usize>) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        for page in pages {
+            let fits = state.capacity.is_none_or(|most| state.backed.len() < most);
+            if !fits && !state.backed.contains(&page) {
+                return Err(io::Error::from(io::ErrorKind::StorageFull));
+            }
+            state.backed.insert(page);
+        }
+        Ok(())
     }
 
     fn operate<T>(&self, operation: impl FnOnce(&mut State) -> T) -> io::Result<T> {
@@ -115,15 +161,22 @@ impl StorageBackend for Disk {
 
     fn sync_data(&self) -> io::Result<()> {
         self.operate(|state| {
-            state.durable.clone_from(&state.seen);
-            state.unsynced.clear();
+            for change in state.unsynced.drain(..) {
+                match change {
+                    Change::Length(length) => state.durable.resize(length, 0),
+                    Change::Write { offset, data } => {
+                        state.durable[offset..offset + data.len()].copy_from_slice(&data);
+                    }
+                }
+            }
         })
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        if self.0.lock().unwrap().full {
-            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        if self.0.lock().unwrap().broken {
+            return Err(io::Error::other("worn out"));
         }
+        self.back(offset as usize / PAGE..(offset as usize + data.len()).div_ceil(PAGE))?;
         self.operate(|state| {
             let start = offset as usize;
             state.seen[start..start + data.len()].copy_from_slice(data);
