@@ -47,6 +47,12 @@ use uncontrolled::Way;
 use world::World;
 
 /// Replay a site's sessions and weather, with Ampgate and without.
+///
+/// The real controller steers simulated chargers over real OCPP text, in virtual time. Messages are
+/// rarer than on site: chargers report every 60 s and when their current has changed, limits are
+/// leased for 900 s, meters publish every 5 s while something changes. Power is true current times
+/// nominal voltage; PV feeds the building first, then the cars. The cost is that of the energy
+/// which the cars took from the grid, at the given price.
 #[derive(Clone, Debug, PartialEq, clap::Args)]
 pub struct SimulateArgs {
     /// The site, as for `ampgate run`.
