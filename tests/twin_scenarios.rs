@@ -96,6 +96,7 @@ fn cars_share_what_there_is_and_use_it() {
     // L1 and L2 carry two cars each beside the house: what is left is shared, and little wasted.
     assert!(38.0 < currents[0] && 38.0 < currents[1], "{currents:?}");
     assert!(offered(&twin).iter().all(|amps| 6.0 <= *amps), "{:?}", offered(&twin));
+    assert_eq!(twin.checker().overcommitted, Duration::ZERO, "what was offered fits too");
     clean(&twin);
 }
 
