@@ -2,11 +2,13 @@
 
 use std::fmt::Write;
 
-/// Size of a plot in its own units; the page scales it.
-const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 260.0;
+/// Width of a plot that stands beside another, in its own units; the page scales it.
+pub const HALF: f64 = 600.0;
+/// Width of a plot that has the page to itself.
+pub const WHOLE: f64 = 1200.0;
+const HEIGHT: f64 = 270.0;
 const LEFT: f64 = 46.0;
-const RIGHT: f64 = 8.0;
+const RIGHT: f64 = 16.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 26.0;
 
@@ -14,6 +16,7 @@ const BOTTOM: f64 = 26.0;
 #[derive(Debug)]
 pub struct Plot {
     title: String,
+    width: f64,
     x: (f64, f64),
     y_max: f64,
     ticks: Vec<(f64, String)>,
@@ -24,20 +27,23 @@ pub struct Plot {
 impl Plot {
     /// With x from and to, y from 0 to at least `y_max`, and labelled ticks along x.
     pub fn new(
-        title: &str,
+        (title, width): (&str, f64),
         x: (f64, f64),
         y_max: f64,
         unit: &'static str,
         ticks: Vec<(f64, String)>,
     ) -> Self {
         let y_max = nice(y_max);
-        Self { title: escape(title), x, y_max, ticks, unit, shapes: String::new() }
+        Self { title: escape(title), width, x, y_max, ticks, unit, shapes: String::new() }
     }
 
     fn at(&self, x: f64, y: f64) -> (f64, f64) {
         let across = (x - self.x.0) / (self.x.1 - self.x.0);
         let up = y / self.y_max;
-        (LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM))
+        (
+            LEFT + across * (self.width - LEFT - RIGHT),
+            HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM),
+        )
     }
 
     /// An area between two courses of the same x.
@@ -81,8 +87,8 @@ impl Plot {
     /// The SVG element.
     pub fn svg(&self) -> String {
         let mut text = format!(
-            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
-            self.title
+            "<svg viewBox=\"0 0 {} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
+            self.width, self.title
         );
         for step in 0..=4 {
             let value = self.y_max * f64::from(step) / 4.0;
@@ -94,7 +100,7 @@ impl Plot {
                 text,
                 "<line class=\"grid\" x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{}\" y2=\"{y:.1}\"/>\
                  <text class=\"label end\" x=\"{}\" y=\"{:.1}\">{label} {unit}</text>",
-                WIDTH - RIGHT,
+                self.width - RIGHT,
                 LEFT - 5.0,
                 y + 4.0
             );
@@ -142,11 +148,12 @@ mod tests {
 
     #[test]
     fn a_plot_is_one_element_and_its_text_is_escaped() {
-        let mut plot = Plot::new("a < b", (0.0, 1.0), 10.0, "kW", vec![(0.5, "<x>".to_owned())]);
+        let mut plot =
+            Plot::new(("a < b", HALF), (0.0, 1.0), 10.0, "kW", vec![(0.5, "<x>".to_owned())]);
         plot.line("pv", &[(0.0, 0.0), (1.0, 10.0)]);
         let svg = plot.svg();
         assert!(svg.starts_with("<svg") && svg.ends_with("</svg>"));
         assert!(svg.contains("a &lt; b") && svg.contains("&lt;x&gt;"));
-        assert!(svg.contains("46.0,234.0 632.0,10.0"), "{svg}");
+        assert!(svg.contains("46.0,244.0 584.0,10.0"), "{svg}");
     }
 }

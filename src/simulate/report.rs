@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 use super::account::{SLOT_HOURS, Slot};
 use super::calendar::{Calendar, Local};
-use super::plot::{Plot, escape};
+use super::plot::{HALF, Plot, WHOLE, escape};
 use super::summary::{Run, Summary};
 use super::world::World;
 
@@ -30,6 +30,7 @@ p.note, figcaption { color: var(--soft); font-size: .9rem; margin: .2rem 0; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr)); gap: 1rem; }
 figure { background: var(--card); border: 1px solid var(--rule); border-radius: .5rem; margin: 0;
   padding: .8rem; }
+figure + figure, .pair + figure { margin-top: 1rem; } .pair figure { margin-top: 0; }
 svg { width: 100%; height: auto; display: block; }
 .grid { stroke: var(--rule); stroke-width: 1; } .label { fill: var(--soft); font-size: 11px; }
 .end { text-anchor: end; } .mid { text-anchor: middle; }
@@ -59,7 +60,7 @@ pub fn page(world: &World, runs: &[Run]) -> String {
         escape(&world.site.zone),
         world.sessions.len()
     );
-    page.push_str(&policies(runs));
+    page.push_str(&policies(world, runs));
     page.push_str(&average_day(&calendar, runs));
     page.push_str(&months(&calendar, runs));
     page.push_str(&worst_days(&calendar, world, runs));
@@ -77,8 +78,11 @@ fn title(policy: &str) -> &str {
     }
 }
 
-fn policies(runs: &[Run]) -> String {
+fn policies(world: &World, runs: &[Run]) -> String {
     type Figure = fn(&Summary) -> String;
+    let cost: Figure = |it| format!("{:.0}", it.energy_cost_eur);
+    let co2: Figure = |it| format!("{:.0}", it.co2_kg);
+    let unknown: Figure = |_| "–".to_owned();
     let rows: [(&str, Figure); 12] = [
         ("Energy into cars, kWh", |it| format!("{:.0}", it.ev_energy_kwh)),
         ("Unmet, kWh", |it| format!("{:.1}", it.unmet_energy_kwh)),
@@ -86,8 +90,8 @@ fn policies(runs: &[Run]) -> String {
         ("Self-production (PV share of the cars' energy)", |it| percent(it.self_production_ratio)),
         ("Self-consumption (cars' share of the PV)", |it| percent(it.self_consumption_ratio)),
         ("From the grid into cars, kWh", |it| format!("{:.0}", it.grid_energy_kwh)),
-        ("Its cost, EUR", |it| format!("{:.0}", it.energy_cost_eur)),
-        ("Its CO2, kg", |it| format!("{:.0}", it.co2_kg)),
+        ("Its cost, EUR", if world.price.is_some() { cost } else { unknown }),
+        ("Its CO2, kg", if world.co2.is_some() { co2 } else { unknown }),
         ("Highest quarter hour of import, kW", |it| format!("{:.1}", it.peak_import_kw)),
         ("Over a rating, s", |it| format!("{:.0}", it.overload_seconds)),
         ("The same while reacting to sun or building, s", |it| {
@@ -129,7 +133,7 @@ fn average_day(calendar: &Calendar, runs: &[Run]) -> String {
         .to_owned();
     for (run, course) in shown.iter().zip(&courses) {
         let name = title(run.policy);
-        let mut plot = Plot::new(name, (0.0, 24.0), most, "kW", ticks.clone());
+        let mut plot = Plot::new((name, HALF), (0.0, 24.0), most, "kW", ticks.clone());
         let steps: Vec<(f64, Slot)> = course
             .iter()
             .enumerate()
@@ -193,7 +197,7 @@ fn months(calendar: &Calendar, runs: &[Run]) -> String {
     let name = |(year, month): &(i16, i8)| format!("{month}/{:02}", year % 100);
     let labels = months.keys().enumerate();
     let ticks = labels.map(|(index, month)| (middle(index), name(month))).collect();
-    let mut plot = Plot::new("Self-production by month", (0.0, width), 100.0, "%", ticks);
+    let mut plot = Plot::new(("Self-production by month", WHOLE), (0.0, width), 100.0, "%", ticks);
     let classes = ["plain", "power", "pv"];
     let bar = 0.8 / runs.len().max(1) as f64;
     for (index, (month, sums)) in months.iter().enumerate() {
@@ -272,7 +276,8 @@ fn import_of(calendar: &Calendar, day: Local, runs: &[Run]) -> String {
     let courses: Vec<Vec<(f64, f64)>> = shown.iter().map(|run| course(run)).collect();
     let most = courses.iter().flatten().map(|(_, kw)| *kw).fold(0.0, f64::max);
     let ticks = (0..=24).step_by(4).map(|hour| (f64::from(hour), format!("{hour} h"))).collect();
-    let mut plot = Plot::new(&format!("Import on {}", day.date()), (0.0, 24.0), most, "kW", ticks);
+    let mut plot =
+        Plot::new((&format!("Import on {}", day.date()), WHOLE), (0.0, 24.0), most, "kW", ticks);
     for (run, points) in shown.iter().zip(&courses) {
         plot.line(run.policy, points);
     }
