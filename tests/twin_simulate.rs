@@ -1,5 +1,5 @@
-//! `ampgate simulate` and `ampgate replay` with files around them: generated ones, and the site
-//! years of the shared data where those are there.
+//! `ampgate simulate` and `ampgate replay` with files around them: generated ones, and the
+//! site years of the shared data where those are there.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

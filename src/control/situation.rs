@@ -59,8 +59,8 @@ impl Overload {
     /// One line for people.
     pub fn words(&self) -> String {
         format!(
-            "{}: what may be drawn in the worst case is {:.1} {} above the limit",
-            self.name, self.excess, self.unit
+            "what may be drawn in the worst case is {:.1} {} above the limit",
+            self.excess, self.unit
         )
     }
 }
