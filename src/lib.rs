@@ -12,6 +12,7 @@ pub mod io;
 pub mod meter;
 pub mod model;
 pub mod ocpp;
+pub mod plan;
 pub mod run;
 pub mod serve;
 pub mod simulate;

@@ -1,6 +1,7 @@
 //! Floor 1: units, time, identifiers and step functions. Imports nothing of ours, holds no clock.
 
 pub mod ids;
+pub mod quantiles;
 pub mod series;
 pub mod time;
 pub mod units;

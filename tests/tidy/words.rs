@@ -5,8 +5,20 @@
 use super::source::{Source, Word};
 
 /// Folders (and the one file) whose output depends on their input alone.
-const PURE: [&str; 8] =
-    ["ground", "model", "config", "control", "ocpp", "meter", "controller", "twin"];
+const PURE: [&str; 12] = [
+    "ground",
+    "model",
+    "config",
+    "control",
+    "ocpp",
+    "meter",
+    "plan",
+    "forecast",
+    "learn",
+    "ocpi",
+    "controller",
+    "twin",
+];
 
 /// What the pure floors never name, and what to use there.
 const IMPURE: &[(&str, &str)] = &[

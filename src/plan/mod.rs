@@ -1,0 +1,6 @@
+//! Floor 3: what to offer over the coming day. Pure; knows no protocol, no clock and no socket.
+//!
+//! [`problem`] (everything a plan depends on, as a value) → [`solution`] (the plan, as a value).
+
+pub mod problem;
+pub mod solution;
