@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::file_diagram::{Battery, Evse, Load, Node, Pv};
 use super::file_meter::Meter;
+use super::file_plan::Plan;
 
 /// The configuration of an Ampgate site.
 ///
@@ -38,6 +39,9 @@ pub struct File {
     /// How the chargers are spoken to.
     #[serde(default)]
     pub charging: Charging,
+    /// What the plan of the coming day is to achieve. Without it, cars share what the breakers
+    /// allow, and nobody waits for sun or for a better price.
+    pub plan: Option<Plan>,
     /// The electrical diagram: grid connection, breakers and boards, as a tree.
     #[serde(default)]
     #[schemars(length(max = 500))]

@@ -1,14 +1,16 @@
-//! Floor 3: what to offer each EVSE now. Pure; knows no protocol and no plan.
+//! Floor 3: what to offer each EVSE now. Pure; knows no protocol, and of a plan only intents.
 //!
 //! `situation` (plain values in and out) → `rows` (the diagram's limits as numbers) → `phases`
 //! (which ones a car uses) → `ledger` (what each charger may believe) → `usage` (what cars make of
 //! their offers) → `share` (what everybody should get) → `guard` (what may be said now; only ever
-//! lowers) → [`Control::decide`] (what is worth saying).
+//! lowers) → [`Control::decide`] (what is worth saying). Before them stands [`dispatch`], which turns
+//! the plan's intents into bounds.
 //!
 //! Invariant (LIMIT-1): whatever answer is lost or late, on no row of the diagram does what the
 //! chargers *may* draw by the ledger rise above the room that the other load leaves. When that load
 //! itself rises, limits are lowered in the same decision.
 
+pub mod dispatch;
 mod guard;
 mod ledger;
 mod phases;

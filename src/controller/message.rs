@@ -6,6 +6,8 @@ use crate::ground::ids::{ChargePointId, EvseId, LinkId, RequestId};
 use crate::ground::time::Now;
 use crate::model::event::Event;
 use crate::model::record::{Record, Remembered};
+use crate::plan::problem::Problem;
+use crate::plan::solution::Plan;
 
 /// Everything that can happen to the controller.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +37,8 @@ pub enum Input {
     BrokerDown { why: String },
     /// The store has trouble (or none any more).
     Store { failing: Option<String> },
+    /// What came of [`Output::Solve`]; none where the solver failed.
+    Solved { number: u64, plan: Option<Box<Plan>> },
     /// A question or an order from a person.
     Operator { request: RequestId, order: Order },
 }
@@ -83,6 +87,8 @@ pub enum Output {
     Disconnect { charge_point: ChargePointId, link: LinkId, politely: bool },
     /// Tell people. The same event is among the records.
     Event(Event),
+    /// Solve this beside the loop and answer with [`Input::Solved`]; the newest alone matters.
+    Solve { number: u64, problem: Box<Problem> },
     /// Answer a person.
     Reply { request: RequestId, answer: Answer },
 }

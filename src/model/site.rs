@@ -6,6 +6,7 @@ use crate::ground::units::Amps;
 
 use super::diagram::Diagram;
 use super::meter::Meter;
+use super::policy::PlanPolicy;
 
 /// A checked configuration of a site, without anything of sockets and files.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +25,8 @@ pub struct Site {
     pub charging: ChargingPolicy,
     /// Who may charge.
     pub access: Access,
+    /// How the coming day is planned; none for fair shares alone.
+    pub plan: Option<PlanPolicy>,
 }
 
 /// How long a limit holds without being renewed, and how fast limits move.

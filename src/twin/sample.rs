@@ -64,6 +64,7 @@ pub fn yard() -> Site {
         lease: LeasePolicy::default(),
         charging: ChargingPolicy::default(),
         access: Access::Anyone,
+        plan: None,
     }
 }
 

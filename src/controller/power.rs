@@ -1,0 +1,160 @@
+//! What the site as a whole draws at this moment: sun, building and cars apart.
+
+use crate::ground::time::{Duration, Instant, Now, Utc};
+use crate::ground::units::{PerPhase, Watts};
+use crate::model::diagram::EquipmentKind;
+
+use super::state::State;
+
+/// Power of the whole site in W, import positive.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SitePower {
+    /// From the roof, zero or more.
+    pub pv: f64,
+    /// Into everything that is neither roof nor car.
+    pub load: f64,
+    /// Into cars, as far as it was measured.
+    pub ev: f64,
+}
+
+impl SitePower {
+    /// Sun that the building leaves over; negative where it needs more.
+    pub fn surplus(&self) -> f64 {
+        self.pv - self.load
+    }
+
+    /// Import less export.
+    pub fn import(&self) -> f64 {
+        self.load + self.ev - self.pv
+    }
+}
+
+impl State {
+    /// Sun, building and cars as they are measured; none while a meter that tells it is silent.
+    pub fn site_power(&self, now: Now) -> Option<SitePower> {
+        let diagram = &self.site.diagram;
+        let ev: f64 = (0..diagram.evses.len()).map(|evse| self.drawn_w(evse, now)).sum();
+        let read = |id: &crate::ground::ids::MeterId| -> Option<f64> {
+            let index = self.site.meters.iter().position(|meter| &meter.id == id)?;
+            let meter = &self.site.meters[index];
+            self.meters[index].power(meter, now.mono, diagram.voltage).map(Watts::as_f64)
+        };
+        let of_kind = |kind: EquipmentKind| {
+            diagram.equipment.iter().filter(move |item| item.kind == kind)
+        };
+        let roofs: Option<Vec<f64>> = of_kind(EquipmentKind::Pv)
+            .filter_map(|item| item.meter.as_ref())
+            .map(|id| read(id).map(|power| (-power).max(0.0)))
+            .collect();
+        let has_roof_meters = of_kind(EquipmentKind::Pv).any(|item| item.meter.is_some());
+        let pv: f64 = roofs?.iter().sum();
+        let mut roots = diagram.nodes.iter().filter(|node| node.parent.is_none()).peekable();
+        let is_metered = roots.peek().is_some() && roots.clone().all(|node| node.meter.is_some());
+        if is_metered {
+            let net: f64 = roots
+                .filter_map(|node| node.meter.as_ref())
+                .map(read)
+                .collect::<Option<Vec<f64>>>()?
+                .iter()
+                .sum();
+            let other = net - ev;
+            return Some(if has_roof_meters {
+                SitePower { pv, load: (other + pv).max(0.0), ev }
+            } else {
+                SitePower { pv: (-other).max(0.0), load: other.max(0.0), ev }
+            });
+        }
+        let loads: Option<Vec<f64>> = of_kind(EquipmentKind::Load)
+            .filter_map(|item| item.meter.as_ref())
+            .map(read)
+            .collect();
+        Some(SitePower { pv, load: loads?.iter().sum::<f64>().max(0.0), ev })
+    }
+
+    /// What an EVSE was last measured to draw, in W; nothing without a session.
+    fn drawn_w(&self, evse: usize, now: Now) -> f64 {
+        let state = &self.evses[evse];
+        if state.live.is_none() && self.is_online(evse) {
+            return 0.0;
+        }
+        let fresh = state.fresh(now.mono, self.reading_max_age());
+        let current = fresh.map_or(PerPhase::ZERO, |reading| reading.current);
+        current.power(self.site.diagram.voltage).as_f64()
+    }
+}
+
+/// Quarter hours of import, as grid operators measure peaks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PeakMeter {
+    quarter: Option<i64>,
+    energy_ws: f64,
+    counted_s: f64,
+    last: Option<(Instant, f64)>,
+    month: Option<(i16, i8)>,
+    highest_w: f64,
+}
+
+impl PeakMeter {
+    /// Takes in the import at this moment, which held since the last one.
+    pub fn observe(&mut self, now: Instant, utc: Utc, import_w: f64, zone: &str) {
+        const QUARTER_MS: i64 = 900_000;
+        /// Longer silence is not bridged.
+        const GAP: Duration = Duration::minutes(10);
+        let quarter = utc.as_millis().div_euclid(QUARTER_MS);
+        if let Some((before, power)) = self.last
+            && now.since(before) <= GAP
+        {
+            let seconds = now.since(before).as_millis() as f64 / 1000.0;
+            self.energy_ws += power.max(0.0) * seconds;
+            self.counted_s += seconds;
+        }
+        self.last = Some((now, import_w));
+        if self.quarter == Some(quarter) {
+            return;
+        }
+        if 0.0 < self.counted_s {
+            self.highest_w = self.highest_w.max(self.energy_ws / self.counted_s.max(1.0));
+        }
+        (self.quarter, self.energy_ws, self.counted_s) = (Some(quarter), 0.0, 0.0);
+        let month = month(utc, zone);
+        if self.month != month {
+            (self.month, self.highest_w) = (month, 0.0);
+        }
+    }
+
+    /// The highest quarter hour of the local month so far, in kW.
+    pub fn highest_kw(&self) -> f64 {
+        self.highest_w / 1000.0
+    }
+}
+
+/// Year and month on the site's own calendar.
+fn month(utc: Utc, zone: &str) -> Option<(i16, i8)> {
+    let stamp = jiff::Timestamp::from_millisecond(utc.as_millis()).ok()?;
+    let local = stamp.in_tz(zone).ok()?;
+    Some((local.year(), local.month()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peak_is_the_highest_quarter_hour_of_the_month() {
+        let mut peak = PeakMeter::default();
+        let begin = Utc::parse("2019-01-31T22:00:00Z").expect("a time");
+        let mut tell = |minute: i64, watts: f64| {
+            let now = Instant::START + Duration::minutes(minute);
+            peak.observe(now, begin + Duration::minutes(minute), watts, "Europe/Paris");
+            peak.highest_kw()
+        };
+        for minute in 0..15 {
+            tell(minute, if minute < 5 { 30_000.0 } else { 0.0 });
+        }
+        assert_eq!(tell(15, 1000.0), 10.0);
+        for minute in 16..60 {
+            tell(minute, 1000.0);
+        }
+        assert_eq!(tell(60, 1000.0), 0.0, "a month begins at local midnight");
+    }
+}
