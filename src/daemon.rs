@@ -32,6 +32,7 @@ use crate::io::inbox::{self, Arrival, Inbox};
 use crate::io::journal::Journal;
 use crate::io::log as lines;
 use crate::io::mqtt::Subscription;
+use crate::io::solver::Solver;
 use crate::io::platform::{self, Resources, Watchdog};
 use crate::io::websocket::{Door, Links, Server};
 use crate::model::event::{Event, EventKind};
@@ -208,6 +209,7 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         controller,
         config,
         clock,
+        solver: Solver::start(inbox.clone()),
         inbox,
         links,
         server,
@@ -341,6 +343,7 @@ struct World {
     replies: BTreeMap<RequestId, oneshot::Sender<Answer>>,
     next_request: u64,
     journal: Option<Journal>,
+    solver: Solver,
     pictures: mpsc::Sender<Arc<View>>,
     picture_due: Instant,
     watchdog: Watchdog,
@@ -435,6 +438,7 @@ impl World {
                 Output::Frame { link, text, after_commit: true, .. } => self.gate(link, text),
                 Output::Disconnect { link, politely, .. } => self.links.disconnect(link, politely),
                 Output::Event(event) => lines::event(&event),
+                Output::Solve { number, problem } => self.solver.solve(number, problem),
                 Output::Reply { request, answer } => {
                     if let Some(reply) = self.replies.remove(&request) {
                         // An error means that nobody waits for the answer any more.

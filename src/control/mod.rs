@@ -182,6 +182,22 @@ impl Control {
         self.ledger[evse].disobeys()
     }
 
+    /// The offer in force that the newest reading answers; none while that is open.
+    pub fn offer_read(&self, evse: EvseIndex, now: Instant) -> Option<Amps> {
+        let entry = &self.ledger[evse];
+        entry.offer(now).filter(|_| entry.has_read_since_change() && !entry.awaits_answer())
+    }
+
+    /// The grid phases that the car at an EVSE loads, as far as it was seen.
+    pub fn car_phases(&self, evse: EvseIndex) -> PhaseSet {
+        self.ledger[evse].car_phases()
+    }
+
+    /// Whether the charger of an EVSE takes limits.
+    pub fn is_tellable(&self, evse: EvseIndex) -> bool {
+        self.cars[evse].refused_until.is_none() && self.ledger[evse].disobeys().is_none()
+    }
+
     /// What the store must know of an EVSE before a raise may leave.
     pub fn lease_record(&self, evse: EvseIndex) -> LeaseRecord {
         self.ledger[evse].record()

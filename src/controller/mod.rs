@@ -17,6 +17,10 @@ mod evse;
 mod image;
 mod loads;
 pub mod message;
+mod outlook;
+mod planning;
+mod power;
+mod problem;
 mod reports;
 mod snapshot;
 mod state;
@@ -116,6 +120,9 @@ impl Controller {
             Input::BrokerUp => self.broker(now, None, out),
             Input::BrokerDown { why } => self.broker(now, Some(why), out),
             Input::Store { failing } => self.store(now, failing, out),
+            Input::Solved { number, plan } => {
+                self.state.solved(now, number, plan.map(|plan| *plan), out);
+            }
             Input::Operator { request, order } => {
                 let answer = self.order(now, order, &mut traffic);
                 out.push(Output::Reply { request, answer });

@@ -19,6 +19,7 @@ use super::evse::EvseState;
 use super::image::MeterImage;
 use super::loads::{Draw, Loads};
 use super::message::{Outbox, Output};
+use super::planning::Planning;
 use super::view::Totals;
 
 /// Events kept for people; all of them are in the store.
@@ -50,6 +51,7 @@ pub struct State {
     pub book: Book,
     pub meters: Vec<MeterImage>,
     pub loads: Loads,
+    pub planning: Planning,
     pub evses: Vec<EvseState>,
     pub points: BTreeMap<ChargePointId, Point>,
     pub events: VecDeque<Event>,
@@ -95,6 +97,7 @@ impl State {
             book: Book::new(remembered, |id| diagram.evse(id)),
             meters: vec![MeterImage::default(); site.meters.len()],
             loads: Loads::new(&diagram),
+            planning: Planning::new(diagram.evses.len()),
             evses: vec![EvseState::new(now.mono); diagram.evses.len()],
             points,
             events: VecDeque::new(),
@@ -124,6 +127,7 @@ impl State {
         (next.events, next.totals) = (self.events.clone(), self.totals);
         (next.started, next.clock_offset) = (self.started, self.clock_offset);
         next.said = self.said.clone();
+        next.planning.outlook = self.planning.outlook.clone();
         next.store_failing = self.store_failing.clone();
         next.broker_down = self.broker_down.clone();
         for (meter, image) in next.site.meters.iter().zip(&mut next.meters) {

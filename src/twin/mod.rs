@@ -32,6 +32,7 @@ pub mod random;
 pub mod sample;
 pub mod scenario;
 pub mod settings;
+pub mod solver;
 pub mod wire;
 
 use std::cmp::Reverse;
@@ -45,6 +46,7 @@ use crate::ground::time::{Duration, Instant, Now, Utc};
 use crate::model::event::Event;
 use crate::model::record::{Durability, Record};
 use crate::model::site::Site;
+use crate::plan::solution::Plan;
 
 use checker::Checker;
 use memory::Memory;
@@ -52,11 +54,14 @@ use network::{Network, Way};
 use output::PlantOutput;
 use plant::{Outcome, Plant, PlantState};
 use scenario::{Fault, Scenario};
+use solver::Solver;
 
 /// From a record until it is durable: a commit on flash.
 const COMMIT: Duration = Duration::millis(10);
 /// From a charger's attempt to connect until it is refused when the box is away.
 const REFUSED_AFTER: Duration = Duration::seconds(1);
+/// From a planning problem until its plan is there.
+const SOLVES: Duration = Duration::millis(500);
 /// Events kept; the oldest go first.
 const EVENTS_MAX: usize = 10_000;
 
@@ -77,6 +82,8 @@ enum Delivery {
     Leave(ChargePointId, LinkId, String),
     /// A frame reaches its charger.
     Down(ChargePointId, LinkId, String),
+    /// A plan is ready.
+    Solved(u64, Option<Box<Plan>>),
     /// The box starts.
     Start,
 }
@@ -104,6 +111,7 @@ pub struct Twin {
     setpoints: u64,
     steps: u64,
     journal: Option<Vec<JournalLine>>,
+    solver: Solver,
 }
 
 impl Twin {
@@ -133,10 +141,16 @@ impl Twin {
             setpoints: 0,
             steps: 0,
             journal: None,
+            solver: Solver::default(),
             site,
         };
         twin.start();
         twin
+    }
+
+    /// Has plans made by this solver, to measure or to spoil it.
+    pub fn solve_with(&mut self, solver: Solver) {
+        self.solver = solver;
     }
 
     /// Keeps every step from here on, to be fetched by [`Twin::take_journal`].
@@ -252,6 +266,7 @@ impl Twin {
             | Delivery::Up(..)
             | Delivery::Leave(..)
             | Delivery::Down(..)
+            | Delivery::Solved(..)
             | Delivery::Start => false,
         });
         for (charge_point, link) in self.links.clone() {
@@ -324,6 +339,7 @@ impl Twin {
                     self.plant.frame(&charge_point, &text, self.now(), &mut out);
                 }
             }
+            Delivery::Solved(number, plan) => self.step(Input::Solved { number, plan }),
             Delivery::Start => self.start(),
         }
         self.absorb(out);
@@ -434,6 +450,10 @@ impl Twin {
                         self.events.pop_front();
                     }
                     self.events.push_back(event);
+                }
+                Output::Solve { number, problem } => {
+                    let plan = self.solver.solve(&problem).map(Box::new);
+                    self.post(self.now + SOLVES, Delivery::Solved(number, plan));
                 }
                 Output::Reply { .. } => {}
             }
