@@ -7,10 +7,10 @@ use crate::ground::units::{Amps, PerPhase, Volts, Watts};
 use crate::model::diagram::{Diagram, Equipment, EquipmentKind, Evse, Node};
 use crate::model::site::{Access, ChargingPolicy, LeasePolicy, Site};
 
-use super::{derive, derive_plan};
 use super::file::File;
 use super::file_diagram::AmpsPerPhase;
 use super::tree::{Tree, find};
+use super::{derive, derive_plan};
 
 /// The site, and where in the file its nodes stand.
 #[derive(Debug)]

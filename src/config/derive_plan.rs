@@ -3,7 +3,7 @@
 use crate::model::policy::{PlanPolicy, Planner};
 
 use super::derive;
-use super::file_plan::{ObjectiveWord, Plan};
+use super::file_plan::{ObjectiveWord, Plan, PlannerWord};
 
 /// The tie-break of every objective: earlier is better, if it costs nothing.
 const TIE_EUR_PER_KWH_H: f64 = 1e-4;
@@ -31,7 +31,10 @@ pub fn policy(plan: &Plan) -> Option<PlanPolicy> {
     };
     Some(PlanPolicy {
         name: name(objective).to_owned(),
-        planner: Planner::Program,
+        planner: match plan.planner {
+            PlannerWord::Program => Planner::Program,
+            PlannerWord::Rule => Planner::Rule,
+        },
         cost: plan.cost_weight.unwrap_or(cost),
         grid_eur_per_kwh: preset(plan.grid_eur_per_kwh, ObjectiveWord::SelfProduction, 0.5),
         co2_eur_per_kg: preset(plan.co2_eur_per_kg, ObjectiveWord::Co2, 1.0),

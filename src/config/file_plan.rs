@@ -16,6 +16,10 @@ pub struct Plan {
     /// of all by the weights beside it.
     #[schemars(required, example = &"self_production")]
     pub objective: Option<ObjectiveWord>,
+    /// `program` solves a linear program over the coming day; `rule` takes the sun first and else
+    /// charges as late as possible, for comparison.
+    #[serde(default)]
+    pub planner: PlannerWord,
     /// What a kWh costs that a car misses at its departure, in EUR. With uncertain departures it
     /// says how much risk is taken for sun or a better price. Default 1.
     #[schemars(range(min = 0.01, max = 1000.0))]
@@ -61,6 +65,17 @@ pub enum ObjectiveWord {
     Early,
     /// The sum of all by their weights.
     Mix,
+}
+
+/// Who makes the plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PlannerWord {
+    /// The linear program.
+    #[default]
+    Program,
+    /// Sun first, else as late as possible.
+    Rule,
 }
 
 fn horizon_h() -> f64 {

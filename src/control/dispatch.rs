@@ -139,7 +139,8 @@ impl Dispatch {
     }
 
     fn assign(&mut self, now: Instant, intents: &[Option<Intent>], market: &Market) {
-        let mut order: Vec<usize> = (0..intents.len()).filter(|at| intents[*at].is_some()).collect();
+        let mut order: Vec<usize> =
+            (0..intents.len()).filter(|at| intents[*at].is_some()).collect();
         let worth = |at: &usize| intents[*at].as_ref().map_or(0.0, |intent| intent.worth);
         order.sort_by(|one, other| worth(other).total_cmp(&worth(one)).then(one.cmp(other)));
         let cars: Vec<(usize, &Intent)> =
@@ -346,7 +347,8 @@ mod tests {
     fn clouds_that_pass_are_not_followed() {
         let mut dispatch = Dispatch::new(1);
         let car = [intent(10, 0.3)];
-        let mut look = |second, sun| limits(&dispatch.bounds(at(second), &car, &market(sun, 2300.0)));
+        let mut look =
+            |second, sun| limits(&dispatch.bounds(at(second), &car, &market(sun, 2300.0)));
         assert_eq!(look(0, 2300.0), [10_000]);
         assert_eq!(look(5, 300.0), [10_000]);
         assert_eq!(look(10, 2300.0), [10_000]);

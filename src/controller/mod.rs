@@ -20,6 +20,7 @@ pub mod message;
 mod outlook;
 mod planning;
 mod power;
+pub mod preference;
 mod problem;
 mod reports;
 mod snapshot;
@@ -35,7 +36,9 @@ use crate::model::record::Remembered;
 use crate::model::site::Site;
 use crate::ocpp::traffic::Traffic;
 
+use crate::model::preference::Wish;
 use message::{Answer, Input, Order, Outbox, Output, Refusal};
+use preference::Asked;
 use state::State;
 use view::View;
 
@@ -124,14 +127,14 @@ impl Controller {
                 self.state.solved(now, number, plan.map(|plan| *plan), out);
             }
             Input::Operator { request, order } => {
-                let answer = self.order(now, order, &mut traffic);
+                let answer = self.order(now, order, &mut traffic, out);
                 out.push(Output::Reply { request, answer });
             }
         }
         self.state.absorb(now, traffic, out);
     }
 
-    fn order(&mut self, now: Now, order: Order, traffic: &mut Traffic) -> Answer {
+    fn order(&mut self, now: Now, order: Order, traffic: &mut Traffic, out: &mut Outbox) -> Answer {
         match order {
             Order::MeterNow { evse } => {
                 let Some(index) = self.state.site.diagram.evse(&evse) else {
@@ -142,6 +145,19 @@ impl Controller {
                 }
                 self.state.central.command(now, Command::MeterNow { evse: index }, traffic);
                 Answer::Done
+            }
+            Order::Prefer { evse, session, wish, source } => {
+                if wish.is_empty() {
+                    let expected = "an energy, a state of charge or a departure";
+                    return Answer::Refused {
+                        why: format!("nothing was said: expected {expected}"),
+                    };
+                }
+                self.state.prefer(now, Asked { evse, session, wish, source }, out)
+            }
+            Order::ClearPreference { evse, session, source } => {
+                let wish = Wish::default();
+                self.state.prefer(now, Asked { evse, session, wish, source }, out)
             }
         }
     }

@@ -183,9 +183,11 @@ impl State {
             && active.problem.grid.last().is_some_and(|end| now < end)
         {
             for (car, plan) in posed.problem.cars.iter().zip(&mut instant.cars) {
-                let known = active.plan.cars.iter().find(|known| {
-                    known.session == car.session && known.evse == car.evse
-                });
+                let known = active
+                    .plan
+                    .cars
+                    .iter()
+                    .find(|known| known.session == car.session && known.evse == car.evse);
                 if let Some(known) = known {
                     *plan = resampled(known, &active.plan.grid, &posed.problem.grid);
                 }
@@ -219,16 +221,11 @@ impl State {
         self.mark(now.mono);
     }
 
-    fn preference(&self, _session: SessionId) -> Option<&crate::model::preference::Preference> {
-        None
-    }
-
     /// What a driver needs and when the car leaves at the latest.
     pub fn needs(&self, utc: Utc, session: &Session, policy: &PlanPolicy) -> (Vec<Need>, Utc) {
         let said = self.preference(session.id);
-        let energy = said.and_then(|said| said.energy_wh).map_or(20.0, |energy| {
-            energy.as_f64() / 1000.0
-        });
+        let energy = said.and_then(|said| said.energy());
+        let energy = energy.map_or(20.0, |energy| energy.as_f64() / 1000.0);
         let departure = said.and_then(|said| said.departure);
         let by = departure.unwrap_or(session.started + Duration::hours(8));
         let by = by.max(utc + EVERY);
@@ -361,9 +358,7 @@ fn resampled(plan: &CarPlan, from: &[Utc], to: &[Utc]) -> CarPlan {
         current_a: starts().map(|time| at(&plan.current_a, time)).collect(),
         power_kw: starts().map(|time| at(&plan.power_kw, time)).collect(),
         reasons: starts()
-            .map(|time| {
-                step_at(from, time).map_or(Reason::Away, |step| plan.reasons[step].clone())
-            })
+            .map(|time| step_at(from, time).map_or(Reason::Away, |step| plan.reasons[step].clone()))
             .collect(),
         ..plan.clone()
     }

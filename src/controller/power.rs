@@ -39,9 +39,8 @@ impl State {
             let meter = &self.site.meters[index];
             self.meters[index].power(meter, now.mono, diagram.voltage).map(Watts::as_f64)
         };
-        let of_kind = |kind: EquipmentKind| {
-            diagram.equipment.iter().filter(move |item| item.kind == kind)
-        };
+        let of_kind =
+            |kind: EquipmentKind| diagram.equipment.iter().filter(move |item| item.kind == kind);
         let roofs: Option<Vec<f64>> = of_kind(EquipmentKind::Pv)
             .filter_map(|item| item.meter.as_ref())
             .map(|id| read(id).map(|power| (-power).max(0.0)))
@@ -64,10 +63,8 @@ impl State {
                 SitePower { pv: (-other).max(0.0), load: other.max(0.0), ev }
             });
         }
-        let loads: Option<Vec<f64>> = of_kind(EquipmentKind::Load)
-            .filter_map(|item| item.meter.as_ref())
-            .map(read)
-            .collect();
+        let loads: Option<Vec<f64>> =
+            of_kind(EquipmentKind::Load).filter_map(|item| item.meter.as_ref()).map(read).collect();
         Some(SitePower { pv, load: loads?.iter().sum::<f64>().max(0.0), ev })
     }
 

@@ -40,7 +40,7 @@ impl State {
     fn tick(&mut self, now: Now, out: &mut Outbox) {
         (self.due, self.decided) = (None, Some(now.mono));
         self.watch_meters(now, out);
-        self.promote(now);
+        self.promote(now, out);
         let loads = self.other_loads(now.mono);
         self.plan_if_due(now, out);
         let facts = self.facts(now);

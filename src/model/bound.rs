@@ -166,9 +166,7 @@ impl Cause {
                 Some(until) => format!("waiting for cheaper energy until {until}"),
                 None => "waiting for cheaper energy".to_owned(),
             },
-            Cause::PeakOfImport => {
-                "kept below the highest import of the billing period".to_owned()
-            }
+            Cause::PeakOfImport => "kept below the highest import of the billing period".to_owned(),
             Cause::EnoughInTime => "by plan it has what it needs in time".to_owned(),
             Cause::Policy { words } => words.clone(),
             Cause::Idle => "no car charging; safe share reserved".to_owned(),

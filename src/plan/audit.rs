@@ -2,4 +2,6 @@
 use super::problem::Problem;
 use super::solution::Plan;
 /// stub
-pub fn faults(_: &Problem, _: &Plan) -> Vec<String> { Vec::new() }
+pub fn faults(_: &Problem, _: &Plan) -> Vec<String> {
+    Vec::new()
+}

@@ -2,10 +2,12 @@
 //!
 //! [`problem`] (everything a plan depends on, as a value) → [`solution`] (the plan, as a value).
 
+pub mod audit;
+pub mod instant;
 pub mod problem;
 pub mod rule;
 pub mod solution;
-pub mod instant;
-pub mod audit;
 /// stub
-pub fn best(problem: &problem::Problem) -> solution::Plan { instant::plan(problem) }
+pub fn best(problem: &problem::Problem) -> solution::Plan {
+    instant::plan(problem)
+}

@@ -73,6 +73,8 @@ pub struct Summary {
     pub overload_foreign_seconds: f64,
     /// Limits sent to chargers.
     pub setpoints_sent: u64,
+    /// How often a car began to draw: closings of contactors.
+    pub switches: u64,
     /// Plans made.
     pub plans: u64,
     /// Median time of a plan.
@@ -107,6 +109,7 @@ impl Summary {
             overload_reaction_seconds: 0.0,
             overload_foreign_seconds: 0.0,
             setpoints_sent: 0,
+            switches: 0,
             plans: 0,
             plan_ms_p50: 0.0,
             plan_ms_p99: 0.0,

@@ -29,6 +29,21 @@ pub struct World {
     pub price: Option<Series<f64>>,
     /// CO2 intensity in g per kWh.
     pub co2: Option<Series<f64>>,
+    /// Forecast of the generation in W, for policies that plan.
+    pub pv_forecast: Option<Series<f64>>,
+    /// What the controller is told of the drivers' needs.
+    pub preferences: Preferences,
+}
+
+/// What the controller is told of the drivers' needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Preferences {
+    /// What the driver said.
+    Declared,
+    /// What past sessions of the driver teach.
+    Learned,
+    /// Nothing.
+    None,
 }
 
 impl World {

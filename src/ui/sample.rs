@@ -131,6 +131,7 @@ fn bare() -> View {
             event(EventKind::Started, "", "Ampgate is running", event_at(120)),
         ],
         totals: Totals {
+            plans: 0,
             frames_in: 4_210,
             frames_out: 2_380,
             frames_bad: 3,
@@ -176,6 +177,7 @@ fn evse(index: usize) -> EvseView {
         power_w: Some(Watts::ZERO),
         armed: true,
         soc_percent: None,
+        preference: None,
         reason: String::new(),
         cause: Cause::Idle,
     }
