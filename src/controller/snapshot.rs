@@ -146,6 +146,7 @@ impl State {
             power_w: reading.and_then(|reading| reading.power),
             armed: self.control.is_armed(index),
             soc_percent: state.soc_percent,
+            preference: self.preference_view(index, now),
             reason: cause.words(now.mono),
             cause,
         }

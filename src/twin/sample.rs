@@ -124,7 +124,8 @@ pub fn working_day(site: &Site, midnight: Utc, seed: u64) -> Vec<Visit> {
             };
             let stay = stay + random.span(Duration::ZERO, Duration::minutes(60));
             let token = format!("TAG{evse:02}{}", visits.len());
-            visits.push(Visit { evse, token, arrival, departure: arrival + stay, car });
+            let departure = arrival + stay;
+            visits.push(Visit { evse, token, arrival, departure, car, declared: None });
         };
         visit(Duration::hours(6), Duration::hours(8), Duration::hours(6), 14_000.0);
         if evse % 2 == 0 {

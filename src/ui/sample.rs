@@ -176,6 +176,7 @@ fn evse(index: usize) -> EvseView {
         power_w: Some(Watts::ZERO),
         armed: true,
         soc_percent: None,
+        preference: None,
         reason: String::new(),
         cause: Cause::Idle,
     }
