@@ -133,6 +133,9 @@ fn node_faults(
         }
     }
     let cars_a: f64 = load.iter().sum();
+    if cars_a <= 0.0 {
+        return;
+    }
     let node = &problem.nodes[node];
     let other = match node.other_a.get(step) {
         Some(other) => *other,
@@ -140,7 +143,8 @@ fn node_faults(
     };
     let mut check = |what: String, planned: f64, limit: f64| {
         // Where other load alone is beyond the limit, nothing may be planned.
-        if TOLERANCE < planned && !(planned <= limit.max(0.0) + TOLERANCE) {
+        let within = planned <= TOLERANCE || planned <= limit.max(0.0) + TOLERANCE;
+        if !within {
             faults.push(format!(
                 "{}, step {step}: {what} {planned:.3}, at most {limit:.3}",
                 node.name

@@ -124,10 +124,10 @@ impl<'a> Scene<'a> {
             .iter()
             .filter(|bound| bound.from < end && bound.until.is_none_or(|until| begin < until));
         let tightest = reaches.min_by(|one, other| one.limit_a.total_cmp(&other.limit_a));
-        if let Some(bound) = tightest.filter(|bound| bound.limit_a < car.max_a) {
-            if bound.limit_a <= current + NOTHING_A || bound.limit_a < car.min_a {
-                return Some(Reason::Limit { cause: bound.cause.clone() });
-            }
+        let binds =
+            |limit: f64| limit < car.max_a && (limit <= current + NOTHING_A || limit < car.min_a);
+        if let Some(bound) = tightest.filter(|bound| binds(bound.limit_a)) {
+            return Some(Reason::Limit { cause: bound.cause.clone() });
         }
         let most = car.max_a <= current + NOTHING_A;
         most.then(|| Reason::Most { cause: car.max_cause.clone() })

@@ -1,8 +1,8 @@
 //! Minimum currents: in the first steps a car charges with at least its minimum or not at all.
 //!
 //! The relaxed program says how much a car should get; here it is decided in which of the first
-//! steps it is on. What one car is rounded down is owed to the next, so that the sum of a step stays
-//! what the program wanted. A car that is on already comes first: that spares its contactor.
+//! steps it is on. What one car is rounded down is owed to the next, so that the sum of a step
+//! stays what the program wanted. A car that is on already comes first: that spares its contactor.
 
 use super::figures::Figures;
 

@@ -44,7 +44,7 @@ pub fn phase(position: usize) -> Phase {
 pub fn build(problem: &Problem, wishes: &mut [Wish], edges_h: &[f64]) -> Vec<Row> {
     let groups = groups(problem, wishes);
     let steps = edges_h.len().saturating_sub(1);
-    let limits: Vec<(Vec<(usize, f64)>, Vec<f64>)> = groups
+    let limits: Vec<(Terms, Vec<f64>)> = groups
         .into_iter()
         .map(|((_, members), sources)| {
             let least = |step: usize| {
@@ -75,7 +75,10 @@ pub fn build(problem: &Problem, wishes: &mut [Wish], edges_h: &[f64]) -> Vec<Row
     rows
 }
 
+/// Power or not, and the cars.
 type Members = (bool, Vec<usize>);
+/// Cars with their factors.
+type Terms = Vec<(usize, f64)>;
 
 /// Limits by the cars that share them; power stands apart from current.
 fn groups(problem: &Problem, wishes: &[Wish]) -> BTreeMap<Members, Vec<(usize, Kind)>> {

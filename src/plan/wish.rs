@@ -102,7 +102,7 @@ impl Wish {
         let count = car.phases.iter().filter(|loads| **loads).count();
         let window_h = (hours_since(begin, car.from).max(0.0), hours_since(begin, car.until));
         let path = path(problem, car.node);
-        let can = !path.is_empty() && 0 < count;
+        let can = !path.is_empty() && 0 < count && 0.0 < sane(problem.voltage_v);
         let steps: Vec<(f64, f64)> = edges_h.windows(2).map(|pair| (pair[0], pair[1])).collect();
         let hours: Vec<f64> = steps.iter().map(|step| common(*step, window_h)).collect();
         let expected = car.kind == CarKind::Expected;

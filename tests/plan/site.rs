@@ -96,7 +96,10 @@ pub fn problem(kind: Kind, seed: u64) -> Problem {
         nodes[0].other_a[step] = [load / 0.69; 3];
     }
     let cars = (0..kind.evses)
-        .filter_map(|evse| dice.hits(0.8).then(|| car(kind, evse, homes[evse], &mut dice)))
+        .filter_map(|evse| match dice.hits(0.8) {
+            true => Some(car(kind, evse, homes[evse], &mut dice)),
+            false => None,
+        })
         .collect();
     let clear = dice.between(0.3, 1.0) * evses * 2.5;
     let series = Series {
