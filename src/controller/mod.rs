@@ -17,6 +17,7 @@ mod evse;
 mod image;
 mod loads;
 pub mod message;
+pub mod plan_view;
 pub mod preference;
 mod reports;
 mod snapshot;

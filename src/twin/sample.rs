@@ -5,6 +5,7 @@ use crate::ground::series::Series;
 use crate::ground::time::{Duration, Utc};
 use crate::ground::units::{Amps, PerPhase, Phase, Volts, Watts};
 use crate::model::diagram::{Diagram, Equipment, EquipmentKind, Evse, Node};
+use crate::model::drivers::DriverPolicy;
 use crate::model::meter::{Meter, MeterValue, Quantity};
 use crate::model::site::{Access, ChargingPolicy, LeasePolicy, Site};
 
@@ -64,6 +65,7 @@ pub fn yard() -> Site {
         lease: LeasePolicy::default(),
         charging: ChargingPolicy::default(),
         access: Access::Anyone,
+        drivers: DriverPolicy::default(),
     }
 }
 
