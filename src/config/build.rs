@@ -7,6 +7,7 @@ use crate::ground::units::{Amps, PerPhase, Volts, Watts};
 use crate::model::diagram::{Diagram, Equipment, EquipmentKind, Evse, Node};
 use crate::model::site::{Access, ChargingPolicy, LeasePolicy, Site};
 
+use super::check_drivers;
 use super::file::File;
 use super::file_diagram::AmpsPerPhase;
 use super::tree::{Tree, find};
@@ -34,6 +35,7 @@ pub fn build(file: &File, tree: &Tree) -> Built {
         charging: charging(file),
         access: access(file),
         plan: file.plan.as_ref().and_then(derive_plan::policy),
+        drivers: check_drivers::build(file),
     };
     Built { site, node_at: tree.order.clone() }
 }

@@ -7,6 +7,7 @@
 
 mod build;
 mod check_diagram;
+mod check_drivers;
 mod check_meter;
 mod check_names;
 mod check_policy;
@@ -15,6 +16,7 @@ mod derive;
 mod derive_plan;
 mod file;
 mod file_diagram;
+mod file_drivers;
 mod file_meter;
 mod file_plan;
 mod maps;
@@ -118,6 +120,7 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
     let built = build::build(&file, &tree);
     check_policy::check(&file, report);
     check_names::check(&file, report);
+    check_drivers::check(&file, report);
     check_diagram::check(&file, &tree, report);
     check_meter::check(&file, &built, report);
     check_shares::check(&built, report);

@@ -20,6 +20,7 @@ pub mod message;
 mod outlook;
 mod planning;
 mod power;
+pub mod plan_view;
 pub mod preference;
 mod problem;
 mod reports;

@@ -24,6 +24,7 @@ use crate::plan::solution::{CarPlan, Plan, Reason};
 
 use super::message::{Outbox, Output};
 use super::outlook::Outlook;
+use super::plan_view::PlanView;
 use super::problem::Posed;
 use super::state::State;
 
@@ -91,11 +92,6 @@ impl Planning {
             eventful: VecDeque::new(),
             observed: None,
         }
-    }
-
-    /// The plan in force.
-    pub const fn active(&self) -> Option<&Active> {
-        self.active.as_ref()
     }
 
     /// A car came, went or said something, or a limit or forecast is another.
@@ -237,6 +233,12 @@ impl State {
             cause: "the driver".to_owned(),
         };
         (vec![need], by)
+    }
+
+    /// The plan in force for people.
+    pub fn plan_view(&self) -> Option<PlanView> {
+        let active = self.planning.active.as_ref()?;
+        Some(PlanView::new(&active.problem, &active.plan, String::new()))
     }
 
     /// The bound of each EVSE by the plan in force.

@@ -45,6 +45,7 @@ impl State {
                 frames_bad: self.totals.frames_bad + counters.frames_bad,
                 ..self.totals
             },
+            plan: self.plan_view(),
         }
     }
 

@@ -9,6 +9,8 @@ use crate::model::event::Event;
 use crate::model::message::{EvseStatus, Identity};
 use crate::model::preference::{PreferenceSource, StateOfCharge};
 
+use super::plan_view::PlanView;
+
 /// The site at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct View {
@@ -40,6 +42,9 @@ pub struct View {
     pub events: Vec<Event>,
     /// Running totals since the start.
     pub totals: Totals,
+    /// The plan in force; none where there is none yet or nobody charges.
+    #[serde(default)]
+    pub plan: Option<PlanView>,
 }
 
 /// A node of the diagram with its load.

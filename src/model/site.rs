@@ -5,6 +5,7 @@ use crate::ground::time::Duration;
 use crate::ground::units::Amps;
 
 use super::diagram::Diagram;
+use super::drivers::DriverPolicy;
 use super::meter::Meter;
 use super::policy::PlanPolicy;
 
@@ -27,6 +28,8 @@ pub struct Site {
     pub access: Access,
     /// How the coming day is planned; none for fair shares alone.
     pub plan: Option<PlanPolicy>,
+    /// What holds for drivers who say nothing, and who comes first.
+    pub drivers: DriverPolicy,
 }
 
 /// How long a limit holds without being renewed, and how fast limits move.

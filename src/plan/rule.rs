@@ -22,6 +22,7 @@ pub fn plan(problem: &Problem) -> Plan {
         grid: problem.grid.clone(),
         method: Method::Rule,
         cars: problem.cars.iter().map(|car| car_plan(problem, car)).collect(),
+        note: String::new(),
         import_kw: vec![0.0; steps],
         cost: CostTerms::default(),
         words: "sun first, else as late as possible".to_owned(),

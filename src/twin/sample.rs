@@ -5,6 +5,7 @@ use crate::ground::series::Series;
 use crate::ground::time::{Duration, Utc};
 use crate::ground::units::{Amps, PerPhase, Phase, Volts, Watts};
 use crate::model::diagram::{Diagram, Equipment, EquipmentKind, Evse, Node};
+use crate::model::drivers::DriverPolicy;
 use crate::model::meter::{Meter, MeterValue, Quantity};
 use crate::model::site::{Access, ChargingPolicy, LeasePolicy, Site};
 
@@ -65,6 +66,7 @@ pub fn yard() -> Site {
         charging: ChargingPolicy::default(),
         access: Access::Anyone,
         plan: None,
+        drivers: DriverPolicy::default(),
     }
 }
 

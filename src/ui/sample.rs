@@ -139,6 +139,7 @@ fn bare() -> View {
             mqtt_in: 7_190,
             transactions: 9,
         },
+        plan: None,
     }
 }
 
