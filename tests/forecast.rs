@@ -3,9 +3,9 @@
 
 use ampgate::forecast::load::LoadForecast;
 use ampgate::forecast::pv::PvForecast;
+use ampgate::ground::calendar::Calendar;
 use ampgate::ground::quantiles::Quantiles;
 use ampgate::ground::time::{Duration, Utc};
-use ampgate::ground::zone::Zone;
 use ampgate::model::feed::Received;
 use proptest::prelude::*;
 use serde::Serialize;
@@ -151,7 +151,7 @@ fn work(load: &mut LoadForecast, until: f64, of: impl Fn(f64) -> f64) {
 
 #[test]
 fn a_building_is_known_by_weekday_and_hour() {
-    let mut load = LoadForecast::new(Zone::new("Europe/Paris"), 20.0);
+    let mut load = LoadForecast::new(Calendar::new("Europe/Paris"), 20.0);
     // Three weeks, until Friday noon.
     let now = 24.0 * (21.0 - 3.0) + 10.0;
     work(&mut load, now, |hours| office(hours, None));
@@ -164,7 +164,7 @@ fn a_building_is_known_by_weekday_and_hour() {
 
 #[test]
 fn a_holiday_is_taken_for_one_once_it_has_begun() {
-    let mut load = LoadForecast::new(Zone::new("Europe/Paris"), 20.0);
+    let mut load = LoadForecast::new(Calendar::new("Europe/Paris"), 20.0);
     let day = 24;
     let now = 24.0 * f64::from(day) + 9.0;
     work(&mut load, now, |hours| office(hours, Some(day as u64)));
@@ -177,7 +177,7 @@ fn a_holiday_is_taken_for_one_once_it_has_begun() {
 
 #[test]
 fn a_hot_day_is_followed_through_the_day() {
-    let mut load = LoadForecast::new(Zone::new("Europe/Paris"), 20.0);
+    let mut load = LoadForecast::new(Calendar::new("Europe/Paris"), 20.0);
     let now = 24.0 * 21.0 + 10.0;
     work(&mut load, now, |hours| office(hours, None) + if 24.0 * 21.0 < hours { 3.0 } else { 0.0 });
     let told = load.forecast(at(now), &hourly(now, 4));
@@ -186,7 +186,7 @@ fn a_hot_day_is_followed_through_the_day() {
 
 #[test]
 fn a_building_that_was_just_met_stays_as_it_is() {
-    let mut load = LoadForecast::new(Zone::new("Europe/Paris"), 20.0);
+    let mut load = LoadForecast::new(Calendar::new("Europe/Paris"), 20.0);
     load.observe(at(0.0), 4.0);
     let told = load.forecast(at(0.1), &hourly(0.1, 8));
     assert!(told.iter().all(|step| (step.mid - 4.0).abs() < 0.2), "{told:?}");
@@ -229,7 +229,7 @@ proptest! {
             readings.sort_by_key(|(at, _)| *at);
         }
         let mut pv = PvForecast::new(10.0);
-        let mut load = LoadForecast::new(Zone::new("Europe/Paris"), 10.0);
+        let mut load = LoadForecast::new(Calendar::new("Europe/Paris"), 10.0);
         let steps: Vec<(Utc, f64)> =
             received.iter().map(|(at, kw)| (Utc::from_millis(*at), *kw)).collect();
         for (index, (millis, kw)) in readings.iter().enumerate() {
@@ -280,7 +280,7 @@ fn what_is_learned_stays_small_and_survives_its_text() {
     let mut pv = PvForecast::new(30.0);
     shine(&mut pv, 0.0, 24.0 * 62.0, |hours| share(hours as u64));
     assert_eq!(is_kept(&pv, now, |pv, grid| pv.forecast(now, grid)), Ok(()));
-    let mut load = LoadForecast::new(Zone::new("Europe/Paris"), 20.0);
+    let mut load = LoadForecast::new(Calendar::new("Europe/Paris"), 20.0);
     work(&mut load, 24.0 * 62.0, |hours| 10.0 * share(hours as u64));
     assert_eq!(is_kept(&load, now, |load, grid| load.forecast(now, grid)), Ok(()));
 }

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ground::calendar::Calendar;
 use crate::ground::time::{Duration, Utc};
-use crate::ground::zone::Zone;
 use crate::model::feed::Received;
 
 use super::quarters::{DAY, quarter, start};
@@ -32,7 +32,7 @@ pub struct Value {
 /// What is known of a series.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct KnownSeries {
-    zone: Zone,
+    zone: Calendar,
     first: i64,
     values: VecDeque<Option<f64>>,
     source: String,
@@ -41,12 +41,12 @@ pub struct KnownSeries {
 
 impl KnownSeries {
     /// Nothing known.
-    pub fn new(zone: Zone) -> Self {
+    pub fn new(zone: Calendar) -> Self {
         Self { zone, ..Self::default() }
     }
 
     /// The same knowledge by the clock of another place.
-    pub fn with_zone(mut self, zone: Zone) -> Self {
+    pub fn with_zone(mut self, zone: Calendar) -> Self {
         self.zone = zone;
         self
     }
@@ -146,7 +146,7 @@ impl KnownSeries {
 
 /// Of a long series from a file, what a market would have published by now: up to the end of the
 /// local day, and of the next day too from 13:00 on. A week back is kept, to fill gaps from.
-pub fn published(series: &[(Utc, f64)], source: &str, zone: &Zone, now: Utc) -> Received {
+pub fn published(series: &[(Utc, f64)], source: &str, zone: &Calendar, now: Utc) -> Received {
     let local = zone.local(now);
     let days = if PUBLISHED_MIN <= local.minute { 2 } else { 1 };
     let until = zone.moment(local.day_number + days, 0);
@@ -159,7 +159,7 @@ pub fn published(series: &[(Utc, f64)], source: &str, zone: &Zone, now: Utc) -> 
 }
 
 /// When the next part of a series from a file is published.
-pub fn next_publication(zone: &Zone, now: Utc) -> Utc {
+pub fn next_publication(zone: &Calendar, now: Utc) -> Utc {
     let local = zone.local(now);
     let today = zone.moment(local.day_number, i64::from(PUBLISHED_MIN));
     if now < today { today } else { zone.moment(local.day_number + 1, i64::from(PUBLISHED_MIN)) }
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn tomorrow_is_known_from_one_o_clock_on() {
-        let paris = Zone::new("Europe/Paris");
+        let paris = Calendar::new("Europe/Paris");
         let file = year("2019-06-01T22:00:00Z", 24 * 20);
         let mut known = KnownSeries::new(paris.clone());
         let morning = at("2019-06-12T10:59:00Z");
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_gap_is_filled_from_the_last_day_of_its_kind_and_says_so() {
-        let paris = Zone::new("Europe/Paris");
+        let paris = Calendar::new("Europe/Paris");
         let file = year("2019-06-01T22:00:00Z", 24 * 20);
         let mut known = KnownSeries::new(paris.clone());
         // A Friday noon: Saturday is like the Saturday before, Monday like this Friday.
@@ -217,7 +217,7 @@ mod tests {
     fn a_hole_in_a_file_is_a_gap_and_not_a_long_price() {
         let mut steps = year("2019-06-01T22:00:00Z", 48);
         steps.retain(|(_, hour)| *hour < 20.0 || 30.0 <= *hour);
-        let mut known = KnownSeries::new(Zone::default());
+        let mut known = KnownSeries::new(Calendar::default());
         let issued = at("2019-06-02T00:00:00Z");
         known.receive(&Received::new("file", issued, steps));
         assert_eq!(known.known_until(issued), Some(at("2019-06-02T18:00:00Z")));
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn any_series_is_survived_and_stays_small() {
-        let mut known = KnownSeries::new(Zone::default());
+        let mut known = KnownSeries::new(Calendar::default());
         let far = [i64::MIN, -1, 0, 1 << 50, i64::MAX].map(Utc::from_millis);
         for issued in far {
             let steps = far.iter().map(|at| (*at, 1.0)).collect();

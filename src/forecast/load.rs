@@ -8,9 +8,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ground::calendar::Calendar;
 use crate::ground::quantiles::Quantiles;
 use crate::ground::time::Utc;
-use crate::ground::zone::Zone;
 use crate::model::feed::Received;
 
 use super::blend::Blend;
@@ -34,7 +34,7 @@ const DAY_FADES: f64 = 28.0;
 /// The forecast of the load that is not charging.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LoadForecast {
-    zone: Zone,
+    zone: Calendar,
     /// What the load may reach; the high value while nothing is known.
     most_kw: f64,
     quarters: Quarters,
@@ -44,7 +44,7 @@ pub struct LoadForecast {
 
 impl LoadForecast {
     /// Nothing known of a building in this zone that may draw up to `most_kw`.
-    pub fn new(zone: Zone, most_kw: f64) -> Self {
+    pub fn new(zone: Calendar, most_kw: f64) -> Self {
         Self {
             zone,
             most_kw: if most_kw.is_finite() { most_kw.max(0.0) } else { 0.0 },
@@ -55,7 +55,7 @@ impl LoadForecast {
     }
 
     /// The same knowledge under another configuration.
-    pub fn with(mut self, zone: Zone, most_kw: f64) -> Self {
+    pub fn with(mut self, zone: Calendar, most_kw: f64) -> Self {
         self.zone = zone;
         self.most_kw = if most_kw.is_finite() { most_kw.max(0.0) } else { 0.0 };
         self

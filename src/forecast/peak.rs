@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ground::calendar::Calendar;
 use crate::ground::time::Utc;
-use crate::ground::zone::Zone;
 use crate::model::tariff::{Billing, Peak};
 
 use super::quarters::{QUARTER_MS, Quarters, start};
@@ -14,7 +14,7 @@ const KEPT: usize = 4;
 /// The highest import of a billing period.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PeakSoFar {
-    zone: Zone,
+    zone: Calendar,
     peak: Peak,
     quarters: Quarters,
     /// Year and month that `highest_kw` belongs to.
@@ -24,12 +24,12 @@ pub struct PeakSoFar {
 
 impl PeakSoFar {
     /// Nothing imported.
-    pub fn new(peak: Peak, zone: Zone) -> Self {
+    pub fn new(peak: Peak, zone: Calendar) -> Self {
         Self { zone, peak, quarters: Quarters::new(KEPT), period: (0, 0), highest_kw: 0.0 }
     }
 
     /// The same import under a changed contract.
-    pub fn with(mut self, peak: Peak, zone: Zone) -> Self {
+    pub fn with(mut self, peak: Peak, zone: Calendar) -> Self {
         (self.peak, self.zone) = (peak, zone);
         self
     }
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn the_highest_quarter_of_the_local_month_counts() {
         let peak = Peak { eur_per_kw: 5.0, basis: Duration::minutes(15), billing: Billing::Month };
-        let mut so_far = PeakSoFar::new(peak, Zone::new("Europe/Paris"));
+        let mut so_far = PeakSoFar::new(peak, Calendar::new("Europe/Paris"));
         let evening = Utc::parse("2019-03-31T20:00:00Z").expect("a time");
         for minute in 0..180 {
             let kw = if (30..45).contains(&minute) { 12.0 } else { 3.0 };

@@ -6,8 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ground::calendar::Calendar;
 use crate::ground::time::Utc;
-use crate::ground::zone::Zone;
 use crate::model::feed::Received;
 use crate::model::tariff::{Export, Period, PpaKind, Tariff};
 
@@ -18,7 +18,7 @@ use super::quarters;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Prices {
     tariff: Tariff,
-    zone: Zone,
+    zone: Calendar,
     market: KnownSeries,
 }
 
@@ -35,12 +35,12 @@ pub struct PriceSeries {
 
 impl Prices {
     /// The prices of this contract, no market price known.
-    pub fn new(tariff: Tariff, zone: Zone) -> Self {
+    pub fn new(tariff: Tariff, zone: Calendar) -> Self {
         Self { tariff, market: KnownSeries::new(zone.clone()), zone }
     }
 
     /// The same market under a changed contract.
-    pub fn with(mut self, tariff: Tariff, zone: Zone) -> Self {
+    pub fn with(mut self, tariff: Tariff, zone: Calendar) -> Self {
         self.tariff = tariff;
         self.market = self.market.with_zone(zone.clone());
         self.zone = zone;
@@ -155,7 +155,7 @@ impl Prices {
 }
 
 /// Whether a period holds at this local time.
-fn holds(period: &Period, local: &crate::ground::zone::LocalTime) -> bool {
+fn holds(period: &Period, local: &crate::ground::calendar::LocalTime) -> bool {
     let minute = u16::try_from(local.minute).unwrap_or(0);
     let today = usize::from(local.weekday);
     let on = |weekday: usize| period.weekdays.get(weekday).copied().unwrap_or(false);
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn periods_follow_the_clock_on_the_wall_across_summer_time() {
         let tariff = Tariff { periods: vec![night()], ..flat() };
-        let prices = Prices::new(tariff, Zone::new("Europe/Paris"));
+        let prices = Prices::new(tariff, Calendar::new("Europe/Paris"));
         let price = |text: &str| prices.import_eur_per_kwh(at(text)).value;
         // 05:30 and 06:00 local, in winter and in summer.
         assert!((price("2019-01-08T04:30:00Z") - 0.13).abs() < 1e-12);
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn export_never_earns_more_than_import_costs() {
         let tariff = Tariff { market: true, export: Export::Fixed(0.03), ..flat() };
-        let mut prices = Prices::new(tariff, Zone::default());
+        let mut prices = Prices::new(tariff, Calendar::default());
         let noon = at("2023-07-02T12:00:00Z");
         let steps = vec![(noon, -0.5), (noon + Duration::hours(1), 0.1)];
         prices.receive(&Received::new("market", noon, steps));
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_market_that_was_never_heard_costs_the_fixed_price_and_says_so() {
-        let prices = Prices::new(Tariff { market: true, ..flat() }, Zone::default());
+        let prices = Prices::new(Tariff { market: true, ..flat() }, Calendar::default());
         let price = prices.import_eur_per_kwh(at("2023-07-02T12:00:00Z"));
         assert!((price.value - 0.25).abs() < 1e-12 && price.degraded);
     }
@@ -236,11 +236,11 @@ mod tests {
     #[test]
     fn an_agreed_band_is_used_before_the_market() {
         let band = Ppa { name: "band".to_owned(), eur_per_kwh: 0.1, kind: PpaKind::Band(4.0) };
-        let prices = Prices::new(Tariff { ppa: vec![band], ..flat() }, Zone::default());
+        let prices = Prices::new(Tariff { ppa: vec![band], ..flat() }, Calendar::default());
         let cost = prices.import_cost_eur(at("2023-07-02T12:00:00Z"), 3.0, 0.5);
         assert!((cost - (2.0 * 0.15 + 1.0 * 0.25)).abs() < 1e-12, "{cost}");
         let roof = Ppa { name: "roof".to_owned(), eur_per_kwh: 0.07, kind: PpaKind::Pv };
-        let prices = Prices::new(Tariff { ppa: vec![roof], ..flat() }, Zone::default());
+        let prices = Prices::new(Tariff { ppa: vec![roof], ..flat() }, Calendar::default());
         assert_eq!(prices.export_eur_per_kwh(at("2023-07-02T12:00:00Z")).value, 0.07);
     }
 }
