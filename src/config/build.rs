@@ -34,6 +34,7 @@ pub fn build(file: &File, tree: &Tree) -> Built {
         lease: lease(file),
         charging: charging(file),
         access: access(file),
+        tariff: derive_plan::tariff(&file.tariff),
         plan: file.plan.as_ref().and_then(derive_plan::policy),
         drivers: check_drivers::build(file),
     };

@@ -19,6 +19,7 @@ mod file_diagram;
 mod file_drivers;
 mod file_meter;
 mod file_plan;
+mod file_tariff;
 mod maps;
 pub mod problem;
 mod report;

@@ -147,9 +147,18 @@ impl Dispatch {
             order.iter().filter_map(|at| Some((*at, intents[*at].as_ref()?))).collect();
         let mut targets: Vec<Amps> = cars.iter().map(|(_, intent)| intent.planned).collect();
         let planned: f64 = cars.iter().map(|(_, intent)| intent.watts(intent.planned)).sum();
-        let bought = (planned - market.expected_w.max(0.0)).max(0.0);
+        let expected = market.expected_w.max(0.0);
+        let bought = (planned - expected).max(0.0);
         let sun = self.sun_w.unwrap_or(market.expected_w).max(0.0);
-        let spare = sun + bought - planned;
+        // What is bought for cars that could as well buy it later is what more sun replaces.
+        let firm = |(_, intent): &&(usize, &Intent)| market.import + PRICE_NOISE < intent.worth;
+        let firm: f64 =
+            cars.iter().filter(firm).map(|(_, intent)| intent.watts(intent.planned)).sum();
+        let spare = if expected < sun {
+            (sun + bought.min(firm) - planned).max(0.0)
+        } else {
+            sun + bought - planned
+        };
         if 0.0 < spare {
             self.use_more(&cars, &mut targets, spare, market);
         } else {

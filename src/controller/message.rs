@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::ground::ids::{ChargePointId, EvseId, LinkId, RequestId, SessionId};
 use crate::ground::time::Now;
 use crate::model::event::Event;
+use crate::model::feed::{FeedKind, Received};
 use crate::model::preference::{PreferenceSource, Wish};
 use crate::model::record::{Record, Remembered};
 use crate::plan::problem::Problem;
@@ -38,6 +39,8 @@ pub enum Input {
     BrokerDown { why: String },
     /// The store has trouble (or none any more).
     Store { failing: Option<String> },
+    /// A series from outside: forecast, prices, CO2 intensity.
+    Series { kind: FeedKind, received: Received },
     /// What came of [`Output::Solve`]; none where the solver failed.
     Solved { number: u64, plan: Option<Box<Plan>> },
     /// A question or an order from a person.

@@ -18,9 +18,9 @@ mod image;
 mod loads;
 pub mod message;
 mod outlook;
+pub mod plan_view;
 mod planning;
 mod power;
-pub mod plan_view;
 pub mod preference;
 mod problem;
 mod reports;
@@ -124,6 +124,11 @@ impl Controller {
             Input::BrokerUp => self.broker(now, None, out),
             Input::BrokerDown { why } => self.broker(now, Some(why), out),
             Input::Store { failing } => self.store(now, failing, out),
+            Input::Series { kind, received } => {
+                self.state.planning.outlook.receive(kind, received);
+                self.state.planning.changed();
+                self.state.mark(now.mono);
+            }
             Input::Solved { number, plan } => {
                 self.state.solved(now, number, plan.map(|plan| *plan), out);
             }

@@ -18,6 +18,7 @@ use crate::model::bound::{Bound, Cause};
 use crate::model::event::EventKind;
 use crate::model::policy::{PlanPolicy, Planner};
 use crate::model::session::Session;
+use crate::model::site::Site;
 use crate::plan;
 use crate::plan::problem::{Need, Problem};
 use crate::plan::solution::{CarPlan, Plan, Reason};
@@ -37,6 +38,9 @@ const EVENTFUL_MAX: usize = 8;
 const GIVEN_UP: Duration = Duration::minutes(2);
 /// Meters and chargers agree after this long at the latest.
 const SETTLE_MAX: Duration = Duration::seconds(45);
+/// A car should have what it needs so long before its driver comes: chargers and cars take their
+/// time.
+const IN_HAND: Duration = Duration::minutes(10);
 /// The site's power is taken down no more often than this.
 const OBSERVE_EVERY: Duration = Duration::seconds(15);
 
@@ -80,10 +84,10 @@ struct Asked {
 
 impl Planning {
     /// Nothing is planned yet.
-    pub fn new(evses: usize) -> Self {
+    pub fn new(site: &Site) -> Self {
         Self {
-            outlook: Outlook::default(),
-            dispatch: Dispatch::new(evses),
+            outlook: Outlook::new(site),
+            dispatch: Dispatch::new(site.diagram.evses.len()),
             active: None,
             asked: None,
             number: 0,
@@ -165,9 +169,8 @@ impl State {
             return;
         }
         self.planning.observed = Some(now.mono);
-        if let Some(power) = self.site_power(now) {
-            let zone = self.site.zone.clone();
-            self.planning.outlook.observe(now, &power, &zone);
+        if let (Some(utc), Some(power)) = (now.utc, self.site_power(now)) {
+            self.planning.outlook.observe(utc, &power);
         }
     }
 
@@ -224,7 +227,7 @@ impl State {
         let energy = energy.map_or(20.0, |energy| energy.as_f64() / 1000.0);
         let departure = said.and_then(|said| said.departure);
         let by = departure.unwrap_or(session.started + Duration::hours(8));
-        let by = by.max(utc + EVERY);
+        let by = (by - IN_HAND).max(utc + EVERY);
         let kwh = energy - session.energy_wh.as_f64() / 1000.0;
         let need = Need {
             by,
@@ -232,13 +235,13 @@ impl State {
             eur_per_kwh: policy.missing_eur_per_kwh,
             cause: "the driver".to_owned(),
         };
-        (vec![need], by)
+        (vec![need], by + IN_HAND)
     }
 
     /// The plan in force for people.
     pub fn plan_view(&self) -> Option<PlanView> {
         let active = self.planning.active.as_ref()?;
-        Some(PlanView::new(&active.problem, &active.plan, String::new()))
+        Some(PlanView::new(&active.problem, &active.plan, self.planning.outlook.words()))
     }
 
     /// The bound of each EVSE by the plan in force.

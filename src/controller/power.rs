@@ -1,6 +1,6 @@
 //! What the site as a whole draws at this moment: sun, building and cars apart.
 
-use crate::ground::time::{Duration, Instant, Now, Utc};
+use crate::ground::time::Now;
 use crate::ground::units::{PerPhase, Watts};
 use crate::model::diagram::EquipmentKind;
 
@@ -77,81 +77,5 @@ impl State {
         let fresh = state.fresh(now.mono, self.reading_max_age());
         let current = fresh.map_or(PerPhase::ZERO, |reading| reading.current);
         current.power(self.site.diagram.voltage).as_f64()
-    }
-}
-
-/// Quarter hours of import, as grid operators measure peaks.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PeakMeter {
-    quarter: Option<i64>,
-    energy_ws: f64,
-    counted_s: f64,
-    last: Option<(Instant, f64)>,
-    month: Option<(i16, i8)>,
-    highest_w: f64,
-}
-
-impl PeakMeter {
-    /// Takes in the import at this moment, which held since the last one.
-    pub fn observe(&mut self, now: Instant, utc: Utc, import_w: f64, zone: &str) {
-        const QUARTER_MS: i64 = 900_000;
-        /// Longer silence is not bridged.
-        const GAP: Duration = Duration::minutes(10);
-        let quarter = utc.as_millis().div_euclid(QUARTER_MS);
-        if let Some((before, power)) = self.last
-            && now.since(before) <= GAP
-        {
-            let seconds = now.since(before).as_millis() as f64 / 1000.0;
-            self.energy_ws += power.max(0.0) * seconds;
-            self.counted_s += seconds;
-        }
-        self.last = Some((now, import_w));
-        if self.quarter == Some(quarter) {
-            return;
-        }
-        if 0.0 < self.counted_s {
-            self.highest_w = self.highest_w.max(self.energy_ws / self.counted_s.max(1.0));
-        }
-        (self.quarter, self.energy_ws, self.counted_s) = (Some(quarter), 0.0, 0.0);
-        let month = month(utc, zone);
-        if self.month != month {
-            (self.month, self.highest_w) = (month, 0.0);
-        }
-    }
-
-    /// The highest quarter hour of the local month so far, in kW.
-    pub fn highest_kw(&self) -> f64 {
-        self.highest_w / 1000.0
-    }
-}
-
-/// Year and month on the site's own calendar.
-fn month(utc: Utc, zone: &str) -> Option<(i16, i8)> {
-    let stamp = jiff::Timestamp::from_millisecond(utc.as_millis()).ok()?;
-    let local = stamp.in_tz(zone).ok()?;
-    Some((local.year(), local.month()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_peak_is_the_highest_quarter_hour_of_the_month() {
-        let mut peak = PeakMeter::default();
-        let begin = Utc::parse("2019-01-31T22:00:00Z").expect("a time");
-        let mut tell = |minute: i64, watts: f64| {
-            let now = Instant::START + Duration::minutes(minute);
-            peak.observe(now, begin + Duration::minutes(minute), watts, "Europe/Paris");
-            peak.highest_kw()
-        };
-        for minute in 0..15 {
-            tell(minute, if minute < 5 { 30_000.0 } else { 0.0 });
-        }
-        assert_eq!(tell(15, 1000.0), 10.0);
-        for minute in 16..60 {
-            tell(minute, 1000.0);
-        }
-        assert_eq!(tell(60, 1000.0), 0.0, "a month begins at local midnight");
     }
 }

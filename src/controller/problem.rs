@@ -42,7 +42,7 @@ impl State {
         for car in &mut cars {
             car.presence = self.presence(car, &grid);
         }
-        let series = self.series(&grid, policy);
+        let series = self.planning.outlook.series(&grid, self.site_power(now));
         let nodes = self.problem_nodes(now, &grid, &series, &evses);
         let problem = Problem {
             format: FORMAT,
@@ -52,35 +52,22 @@ impl State {
             nodes,
             cars,
             series,
-            objective: self.objective(policy),
+            objective: self.objective(utc, policy),
             grid,
         };
         Some(Posed { problem, evses })
     }
 
-    fn objective(&self, policy: &PlanPolicy) -> Objective {
+    fn objective(&self, utc: Utc, policy: &PlanPolicy) -> Objective {
         Objective {
             name: policy.name.clone(),
             cost: policy.cost,
             grid_eur_per_kwh: policy.grid_eur_per_kwh,
             co2_eur_per_kg: policy.co2_eur_per_kg,
-            peak_eur_per_kw: policy.peak_eur_per_kw,
-            peak_so_far_kw: self.planning.outlook.peak.highest_kw(),
+            peak_eur_per_kw: policy.peak_eur_per_kw
+                + policy.cost * self.planning.outlook.peak_eur_per_kw(),
+            peak_so_far_kw: self.planning.outlook.peak_so_far_kw(utc),
             early_eur_per_kwh_h: policy.early_eur_per_kwh_h,
-        }
-    }
-
-    fn series(&self, grid: &[Utc], policy: &PlanPolicy) -> Series {
-        let steps = grid.len().saturating_sub(1);
-        let outlook = &self.planning.outlook;
-        let _ = policy;
-        Series {
-            pv_kw: outlook.pv_kw(grid),
-            load_kw: outlook.load_kw(grid),
-            import_eur_per_kwh: vec![0.0; steps],
-            export_eur_per_kwh: vec![0.0; steps],
-            co2_g_per_kwh: vec![0.0; steps],
-            origins: BTreeMap::new(),
         }
     }
 

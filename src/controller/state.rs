@@ -112,7 +112,7 @@ impl State {
                 .collect(),
             meters: vec![MeterImage::default(); site.meters.len()],
             loads: Loads::new(&diagram),
-            planning: Planning::new(diagram.evses.len()),
+            planning: Planning::new(&site),
             evses: vec![EvseState::new(now.mono); diagram.evses.len()],
             points,
             events: VecDeque::new(),
@@ -142,7 +142,8 @@ impl State {
         (next.events, next.totals) = (self.events.clone(), self.totals);
         (next.started, next.clock_offset) = (self.started, self.clock_offset);
         next.said = self.said.clone();
-        next.planning.outlook = self.planning.outlook.clone();
+        next.planning.outlook = self.planning.outlook.clone().under(&next.site);
+        next.planning.changed();
         next.store_failing = self.store_failing.clone();
         next.broker_down = self.broker_down.clone();
         for (meter, image) in next.site.meters.iter().zip(&mut next.meters) {

@@ -13,6 +13,7 @@ use crate::twin::Twin;
 use crate::twin::scenario::{Behaviour, CarModel, MeterModel, NetworkModel, Scenario, Visit};
 use crate::twin::solver::Solver;
 
+use super::feeds::Feeds;
 use super::progress::Progress;
 use super::summary::{Delivered, Outcome, Summary, round};
 use super::uncontrolled::power;
@@ -28,8 +29,8 @@ const TELLS_AFTER: Duration = Duration::seconds(5);
 const CLOSED: f64 = 0.5;
 /// The seed of all jitter; a simulation repeats itself.
 const SEED: u64 = 1;
-/// Time is run in pieces of this length, to show progress and write the journal.
-const PIECE: Duration = Duration::hours(6);
+/// Time is run in pieces of this length, to show progress, write the journal and tell prices.
+const PIECE: Duration = Duration::hours(1);
 /// OCPP 1.6 idTag: CiString20.
 const TOKEN_MAX: usize = 20;
 
@@ -89,9 +90,13 @@ pub fn run<E>(
     let origin = world.from;
     let utc = |at: crate::ground::time::Instant| origin + Duration::millis(at.as_millis());
     let mut now = world.from;
+    let mut feeds = Feeds::default();
     let mut closed = vec![false; diagram.evses.len()];
     let mut switches = 0_u64;
     while now < world.until {
+        for (kind, received) in feeds.due(world, now) {
+            twin.tell(kind, received);
+        }
         now = (now + PIECE).min(world.until);
         twin.run_until(now, &mut |from, to, state| {
             let current = state.evses.iter().map(|evse| evse.current.0.iter().sum::<f64>());

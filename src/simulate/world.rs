@@ -7,7 +7,7 @@ use crate::ground::time::Utc;
 use crate::model::diagram::EquipmentKind;
 use crate::model::site::Site;
 
-use super::account::Account;
+use super::account::{Account, Bill};
 use super::inputs::SessionRow;
 
 /// The world of one simulation.
@@ -49,7 +49,8 @@ pub enum Preferences {
 impl World {
     /// An empty account of its span.
     pub fn account(&self) -> Account {
-        Account::new(self.from, self.until, self.price.clone(), self.co2.clone())
+        let bill = Bill::new(&self.site.tariff, &self.site.zone, self.price.clone());
+        Account::new(self.from, self.until, bill, self.co2.clone())
     }
 
     /// Power of each piece of equipment, and when it next changes.

@@ -46,6 +46,7 @@ use crate::ground::ids::{ChargePointId, LinkId, RequestId};
 use crate::ground::time::{Duration, Instant, Now, Utc};
 use crate::ground::units::WattHours;
 use crate::model::event::Event;
+use crate::model::feed::{FeedKind, Received};
 use crate::model::preference::{PreferenceSource, Wish};
 use crate::model::record::{Durability, Record};
 use crate::model::site::Site;
@@ -255,6 +256,11 @@ impl Twin {
     /// A person asks for something; none while the box is away.
     pub fn order(&mut self, order: Order) -> Option<Answer> {
         self.step(Input::Operator { request: RequestId(0), order })
+    }
+
+    /// A series from outside is heard.
+    pub fn tell(&mut self, kind: FeedKind, received: Received) {
+        self.step(Input::Series { kind, received });
     }
 
     /// Something goes wrong, or is put right.
