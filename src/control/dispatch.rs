@@ -209,22 +209,21 @@ impl Dispatch {
         mut lack: f64,
         market: &Market,
     ) {
-        let waits = |intent: &Intent| intent.worth + PRICE_NOISE < market.import;
-        for ((_, intent), target) in cars.iter().zip(&mut *targets).rev() {
-            if waits(intent) && intent.minimum < *target && 0.0 < lack {
-                let gives = intent.watts(*target - intent.minimum).min(lack);
-                *target = intent.limit(*target, -gives).max(intent.minimum);
-                lack -= gives;
-            }
-        }
         for ((at, intent), target) in cars.iter().zip(targets).rev() {
-            if !waits(intent) || *target == Amps::ZERO || lack <= 0.0 {
+            if market.import <= intent.worth + PRICE_NOISE || *target == Amps::ZERO {
                 continue;
             }
+            if lack <= 0.0 {
+                return;
+            }
+            let least = intent.minimum.min(*target);
+            let gives = intent.watts(*target - least).min(lack);
+            *target = intent.limit(*target, -gives).max(least);
+            lack -= gives;
             let takes = intent.watts(*target);
             let mixed = lack.min(takes) * market.import / takes.max(1.0);
             let most = intent.worth * if self.is_on(*at) { KEEP } else { 1.0 };
-            if most <= mixed {
+            if 0.0 < lack && most <= mixed {
                 *target = Amps::ZERO;
                 lack -= takes;
             }

@@ -120,6 +120,14 @@ pub fn run<E>(
     for outcome in twin.outcomes().iter().copied().chain(open) {
         delivered[outcome.visit] = Delivered { need_wh: outcome.need_wh, got_wh: outcome.got_wh };
     }
+    if std::env::var("AMPDEBUG").is_ok() {
+        for (row, got) in world.sessions.iter().zip(&delivered) {
+            let miss = (got.need_wh - got.got_wh) / 1000.0;
+            if 0.1 < miss {
+                eprintln!("SHORT {} {} {} need {:.1} miss {miss:.2} max {:.1}A x{} {}", row.arrival, row.departure, world.site.diagram.evses[row.evse].id, got.need_wh/1000.0, row.max_a, row.phases, row.user);
+            }
+        }
+    }
     let mut summary = Summary::new(&account, &delivered);
     let checker = twin.checker();
     let seconds = |span: Duration| round(span.as_millis() as f64 / 1000.0, 3);
