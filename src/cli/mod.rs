@@ -1,12 +1,14 @@
 //! Floor 7: the questions that the command line asks a running daemon, over the API that scripts
 //! use too. Nothing here knows the store, the controller or a socket of the field.
 //!
-//! Reading order: [`client`] → [`text`] (aligned tables) → [`explain`] → [`status`].
+//! Reading order: [`client`] → [`text`] (aligned tables) → [`explain`] → [`status`] →
+//! [`remote`] (orders to chargers).
 
 pub mod client;
 pub mod text;
 
 pub mod explain;
+pub mod remote;
 pub mod status;
 
 use std::io::Write;
@@ -37,6 +39,20 @@ pub enum Command {
     Sessions(Latest),
     /// Events, newest first
     Events(Latest),
+    /// Ask something of a charger: start, stop, unlock, reset, configuration and more
+    #[command(subcommand)]
+    Remote(remote::Command),
+    /// Keep an EVSE, or any of a charge point, for a token
+    Reserve(remote::Reserve),
+    /// Give a reservation up
+    CancelReservation {
+        /// Its number
+        id: i32,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Reservations, newest first
+    Reservations(Target),
 }
 
 /// Where the daemon is and how to answer.
@@ -106,6 +122,18 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
             ask(target, &path, |body| {
                 let Events { events } = client::read(body)?;
                 Ok(status::events(&events, &zone))
+            })
+        }
+        Command::Remote(command) => remote::remote(command),
+        Command::Reserve(wish) => remote::reserve(wish),
+        Command::CancelReservation { id, target } => {
+            let path = format!("/api/v1/reservations/{id}/cancel");
+            remote::order(target, &path, "{}")
+        }
+        Command::Reservations(target) => {
+            let zone = zone(target)?;
+            ask(target, "/api/v1/reservations", |body| {
+                Ok(remote::reservations(&client::read(body)?, &zone))
             })
         }
     }

@@ -6,6 +6,7 @@
 //! is left; only a file without errors becomes a [`Config`].
 
 mod build;
+mod check_access;
 mod check_diagram;
 mod check_meter;
 mod check_names;
@@ -13,6 +14,7 @@ mod check_policy;
 mod check_shares;
 mod derive;
 mod file;
+mod file_access;
 mod file_diagram;
 mod file_meter;
 mod maps;
@@ -115,6 +117,7 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
     let tree = tree::resolve(&file, report);
     let built = build::build(&file, &tree);
     check_policy::check(&file, report);
+    check_access::check(&file, report);
     check_names::check(&file, report);
     check_diagram::check(&file, &tree, report);
     check_meter::check(&file, &built, report);

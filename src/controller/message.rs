@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ground::ids::{ChargePointId, EvseId, LinkId, RequestId};
-use crate::ground::time::Now;
+use crate::ground::ids::{ChargePointId, EvseId, IdToken, LinkId, RequestId};
+use crate::ground::time::{Now, Utc};
+use crate::model::ask::{Ask, AskOutcome};
 use crate::model::event::Event;
 use crate::model::record::{Record, Remembered};
+use crate::model::reservation::ReservationId;
 
 /// Everything that can happen to the controller.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,6 +59,12 @@ pub enum Refusal {
 pub enum Order {
     /// Ask the charger of an EVSE for fresh meter values.
     MeterNow { evse: EvseId },
+    /// Ask something of a charge point, or of one of its EVSEs, by its name.
+    Charger { target: String, ask: Ask },
+    /// Keep an EVSE, or any of a charge point, for a token.
+    Reserve { target: String, token: IdToken, group: Option<IdToken>, until: Utc },
+    /// Give a reservation up.
+    CancelReservation { id: ReservationId },
 }
 
 /// The answer to an [`Order`].
@@ -67,6 +75,8 @@ pub enum Answer {
     Done,
     /// It could not be done, with the reason in words.
     Refused { why: String },
+    /// What a charger made of it.
+    Charger { outcome: AskOutcome },
 }
 
 /// Everything that the controller causes.

@@ -12,17 +12,21 @@
 //! A message never acts by itself: it may only bring the next decision forward, within the same
 //! step when something is over its limit. Reading order: [`message`], `state`, `reports`, `tick`.
 
+mod access;
+mod asks;
 mod book;
 mod evse;
 mod image;
 mod loads;
 pub mod message;
 mod reports;
+mod reserve;
 mod snapshot;
 mod state;
 mod tick;
 pub mod view;
 
+use crate::ground::ids::RequestId;
 use crate::ground::time::{Duration, Instant, Now};
 use crate::meter;
 use crate::model::event::EventKind;
@@ -117,25 +121,42 @@ impl Controller {
             Input::BrokerDown { why } => self.broker(now, Some(why), out),
             Input::Store { failing } => self.store(now, failing, out),
             Input::Operator { request, order } => {
-                let answer = self.order(now, order, &mut traffic);
-                out.push(Output::Reply { request, answer });
+                // Where a charger has to answer first, the reply comes with its answer.
+                if let Some(answer) = self.order(now, request, order, &mut traffic, out) {
+                    out.push(Output::Reply { request, answer });
+                }
             }
         }
         self.state.absorb(now, traffic, out);
     }
 
-    fn order(&mut self, now: Now, order: Order, traffic: &mut Traffic) -> Answer {
+    fn order(
+        &mut self,
+        now: Now,
+        request: RequestId,
+        order: Order,
+        traffic: &mut Traffic,
+        out: &mut Outbox,
+    ) -> Option<Answer> {
         match order {
             Order::MeterNow { evse } => {
                 let Some(index) = self.state.site.diagram.evse(&evse) else {
-                    return Answer::Refused { why: format!("there is no EVSE {evse}") };
+                    return Some(Answer::Refused { why: format!("there is no EVSE {evse}") });
                 };
                 if !self.state.is_online(index) {
-                    return Answer::Refused { why: format!("{evse} is not connected") };
+                    return Some(Answer::Refused { why: format!("{evse} is not connected") });
                 }
                 self.state.central.command(now, Command::MeterNow { evse: index }, traffic);
-                Answer::Done
+                Some(Answer::Done)
             }
+            Order::Charger { target, ask } => {
+                self.state.ask_of_person(now, request, &target, ask, traffic)
+            }
+            Order::Reserve { target, token, group, until } => {
+                let wanted = reserve::Wanted { target, token, group, until };
+                self.state.reserve(now, request, wanted, traffic, out)
+            }
+            Order::CancelReservation { id } => Some(self.state.give_up(now, id, traffic, out)),
         }
     }
 

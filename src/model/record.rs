@@ -10,6 +10,7 @@ use crate::ground::units::{Amps, PerPhase, WattHours, Watts};
 use super::bound::Cause;
 use super::event::Event;
 use super::message::{Identity, LimitScope};
+use super::reservation::Reservation;
 use super::session::{Session, Transaction};
 
 /// One fact for the store.
@@ -30,6 +31,8 @@ pub enum Record {
     Setpoint(SetpointRecord),
     /// An event.
     Event(Event),
+    /// A reservation as it stands; replaces the earlier state.
+    Reservation(Reservation),
 }
 
 /// When a record has to be on disk.
@@ -109,7 +112,8 @@ impl Record {
             Record::Transaction(_)
             | Record::Session(_)
             | Record::Lease(_)
-            | Record::ChargePoint(_) => Durability::Now,
+            | Record::ChargePoint(_)
+            | Record::Reservation(_) => Durability::Now,
             Record::Reading(_) | Record::Setpoint(_) | Record::Event(_) => Durability::Batched,
         }
     }
@@ -130,4 +134,7 @@ pub struct Remembered {
     pub last_transaction: i64,
     /// The largest session id that was ever given.
     pub last_session: u64,
+    /// Reservations that are open, and the newest of the others.
+    #[serde(default)]
+    pub reservations: Vec<Reservation>,
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ground::units::Amps;
 
+use super::local_list::Held;
 use super::mode::{Ability, Mode};
 
 /// The record of one charge point.
@@ -23,6 +24,13 @@ pub struct Capability {
     pub ability: Ability,
     /// What worked, by connector number.
     pub connectors: BTreeMap<u32, Learned>,
+    /// The local list as we left it.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub list: Held,
+}
+
+fn is_usual(list: &Held) -> bool {
+    *list == Held::default()
 }
 
 /// What worked on one connector.
@@ -72,6 +80,10 @@ impl Capability {
                 None => ", no safe share".to_owned(),
             };
             parts.push(format!("connector {connector}: {mode}{armed}{safe}"));
+        }
+        if 0 < self.list.version {
+            let Held { version, entries, .. } = &self.list;
+            parts.push(format!("local list version {version} with {} tokens", entries.len()));
         }
         if parts.is_empty() { "not probed yet".to_owned() } else { parts.join("; ") }
     }

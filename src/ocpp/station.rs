@@ -8,14 +8,17 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::ground::ids::{ChargePointId, EvseIndex, TransactionId};
 use crate::ground::time::{Duration, Instant, Now, Utc};
 use crate::ground::units::Volts;
+use crate::model::ask::AskId;
 use crate::model::event::EventKind;
 use crate::model::message::{EvseStatus, Identity};
 
 use super::capability::Capability;
 use super::clock::ChargerClock;
 use super::link::Answers;
+use super::local_list::LocalList;
 use super::metering::{Place, Register};
 use super::mode::Quirk;
+use super::operate::Question;
 use super::profile::Supply;
 use super::quirk::quirk;
 use super::repair::{Repair, Repairs};
@@ -65,6 +68,10 @@ pub struct Station {
     pub boot: Boot,
     /// What was said lately.
     pub quiet: Quiet<Said>,
+    /// The list of tokens that it should hold.
+    pub list: LocalList,
+    /// Asks that wait for the wire, oldest first.
+    pub asks: VecDeque<(AskId, Question)>,
 }
 
 /// One connector.
@@ -136,6 +143,10 @@ pub struct Boot {
     pub configured: Option<Instant>,
     /// When meter values were last asked for.
     pub metered: Option<Instant>,
+    /// Its own memory of accepted tokens is to be cleared.
+    pub clear_cache: bool,
+    /// When that was last done.
+    pub cache_cleared: Option<Instant>,
 }
 
 /// A message to ask for.
@@ -166,6 +177,8 @@ impl Station {
             answers: Answers::default(),
             boot: Boot::default(),
             quiet: Quiet::default(),
+            list: LocalList::default(),
+            asks: VecDeque::new(),
         }
     }
 

@@ -7,11 +7,13 @@ use rust_ocpp::v1_6::messages::trigger_message::TriggerMessageRequest;
 use rust_ocpp::v1_6::types::MessageTrigger;
 
 use crate::ground::time::{Instant, Utc};
+use crate::model::ask::AskId;
 use crate::model::message::LimitOrder;
 
 use super::composite::Promise;
 use super::message::{json, status_word};
 use super::mode::{Mode, SafeForm};
+use super::operate::Question;
 
 /// An order with the moment it was given.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +65,12 @@ pub enum Task {
     Read { keys: Vec<String> },
     /// Set a configuration key.
     Change { key: &'static str, value: String },
+    /// Something that a person or the controller wants.
+    Ask { id: AskId, question: Box<Question> },
+    /// Bring its local list to what is wanted.
+    List { question: Box<Question> },
+    /// Clear its own memory of accepted tokens.
+    ClearCache,
 }
 
 /// How a question ended.

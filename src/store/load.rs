@@ -3,15 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableError};
 use serde::de::DeserializeOwned;
 
 use crate::ground::ids::ChargePointId;
 use crate::model::record::Remembered;
+use crate::model::reservation::Reservation;
 use crate::model::session::{Session, Transaction};
 
 use super::error::StoreError;
-use super::table::{CHARGE_POINTS, EVENTS, LEASES, OPEN, SESSIONS, TRANSACTIONS, value};
+use super::table::{
+    CHARGE_POINTS, EVENTS, LEASES, OPEN, RESERVATIONS, SESSIONS, TRANSACTIONS, value,
+};
 
 /// Newest closed transactions that are kept for each charge point, to know a repeated start.
 pub const CLOSED_PER_CHARGE_POINT: usize = 16;
@@ -21,6 +24,9 @@ const CLOSED_READ_MAX: usize = 2000;
 
 /// Newest closed sessions that are handed back, for the page.
 pub const CLOSED_SESSIONS: usize = 50;
+
+/// Newest reservations that are read; more are never open at a time.
+const RESERVATIONS_READ_MAX: usize = 1000;
 
 /// Everything the controller needs to go on, and in words what could not be read.
 pub fn remembered(database: &Database) -> Result<(Remembered, Vec<String>), StoreError> {
@@ -37,6 +43,7 @@ pub fn remembered(database: &Database) -> Result<(Remembered, Vec<String>), Stor
                 .last()?
                 .map_or(0, |(id, _)| id.value()),
             last_session: read.open_table(SESSIONS)?.last()?.map_or(0, |(id, _)| id.value()),
+            reservations: reservations(&read, &mut problems)?,
         };
         Ok((remembered, problems))
     };
@@ -107,6 +114,25 @@ fn sessions(
         });
     }
     Ok(kept.into_values().collect())
+}
+
+/// The newest ones, in order of their numbers; a file of an earlier version has none.
+fn reservations(
+    read: &ReadTransaction,
+    problems: &mut Vec<String>,
+) -> Result<Vec<Reservation>, redb::Error> {
+    let table = match read.open_table(RESERVATIONS) {
+        Ok(table) => table,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut found = Vec::new();
+    for row in table.iter()?.rev().take(RESERVATIONS_READ_MAX) {
+        let (id, row) = row?;
+        keep(row.value(), "reservation", id.value(), problems, |one| found.push(one));
+    }
+    found.reverse();
+    Ok(found)
 }
 
 fn open(read: &ReadTransaction, kind: &str) -> Result<Vec<u64>, redb::Error> {

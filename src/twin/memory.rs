@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::ground::ids::{ChargePointId, EvseId, SessionId, TransactionId};
 use crate::ground::time::Instant;
 use crate::model::record::{ChargePointRecord, LeaseRecord, Record, Remembered};
+use crate::model::reservation::{Reservation, ReservationId};
 use crate::model::session::{Session, Transaction};
 
 /// Closed transactions and sessions kept for repeated starts; as many as a store hands back.
@@ -23,6 +24,7 @@ pub struct Memory {
     charge_points: BTreeMap<ChargePointId, ChargePointRecord>,
     last_transaction: i64,
     last_session: u64,
+    reservations: BTreeMap<ReservationId, Reservation>,
 }
 
 impl Memory {
@@ -33,7 +35,8 @@ impl Memory {
             Record::Transaction(_)
             | Record::Session(_)
             | Record::Lease(_)
-            | Record::ChargePoint(_) => self.waiting.push_back((durable_at, record)),
+            | Record::ChargePoint(_)
+            | Record::Reservation(_) => self.waiting.push_back((durable_at, record)),
         }
     }
 
@@ -66,6 +69,7 @@ impl Memory {
             charge_points: self.charge_points.values().cloned().collect(),
             last_transaction: self.last_transaction,
             last_session: self.last_session,
+            reservations: self.reservations.values().cloned().collect(),
         }
     }
 
@@ -86,6 +90,10 @@ impl Memory {
             }
             Record::ChargePoint(known) => {
                 self.charge_points.insert(known.charge_point.clone(), known);
+            }
+            Record::Reservation(one) => {
+                self.reservations.insert(one.id, one);
+                forget(&mut self.reservations, |old| !old.is_open());
             }
             Record::Reading(_) | Record::Setpoint(_) | Record::Event(_) => {}
         }
