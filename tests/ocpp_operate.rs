@@ -49,7 +49,6 @@ fn check(script: &mut Script, lines: &str, expected: Expect) {
 
 #[test]
 fn every_order_is_sent_as_the_standard_writes_it_and_answered_in_words() {
-    let mut script = quiet();
     let orders = r#"
         ask {"ask":"reset","hard":false}
         ok
@@ -63,27 +62,13 @@ fn every_order_is_sent_as_the_standard_writes_it_and_answered_in_words() {
         ok
         ask {"ask":"stop","transaction":7}
         ok Rejected
-        ask {"ask":"read","keys":["HeartbeatInterval","Foo"]}
-        reply {"configurationKey":[{"key":"HeartbeatInterval","readonly":false,"value":"300"}],"unknownKey":["Foo"]}
-        ask {"ask":"change","key":"LightIntensity","value":"50"}
-        ok RebootRequired
-        ask {"ask":"clear_cache"}
-        ok
         ask {"ask":"trigger","message":"status"}
         ok
         ask {"ask":"trigger","message":"diagnostics"}
         ok NotImplemented
-        ask {"ask":"data","vendor":"com.acme","message":"led","data":"on"}
-        reply {"status":"Accepted","data":"done"}
-        ask {"ask":"list_version"}
-        reply {"listVersion":-1}
-        ask {"ask":"clear_profile","id":7}
-        ok Unknown
-        ask {"ask":"schedule","duration_s":60}
-        reply {"status":"Accepted","connectorId":1}
     "#;
     check(
-        &mut script,
+        &mut quiet(),
         orders,
         expect![[r#"
         ask {"ask":"reset","hard":false}
@@ -110,6 +95,40 @@ fn every_order_is_sent_as_the_standard_writes_it_and_answered_in_words() {
           > [2,_,"RemoteStopTransaction",{"transactionId":7}]
         ok Rejected
             asked: no, refused
+        ask {"ask":"trigger","message":"status"}
+          > [2,_,"TriggerMessage",{"requestedMessage":"StatusNotification","connectorId":1}]
+        ok
+            asked: yes, accepted
+        ask {"ask":"trigger","message":"diagnostics"}
+          > [2,_,"TriggerMessage",{"requestedMessage":"DiagnosticsStatusNotification"}]
+        ok NotImplemented
+            asked: no, the charger cannot do this
+    "#]],
+    );
+}
+
+#[test]
+fn configuration_lists_and_profiles_are_asked_for_as_the_standard_writes_it() {
+    let orders = r#"
+        ask {"ask":"read","keys":["HeartbeatInterval","Foo"]}
+        reply {"configurationKey":[{"key":"HeartbeatInterval","readonly":false,"value":"300"}],"unknownKey":["Foo"]}
+        ask {"ask":"change","key":"LightIntensity","value":"50"}
+        ok RebootRequired
+        ask {"ask":"clear_cache"}
+        ok
+        ask {"ask":"data","vendor":"com.acme","message":"led","data":"on"}
+        reply {"status":"Accepted","data":"done"}
+        ask {"ask":"list_version"}
+        reply {"listVersion":-1}
+        ask {"ask":"clear_profile","id":7}
+        ok Unknown
+        ask {"ask":"schedule","duration_s":60}
+        reply {"status":"Accepted","connectorId":1}
+    "#;
+    check(
+        &mut quiet(),
+        orders,
+        expect![[r#"
         ask {"ask":"read","keys":["HeartbeatInterval","Foo"]}
           > [2,_,"GetConfiguration",{"key":["HeartbeatInterval","Foo"]}]
         reply {"configurationKey":[{"key":"HeartbeatInterval","readonly":false,"value":"300"}],"unknownKey":["Foo"]}
@@ -122,14 +141,6 @@ fn every_order_is_sent_as_the_standard_writes_it_and_answered_in_words() {
           > [2,_,"ClearCache",{}]
         ok
             asked: yes, accepted
-        ask {"ask":"trigger","message":"status"}
-          > [2,_,"TriggerMessage",{"requestedMessage":"StatusNotification","connectorId":1}]
-        ok
-            asked: yes, accepted
-        ask {"ask":"trigger","message":"diagnostics"}
-          > [2,_,"TriggerMessage",{"requestedMessage":"DiagnosticsStatusNotification"}]
-        ok NotImplemented
-            asked: no, the charger cannot do this
         ask {"ask":"data","vendor":"com.acme","message":"led","data":"on"}
           > [2,_,"DataTransfer",{"vendorId":"com.acme","messageId":"led","data":"on"}]
         reply {"status":"Accepted","data":"done"}
@@ -316,14 +327,18 @@ fn a_local_list_is_sent_in_chunks_and_then_only_what_differs() {
     );
     // On the next link its version tells that nothing was lost.
     script.play("down\nup\nwait 3");
-    check(&mut script, "reply {\"listVersion\":3}\nlist A C\nok", expect![[r#"
+    check(
+        &mut script,
+        "reply {\"listVersion\":3}\nlist A C\nok",
+        expect![[r#"
         reply {"listVersion":3}
         list A C
           > [2,_,"SendLocalList",{"listVersion":4,"localAuthorizationList":[{"idTag":"D"}],"updateType":"Differential"}]
         ok
             learned {"firmware":"1.0","cleared":true,"ability":{"stack":8,"periods":24,"current":true,"power":false},"connectors":{"1":{"safe_a":6.0,"mode":null,"armed":false}},"list":{"version":4,"entries":{"A":5427942040158577503,"C":12220448251832683581},"never":false}}
             ! list.sent CP-01: 2 tokens, version 4
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

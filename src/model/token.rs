@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_token_is_judged_by_time_place_and_block() {
-        let at = |text| Utc::parse(text);
+        let at = |text: &str| Utc::parse(text);
         let (here, there) = (EvseId::new("E1"), EvseId::new("E2"));
         let token = Token {
             from: at("2024-05-01T00:00:00Z"),

@@ -19,9 +19,8 @@ use crate::model::event::EventKind;
 
 use super::link::mark;
 use super::message::json;
-use super::operate::Question;
 use super::station::Station;
-use super::task::{Reply, Task};
+use super::task::{Question, Reply, Task};
 use super::traffic::Step;
 
 const CHUNK: &str = "SendLocalListMaxLength";

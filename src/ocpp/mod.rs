@@ -2,9 +2,9 @@
 //!
 //! The way of a frame: [`frame`] (framing) → [`message`] (typed payload, after [`repair`]) →
 //! [`incoming`] ([`translate`], [`metering`], [`clock`]) → a `Report` of `model`.
-//! The way of an order: [`lease`] ([`mode`] ladder, [`profile`] payload, [`composite`] proof) or
-//! [`boot`] (safe share, configuration) or [`operate`] (what people ask) → a [`task`] → [`link`] (one
-//! call in flight) → a frame.
+//! The way of an order: [`lease`] ([`mode`] ladder, [`profile`] payload, [`composite`] proof),
+//! [`boot`] (safe share, configuration), [`local_list`] or [`operate`] (what people ask) → a
+//! [`task`] → [`link`] (one call in flight) → a frame.
 //! [`station`] is what is known of a charge point, [`point`] joins it with its link, and
 //! [`Central`] is all of them.
 //!

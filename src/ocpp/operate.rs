@@ -29,7 +29,7 @@ use crate::ground::time::Utc;
 use crate::model::ask::{Ask, AskOutcome, ListEntry, Notice, Signed, TokenInfo, Upload};
 
 use super::message::{id_tag_info, json, wire_time};
-use super::task::{Reply, change, read};
+use super::task::{Question, Reply, change, read};
 
 /// Profiles with these ids are ours: nobody else may remove them, or a limit would be gone that
 /// breakers rely on.
@@ -38,15 +38,6 @@ const OWN_PROFILES: std::ops::RangeInclusive<i32> = 1000..=4999;
 /// Retries of an upload or a download, and the pause between them in seconds.
 const RETRIES: i32 = 3;
 const RETRY_PAUSE_S: i32 = 60;
-
-/// An order on its way: what is asked, of which connector (0 stands for all).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Question {
-    /// What.
-    pub ask: Ask,
-    /// Of which connector.
-    pub connector: u32,
-}
 
 impl Question {
     /// Why it cannot be sent as it is.
@@ -172,16 +163,18 @@ impl Question {
                 ("ClearChargingProfile", json(&request))
             }
             Ask::Schedule { duration_s, in_watts } => {
-                let unit =
-                    if *in_watts { ChargingRateUnitType::W } else { ChargingRateUnitType::A };
-                let request = GetCompositeScheduleRequest {
-                    connector_id: i32::try_from(connector_id).unwrap_or(0),
-                    duration: *duration_s,
-                    charging_rate_unit: Some(unit),
-                };
-                ("GetCompositeSchedule", json(&request))
+                ("GetCompositeSchedule", self.schedule(*duration_s, *in_watts))
             }
         }
+    }
+
+    fn schedule(&self, duration: i32, in_watts: bool) -> String {
+        let unit = if in_watts { ChargingRateUnitType::W } else { ChargingRateUnitType::A };
+        json(&GetCompositeScheduleRequest {
+            connector_id: i32::try_from(self.connector).unwrap_or(0),
+            duration,
+            charging_rate_unit: Some(unit),
+        })
     }
 
     fn start(&self, token: &IdToken) -> String {

@@ -18,10 +18,9 @@ use super::incoming::{Incoming, called, decided};
 use super::lease;
 use super::link::Link;
 use super::local_list;
-use super::operate::Question;
 use super::profile::{composite_request, safe_profile};
 use super::station::{Connector, Said, Station};
-use super::task::{Proof, Reply, Task, Wanted, change, clear, read, trigger};
+use super::task::{Proof, Question, Reply, Task, Wanted, change, clear, read, trigger};
 use super::traffic::{PointSetup, PointView, Step};
 
 /// A charger that says nothing by itself is spoken to after this.

@@ -18,11 +18,10 @@ use super::link::Answers;
 use super::local_list::LocalList;
 use super::metering::{Place, Register};
 use super::mode::Quirk;
-use super::operate::Question;
 use super::profile::Supply;
 use super::quirk::quirk;
 use super::repair::{Repair, Repairs};
-use super::task::{Pending, Proof, Wanted};
+use super::task::{Pending, Proof, Question, Wanted};
 use super::traffic::{ConnectorSetup, PointSetup, Quiet, Step};
 
 /// The same deviation of the same charger is told once in this time.

@@ -7,13 +7,12 @@ use rust_ocpp::v1_6::messages::trigger_message::TriggerMessageRequest;
 use rust_ocpp::v1_6::types::MessageTrigger;
 
 use crate::ground::time::{Instant, Utc};
-use crate::model::ask::AskId;
+use crate::model::ask::{Ask, AskId};
 use crate::model::message::LimitOrder;
 
 use super::composite::Promise;
 use super::message::{json, status_word};
 use super::mode::{Mode, SafeForm};
-use super::operate::Question;
 
 /// An order with the moment it was given.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +45,16 @@ pub enum Wanted {
     Meter,
     /// What it is doing.
     Status,
+}
+
+/// An order on its way: what is asked, of which connector (0 stands for all). What it looks like on
+/// the wire stands in `operate`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    /// What.
+    pub ask: Ask,
+    /// Of which connector.
+    pub connector: u32,
 }
 
 /// One question on its way.

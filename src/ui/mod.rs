@@ -6,8 +6,9 @@
 //! Reading order: [`html`] (nothing unescaped) → [`words`] → [`bar`] → [`explain`] (the rows
 //! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`page`] → [`chart`] → [`detail`] (the
 //! page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] → [`history`] →
-//! [`live`] → [`state`] → [`metrics`] → [`remote`] and [`api`]. The routes are here: one table names each with
-//! what serves it, and the description of the API is compared with it.
+//! [`live`] → [`state`] → [`metrics`] → [`remote`] (orders to chargers) → [`api`]. The routes are
+//! here: one table names each with what serves it, and the description of the API is compared with
+//! it.
 
 pub mod html;
 pub mod words;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
@@ -20,7 +21,6 @@ use crate::ground::time::{Duration as Span, Utc};
 use crate::model::ask::{Ask, AskOutcome};
 use crate::model::reservation::ReservationId;
 
-use super::api::Named;
 use super::state::Shared;
 use super::trouble::Trouble;
 
@@ -167,7 +167,7 @@ pub async fn reserve(
 /// `POST /api/v1/reservations/{id}/cancel`
 pub async fn give_up(
     State(shared): State<Arc<Shared>>,
-    id: Named,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Outcome>, Trouble> {
     let number = id.ok().and_then(|Path(id)| id.parse().ok());
     let Some(number) = number else {
