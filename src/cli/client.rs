@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::Args;
 use serde::de::DeserializeOwned;
 use ureq::Agent;
 
@@ -16,6 +17,20 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const PATIENCE_ORDER: Duration = Duration::from_secs(80);
 /// The longest answer that is read: a thousand EVSEs with their sessions and more.
 const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Where the daemon is and how to answer.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// Address of the daemon's web page
+    #[arg(long, value_name = "URL", conflicts_with = "config")]
+    pub url: Option<String>,
+    /// Read the address from listen.web of this configuration
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The answer of the API as it is
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]

@@ -12,7 +12,6 @@ pub mod remote;
 pub mod status;
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -21,7 +20,7 @@ use crate::controller::view::View;
 use crate::ui::api::{Events, Sessions};
 use crate::ui::html::segment;
 
-use client::{Client, ClientError};
+use client::{Client, ClientError, Target};
 
 /// What can be asked of a running daemon.
 #[derive(Debug, Subcommand)]
@@ -53,20 +52,6 @@ pub enum Command {
     },
     /// Reservations, newest first
     Reservations(Target),
-}
-
-/// Where the daemon is and how to answer.
-#[derive(Debug, Args)]
-pub struct Target {
-    /// Address of the daemon's web page
-    #[arg(long, value_name = "URL", conflicts_with = "config")]
-    url: Option<String>,
-    /// Read the address from listen.web of this configuration
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The answer of the API as it is
-    #[arg(long)]
-    json: bool,
 }
 
 /// How many records.

@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 use crate::ui::remote::{Outcome, Reservations};
 use crate::ui::words::Calendar;
 
-use super::Target;
-use super::client::{self, Client, ClientError};
+use super::client::{self, Client, ClientError, Target};
 use super::text::{Side, clean, row, table};
 
 /// What can be asked of a charger. WHERE is an EVSE by its name, or a charge point by its identity.

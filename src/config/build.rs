@@ -8,6 +8,7 @@ use crate::model::diagram::{Diagram, Equipment, EquipmentKind, Evse, Node};
 use crate::model::site::{Access, ChargingPolicy, LeasePolicy, Site};
 use crate::model::token::{self, Authorisation, Token};
 
+use super::check_drivers;
 use super::derive;
 use super::file::File;
 use super::file_access::Offline;
@@ -35,6 +36,7 @@ pub fn build(file: &File, tree: &Tree) -> Built {
         lease: lease(file),
         charging: charging(file),
         access: access(file),
+        drivers: check_drivers::build(file),
     };
     Built { site, node_at: tree.order.clone() }
 }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::file_access::{Access, Token};
 use super::file_diagram::{Battery, Evse, Load, Node, Pv};
+use super::file_drivers::Drivers;
 use super::file_meter::Meter;
 
 /// The configuration of an Ampgate site.
@@ -37,6 +38,9 @@ pub struct File {
     #[serde(default)]
     #[schemars(length(max = 10_000))]
     pub token: Vec<Token>,
+    /// What holds for drivers who say nothing, and who comes first.
+    #[serde(default)]
+    pub drivers: Drivers,
     /// How long a limit holds without being renewed, and how fast limits move.
     #[serde(default)]
     pub lease: Lease,

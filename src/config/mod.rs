@@ -8,6 +8,7 @@
 mod build;
 mod check_access;
 mod check_diagram;
+mod check_drivers;
 mod check_meter;
 mod check_names;
 mod check_policy;
@@ -16,6 +17,7 @@ mod derive;
 mod file;
 mod file_access;
 mod file_diagram;
+mod file_drivers;
 mod file_meter;
 mod maps;
 pub mod problem;
@@ -119,6 +121,7 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
     check_policy::check(&file, report);
     check_access::check(&file, report);
     check_names::check(&file, report);
+    check_drivers::check(&file, report);
     check_diagram::check(&file, &tree, report);
     check_meter::check(&file, &built, report);
     check_shares::check(&built, report);

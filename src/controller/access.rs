@@ -9,7 +9,7 @@ use crate::model::message::{Answer, Call, Command, EvseStatus};
 use crate::model::site::Access;
 use crate::ocpp::traffic::Traffic;
 
-use super::asks::Asker;
+use super::asker::Asker;
 use super::message::Outbox;
 use super::state::State;
 

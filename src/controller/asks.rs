@@ -3,51 +3,19 @@
 //! Each ask has an asker, and the asker gets exactly one outcome: a person an answer, the
 //! controller's own business the next step. Nothing here waits; the outcome comes as a report.
 
-use std::collections::BTreeMap;
-
 use crate::ground::ids::{ChargePointId, EvseId, EvseIndex, RequestId, TransactionId};
 use crate::ground::time::Now;
 use crate::model::ask::{Ask, AskId, AskOutcome};
 use crate::model::event::EventKind;
 use crate::model::message::{Command, Job};
-use crate::model::reservation::ReservationId;
 use crate::ocpp::traffic::Traffic;
 
+use super::asker::Asker;
 use super::message::{Answer, Outbox, Output};
 use super::state::State;
 
 /// Questions that may be open at a time over all charge points; more means that nobody answers.
 const OPEN_MAX: usize = 2000;
-
-/// Who wants to know what came of an ask.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Asker {
-    /// A person, by the request that waits for an answer.
-    Person {
-        /// The request.
-        request: RequestId,
-        /// What was asked of whom, for the event.
-        what: String,
-    },
-    /// A reservation that a person waits for.
-    Reservation {
-        /// Which.
-        id: ReservationId,
-        /// The request.
-        request: RequestId,
-    },
-    /// The controller, for a car at a free EVSE.
-    Free,
-    /// Nobody: it is tried, and nothing follows.
-    Nobody,
-}
-
-/// The asks that wait for their outcome.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Asks {
-    last: u64,
-    open: BTreeMap<AskId, (String, Asker)>,
-}
 
 impl State {
     /// The charge point that a name means, and the EVSE where the name is one's.

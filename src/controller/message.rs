@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ground::ids::{ChargePointId, EvseId, IdToken, LinkId, RequestId};
+use crate::ground::ids::{ChargePointId, EvseId, IdToken, LinkId, RequestId, SessionId};
 use crate::ground::time::{Now, Utc};
 use crate::model::ask::{Ask, AskOutcome};
 use crate::model::event::Event;
+use crate::model::preference::{PreferenceSource, Wish};
 use crate::model::record::{Record, Remembered};
 use crate::model::reservation::ReservationId;
 
@@ -65,6 +66,12 @@ pub enum Order {
     Reserve { target: String, token: IdToken, group: Option<IdToken>, until: Utc },
     /// Give a reservation up.
     CancelReservation { id: ReservationId },
+    /// What the driver at an EVSE wants: of the running session, or of the one that follows where
+    /// a car is plugged in. Replaces what was said before. Where a session is named it must still
+    /// be running.
+    Prefer { evse: EvseId, session: Option<SessionId>, wish: Wish, source: PreferenceSource },
+    /// Takes back what was said.
+    ClearPreference { evse: EvseId, session: Option<SessionId>, source: PreferenceSource },
 }
 
 /// The answer to an [`Order`].

@@ -13,12 +13,15 @@
 //! step when something is over its limit. Reading order: [`message`], `state`, `reports`, `tick`.
 
 mod access;
+mod asker;
 mod asks;
 mod book;
 mod evse;
 mod image;
 mod loads;
 pub mod message;
+pub mod plan_view;
+pub mod preference;
 mod reports;
 mod reserve;
 mod snapshot;
@@ -35,7 +38,9 @@ use crate::model::record::Remembered;
 use crate::model::site::Site;
 use crate::ocpp::traffic::Traffic;
 
+use crate::model::preference::Wish;
 use message::{Answer, Input, Order, Outbox, Output, Refusal};
+use preference::Asked;
 use state::State;
 use view::View;
 
@@ -157,6 +162,19 @@ impl Controller {
                 self.state.reserve(now, request, wanted, traffic, out)
             }
             Order::CancelReservation { id } => Some(self.state.give_up(now, id, traffic, out)),
+            Order::Prefer { evse, session, wish, source } => {
+                if wish.is_empty() {
+                    let expected = "an energy, a state of charge or a departure";
+                    return Some(Answer::Refused {
+                        why: format!("nothing was said: expected {expected}"),
+                    });
+                }
+                Some(self.state.prefer(now, Asked { evse, session, wish, source }, out))
+            }
+            Order::ClearPreference { evse, session, source } => {
+                let wish = Wish::default();
+                Some(self.state.prefer(now, Asked { evse, session, wish, source }, out))
+            }
         }
     }
 

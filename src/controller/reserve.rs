@@ -13,7 +13,7 @@ use crate::model::record::Record;
 use crate::model::reservation::{Reservation, ReservationId, ReservationState};
 use crate::ocpp::traffic::Traffic;
 
-use super::asks::Asker;
+use super::asker::Asker;
 use super::message::{Answer, Outbox, Output};
 use super::state::State;
 

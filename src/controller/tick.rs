@@ -45,7 +45,7 @@ impl State {
     fn tick(&mut self, now: Now, out: &mut Outbox) {
         (self.due, self.decided) = (None, Some(now.mono));
         self.watch_meters(now, out);
-        self.promote(now);
+        self.promote(now, out);
         self.watch_reservations(now, out);
         self.hand_out_lists(now, out);
         self.start_free(now, out);

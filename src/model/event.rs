@@ -102,6 +102,8 @@ catalogue! {
     StopLost = "session.stop_lost", Warning;
     /// A stop for a transaction that nobody knows; kept as evidence.
     StopUnknown = "session.stop_unknown", Warning;
+    /// A driver, or somebody for them, has said what a session needs, or took it back.
+    PreferenceChanged = "session.preference", Info;
     /// A token was refused.
     TokenRefused = "token.refused", Info;
     /// An EVSE is kept for a token.

@@ -10,6 +10,7 @@ pub mod ask;
 pub mod bound;
 pub mod constraint;
 pub mod diagram;
+pub mod drivers;
 pub mod event;
 pub mod message;
 pub mod meter;

@@ -4,6 +4,7 @@ use crate::ground::time::Duration;
 use crate::ground::units::Amps;
 
 use super::diagram::Diagram;
+use super::drivers::DriverPolicy;
 use super::meter::Meter;
 use super::token::{Authorisation, Token};
 
@@ -24,6 +25,8 @@ pub struct Site {
     pub charging: ChargingPolicy,
     /// Who may charge.
     pub access: Access,
+    /// What holds for drivers who say nothing, and who comes first.
+    pub drivers: DriverPolicy,
 }
 
 /// How long a limit holds without being renewed, and how fast limits move.

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::ground::units::Amps;
 
-use super::local_list::Held;
 use super::mode::{Ability, Mode};
 
 /// The record of one charge point.
@@ -43,6 +42,18 @@ pub struct Learned {
     pub mode: Option<Mode>,
     /// A composite schedule has proved the fall in that mode.
     pub armed: bool,
+}
+
+/// What a charger holds, as we left it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Held {
+    /// The version we gave it; 0 for an empty list.
+    pub version: i32,
+    /// A mark of each entry, by token.
+    pub entries: BTreeMap<String, u64>,
+    /// It keeps no list.
+    pub never: bool,
 }
 
 impl Capability {

@@ -10,13 +10,12 @@
 //! `SendLocalListMaxLength`: the first chunk of a whole list replaces all, the others add. A chunk
 //! that is refused is answered with one whole list; if that fails too, people are told.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::model::ask::{Ask, ListEntry};
 use crate::model::event::EventKind;
 
+use super::capability::Held;
 use super::link::mark;
 use super::message::json;
 use super::station::Station;
@@ -34,35 +33,6 @@ const CHUNK_MAX: usize = 200;
 
 /// Entries of a list, here and in what is remembered.
 const ENTRIES_MAX: usize = 2000;
-
-/// What a charger holds, as we left it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Held {
-    /// The version we gave it; 0 for an empty list.
-    pub version: i32,
-    /// A mark of each entry, by token.
-    pub entries: BTreeMap<String, u64>,
-    /// It keeps no list.
-    pub never: bool,
-}
-
-/// Where the sending of a list stands, on one link.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LocalList {
-    /// What it should hold; none before the controller said so.
-    wanted: Option<Vec<ListEntry>>,
-    /// Its version was asked on this link and is the one in [`Held`].
-    known: bool,
-    /// The whole list is to be sent, beginning with what replaces all.
-    whole: bool,
-    /// A whole list was tried after a refusal.
-    repaired: bool,
-    /// Not tried any more on this link.
-    given_up: bool,
-    /// Something was sent since people were told.
-    sent: usize,
-}
 
 /// The controller wants the charger to hold these.
 pub fn want(station: &mut Station, entries: Vec<ListEntry>) {

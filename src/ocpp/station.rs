@@ -8,14 +8,13 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::ground::ids::{ChargePointId, EvseIndex, TransactionId};
 use crate::ground::time::{Duration, Instant, Now, Utc};
 use crate::ground::units::Volts;
-use crate::model::ask::AskId;
+use crate::model::ask::{AskId, ListEntry};
 use crate::model::event::EventKind;
 use crate::model::message::{EvseStatus, Identity};
 
 use super::capability::Capability;
 use super::clock::ChargerClock;
 use super::link::Answers;
-use super::local_list::LocalList;
 use super::metering::{Place, Register};
 use super::mode::Quirk;
 use super::profile::Supply;
@@ -146,6 +145,23 @@ pub struct Boot {
     pub clear_cache: bool,
     /// When that was last done.
     pub cache_cleared: Option<Instant>,
+}
+
+/// Where the sending of a list stands, on one link.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LocalList {
+    /// What it should hold; none before the controller said so.
+    pub wanted: Option<Vec<ListEntry>>,
+    /// Its version was asked on this link and is the one in [`Held`].
+    pub known: bool,
+    /// The whole list is to be sent, beginning with what replaces all.
+    pub whole: bool,
+    /// A whole list was tried after a refusal.
+    pub repaired: bool,
+    /// Not tried any more on this link.
+    pub given_up: bool,
+    /// Something was sent since people were told.
+    pub sent: usize,
 }
 
 /// A message to ask for.

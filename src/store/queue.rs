@@ -32,6 +32,10 @@ pub enum Key {
     Session(SessionId),
     /// By its number.
     Reservation(i32),
+    /// By its session.
+    Preference(SessionId),
+    /// One for each EVSE.
+    Intent(EvseId),
     /// By time, then EVSE.
     Reading(Utc, EvseId),
     /// By time, then EVSE.
@@ -146,6 +150,8 @@ impl Queue {
             Record::ChargePoint(point) => Key::ChargePoint(point.charge_point.clone()),
             Record::Transaction(transaction) => Key::Transaction(transaction.id),
             Record::Session(session) => Key::Session(session.id),
+            Record::Preference(preference) => Key::Preference(preference.session),
+            Record::Intent(intent) => Key::Intent(intent.evse.clone()),
             Record::Reading(reading) => Key::Reading(reading.at, reading.evse.clone()),
             Record::Setpoint(setpoint) => Key::Setpoint(setpoint.at, setpoint.evse.clone()),
             Record::Event(_) => {

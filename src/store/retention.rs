@@ -12,7 +12,7 @@ use crate::ground::time::{Duration, Utc};
 use crate::model::event::Event;
 
 use super::table::{
-    EVENTS, OPEN, READINGS, RESERVATIONS, SESSIONS, SETPOINTS, TRANSACTIONS, value,
+    EVENTS, OPEN, PREFERENCES, READINGS, RESERVATIONS, SESSIONS, SETPOINTS, TRANSACTIONS, value,
 };
 
 /// Readings are for curves of recent sessions: five weeks, or 35 days of 12 busy chargers with a
@@ -47,6 +47,7 @@ pub fn trim(write: &WriteTransaction) -> Result<(), redb::Error> {
     trim_events(write)?;
     trim_closed(write, TRANSACTIONS, "transaction", |id| id as u64)?;
     trim_closed(write, SESSIONS, "session", |id| id)?;
+    trim_preferences(write)?;
     trim_reservations(write)
 }
 
@@ -134,6 +135,20 @@ fn trim_events(write: &WriteTransaction) -> Result<(), redb::Error> {
     }
     for number in doomed {
         table.remove(number)?;
+    }
+    Ok(())
+}
+
+/// What was said of a session goes with the session.
+fn trim_preferences(write: &WriteTransaction) -> Result<(), redb::Error> {
+    let oldest = write.open_table(SESSIONS)?.first()?.map(|(id, _)| id.value());
+    let mut table = write.open_table(PREFERENCES)?;
+    let mut doomed = Vec::new();
+    for row in table.range(..oldest.unwrap_or(0))?.take(TRIM_MAX) {
+        doomed.push(row?.0.value());
+    }
+    for id in doomed {
+        table.remove(id)?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::ground::ids::{ChargePointId, EvseId, SessionId, TransactionId};
 use crate::ground::time::Instant;
+use crate::model::preference::{Intent, Preference};
 use crate::model::record::{ChargePointRecord, LeaseRecord, Record, Remembered};
 use crate::model::reservation::{Reservation, ReservationId};
 use crate::model::session::{Session, Transaction};
@@ -22,6 +23,8 @@ pub struct Memory {
     sessions: BTreeMap<SessionId, Session>,
     leases: BTreeMap<EvseId, LeaseRecord>,
     charge_points: BTreeMap<ChargePointId, ChargePointRecord>,
+    preferences: BTreeMap<SessionId, Preference>,
+    intents: BTreeMap<EvseId, Intent>,
     last_transaction: i64,
     last_session: u64,
     reservations: BTreeMap<ReservationId, Reservation>,
@@ -36,6 +39,8 @@ impl Memory {
             | Record::Session(_)
             | Record::Lease(_)
             | Record::ChargePoint(_)
+            | Record::Preference(_)
+            | Record::Intent(_)
             | Record::Reservation(_) => self.waiting.push_back((durable_at, record)),
         }
     }
@@ -67,6 +72,8 @@ impl Memory {
             sessions: self.sessions.values().cloned().collect(),
             leases: self.leases.values().cloned().collect(),
             charge_points: self.charge_points.values().cloned().collect(),
+            preferences: self.preferences.values().cloned().collect(),
+            intents: self.intents.values().cloned().collect(),
             last_transaction: self.last_transaction,
             last_session: self.last_session,
             reservations: self.reservations.values().cloned().collect(),
@@ -84,6 +91,7 @@ impl Memory {
                 self.last_session = self.last_session.max(session.id.0);
                 self.sessions.insert(session.id, session);
                 forget(&mut self.sessions, |old| old.ended.is_some());
+                self.preferences.retain(|id, _| self.sessions.contains_key(id));
             }
             Record::Lease(lease) => {
                 self.leases.insert(lease.evse.clone(), lease);
@@ -94,6 +102,15 @@ impl Memory {
             Record::Reservation(one) => {
                 self.reservations.insert(one.id, one);
                 forget(&mut self.reservations, |old| !old.is_open());
+            }
+            Record::Preference(preference) => {
+                self.preferences.insert(preference.session, preference);
+            }
+            Record::Intent(intent) if intent.wish.is_empty() => {
+                self.intents.remove(&intent.evse);
+            }
+            Record::Intent(intent) => {
+                self.intents.insert(intent.evse.clone(), intent);
             }
             Record::Reading(_) | Record::Setpoint(_) | Record::Event(_) => {}
         }
