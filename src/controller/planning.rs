@@ -41,6 +41,10 @@ const SETTLE_MAX: Duration = Duration::seconds(45);
 /// A car should have what it needs so long before its driver comes: chargers and cars take their
 /// time.
 const IN_HAND: Duration = Duration::minutes(10);
+/// What finding out is worth, in EUR per kWh: more than any price.
+const WORTH_MAX: f64 = 1e6;
+/// The plan in force is followed as it was while a better one is made, for so long.
+const HELD: Duration = Duration::seconds(5);
 /// The site's power is taken down no more often than this.
 const OBSERVE_EVERY: Duration = Duration::seconds(15);
 
@@ -61,6 +65,9 @@ pub struct Planning {
     /// When plans were made that something other than the clock had asked for.
     eventful: VecDeque<Instant>,
     observed: Option<Instant>,
+    /// What was last intended, by EVSE, with the session it was for.
+    intended: Vec<Option<(SessionId, Intent)>>,
+    market: Option<Market>,
 }
 
 /// The plan in force.
@@ -95,6 +102,8 @@ impl Planning {
             changed: false,
             eventful: VecDeque::new(),
             observed: None,
+            intended: vec![None; site.diagram.evses.len()],
+            market: None,
         }
     }
 
@@ -251,10 +260,12 @@ impl State {
             return none();
         };
         let Some(step) = step_at(&active.plan.grid, utc) else { return none() };
+        let is_held = |asked: &Asked| now.mono.since(asked.at) < HELD;
+        let is_held = self.planning.asked.as_ref().is_some_and(is_held);
         let power = self.site_power(now);
         let series = &active.problem.series;
         let (sun, load) = (series.pv_kw[step], series.load_kw[step]);
-        let market = Market {
+        let mut market = Market {
             number: active.number * 1000 + step as u64,
             surplus_w: power.map(|power| power.surplus()),
             expected_w: (sun.mid - load.mid) * 1000.0,
@@ -271,6 +282,24 @@ impl State {
                 intents[evse] = Some(self.intent(now, evse, car, plan, step, &active.plan.grid));
             }
         }
+
+        if let (true, Some(before)) = (is_held, &self.planning.market) {
+            // A better plan is a moment away: nobody is switched twice for it.
+            market = Market { surplus_w: market.surplus_w, ..before.clone() };
+            for (evse, intent) in intents.iter_mut().enumerate() {
+                let live = self.evses[evse].live.map(|live| live.session);
+                let known = self.planning.intended[evse].as_ref();
+                if let Some((_, known)) = known.filter(|(session, _)| Some(*session) == live) {
+                    *intent = Some(known.clone());
+                }
+            }
+        }
+        self.planning.intended = (intents.iter().enumerate())
+            .map(|(evse, intent)| {
+                Some((self.evses[evse].live.map(|live| live.session)?, intent.clone()?))
+            })
+            .collect();
+        self.planning.market = Some(market.clone());
         self.planning.dispatch.bounds(now.mono, &intents, &market)
     }
 
@@ -304,7 +333,7 @@ impl State {
         Intent {
             planned: wired.rated,
             full: wired.rated,
-            worth: f64::MAX,
+            worth: WORTH_MAX,
             cause: Cause::Policy { words: "finding out what the car takes".to_owned() },
             ..intent
         }

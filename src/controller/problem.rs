@@ -110,10 +110,9 @@ impl State {
     /// The most that a car takes on a phase, in A, with the reason.
     fn most(&self, evse: EvseIndex) -> (f64, String) {
         let rated = self.site.diagram.evses[evse].rated;
-        match self.evses[evse].takes.filter(|takes| *takes < rated) {
-            Some(takes) => (takes.as_f64(), "the car takes no more".to_owned()),
-            None => (rated.as_f64(), "rating of the EVSE".to_owned()),
-        }
+        let takes = self.evses[evse].counts_on(rated);
+        let words = if takes < rated { "the car takes no more" } else { "rating of the EVSE" };
+        (takes.as_f64(), words.to_owned())
     }
 
     /// By step, how likely a car is still there: by the departures among its needs.

@@ -32,7 +32,15 @@ impl State {
         let waiting = self.evses.iter().filter_map(|evse| evse.wake_at()).min();
         let planned = self.planning.wake_at(self.settle_time());
         let planned = planned.filter(|_| self.site.plan.is_some());
-        let later = [self.control.wake_at(seen), silent, waiting, planned];
+        let later = [
+            self.control.wake_at(seen),
+            silent,
+            waiting,
+            self.reservation_wake_at(),
+            self.free_wake_at(),
+            self.lists_at,
+            planned,
+        ];
         let later = later.into_iter().flatten().min().map(|at| at.max(floor));
         [self.due, later].into_iter().flatten().min()
     }
@@ -41,6 +49,9 @@ impl State {
         (self.due, self.decided) = (None, Some(now.mono));
         self.watch_meters(now, out);
         self.promote(now, out);
+        self.watch_reservations(now, out);
+        self.hand_out_lists(now, out);
+        self.start_free(now, out);
         let loads = self.other_loads(now.mono);
         self.plan_if_due(now, out);
         let facts = self.facts(now);

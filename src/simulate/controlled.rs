@@ -124,7 +124,16 @@ pub fn run<E>(
         for (row, got) in world.sessions.iter().zip(&delivered) {
             let miss = (got.need_wh - got.got_wh) / 1000.0;
             if 0.1 < miss {
-                eprintln!("SHORT {} {} {} need {:.1} miss {miss:.2} max {:.1}A x{} {}", row.arrival, row.departure, world.site.diagram.evses[row.evse].id, got.need_wh/1000.0, row.max_a, row.phases, row.user);
+                eprintln!(
+                    "SHORT {} {} {} need {:.1} miss {miss:.2} max {:.1}A x{} {}",
+                    row.arrival,
+                    row.departure,
+                    world.site.diagram.evses[row.evse].id,
+                    got.need_wh / 1000.0,
+                    row.max_a,
+                    row.phases,
+                    row.user
+                );
             }
         }
     }
