@@ -182,14 +182,7 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
             Some(opened.map_err(|source| DaemonError::Listen { address, source })?)
         }
     };
-    let (published, view) = watch::channel(Arc::new(controller.view(now)));
-    let (pictures, mut drawn) = mpsc::channel::<Arc<View>>(1);
-    // In a task of its own: whoever looks at a picture for long must not hold up the loop.
-    tokio::spawn(async move {
-        while let Some(picture) = drawn.recv().await {
-            published.send_replace(picture);
-        }
-    });
+    let (pictures, view) = publisher(controller.view(now));
     let (orders, asked) = mpsc::channel(ORDERS_MAX);
     let (wishes, wished) = mpsc::channel(ORDERS_MAX);
     let ocpp_address = server.as_ref().map(Server::address);
@@ -224,6 +217,19 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         world.run(arrivals, asked, wished).await
     });
     Ok(Daemon { handle, task })
+}
+
+/// Where pictures are put in and where people see the latest. In a task of its own: whoever looks
+/// at a picture for long must not hold up the loop.
+fn publisher(first: View) -> (mpsc::Sender<Arc<View>>, watch::Receiver<Arc<View>>) {
+    let (published, view) = watch::channel(Arc::new(first));
+    let (pictures, mut drawn) = mpsc::channel::<Arc<View>>(1);
+    tokio::spawn(async move {
+        while let Some(picture) = drawn.recv().await {
+            published.send_replace(picture);
+        }
+    });
+    (pictures, view)
 }
 
 impl Daemon {

@@ -3,7 +3,7 @@
 //! `situation` (plain values in and out) → `rows` (the diagram's limits as numbers) → `phases`
 //! (which ones a car uses) → `ledger` (what each charger may believe) → `usage` (what cars make of
 //! their offers) → `share` (what everybody should get) → `guard` (what may be said now; only ever
-//! lowers) → [`Control::decide`] (what is worth saying). Before them stands [`dispatch`], which turns
+//! lowers) → [`Control::decide`] (what is worth saying). [`dispatch`] stands before them and turns
 //! the plan's intents into bounds.
 //!
 //! Invariant (LIMIT-1): whatever answer is lost or late, on no row of the diagram does what the

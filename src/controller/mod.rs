@@ -26,10 +26,12 @@ mod planning;
 mod power;
 pub mod preference;
 mod problem;
+mod replan;
 mod reports;
 mod reserve;
 mod snapshot;
 mod state;
+mod steer;
 mod tick;
 pub mod view;
 

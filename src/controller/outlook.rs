@@ -15,11 +15,32 @@ use crate::model::site::Site;
 use crate::model::tariff::{Billing, Peak};
 use crate::plan::problem::{Origin, Series};
 
-use super::power::SitePower;
-
 /// Without a contract that says otherwise, peaks are those of a quarter hour in a month.
 const USUAL_PEAK: Peak =
     Peak { eur_per_kw: 0.0, basis: Duration::minutes(15), billing: Billing::Month };
+
+/// Power of the whole site in W, import positive.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SitePower {
+    /// From the roof, zero or more.
+    pub pv: f64,
+    /// Into everything that is neither roof nor car.
+    pub load: f64,
+    /// Into cars, as far as it was measured.
+    pub ev: f64,
+}
+
+impl SitePower {
+    /// Sun that the building leaves over; negative where it needs more.
+    pub fn surplus(&self) -> f64 {
+        self.pv - self.load
+    }
+
+    /// Import less export.
+    pub fn import(&self) -> f64 {
+        self.load + self.ev - self.pv
+    }
+}
 
 /// Everything that is known for looking ahead.
 #[derive(Clone, Debug, PartialEq)]

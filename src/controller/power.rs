@@ -4,30 +4,8 @@ use crate::ground::time::Now;
 use crate::ground::units::{PerPhase, Watts};
 use crate::model::diagram::EquipmentKind;
 
+use super::outlook::SitePower;
 use super::state::State;
-
-/// Power of the whole site in W, import positive.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct SitePower {
-    /// From the roof, zero or more.
-    pub pv: f64,
-    /// Into everything that is neither roof nor car.
-    pub load: f64,
-    /// Into cars, as far as it was measured.
-    pub ev: f64,
-}
-
-impl SitePower {
-    /// Sun that the building leaves over; negative where it needs more.
-    pub fn surplus(&self) -> f64 {
-        self.pv - self.load
-    }
-
-    /// Import less export.
-    pub fn import(&self) -> f64 {
-        self.load + self.ev - self.pv
-    }
-}
 
 impl State {
     /// Sun, building and cars as they are measured; none while a meter that tells it is silent.

@@ -8,6 +8,7 @@ use crate::ground::units::{Amps, PerPhase, Phase};
 use crate::model::policy::PlanPolicy;
 use crate::plan::problem::{Car, CarKind, FORMAT, Objective, Problem, ProblemNode, Series};
 
+use super::planning::Posed;
 use super::state::State;
 
 /// Near steps are this long …
@@ -15,15 +16,6 @@ const NEAR: Duration = Duration::minutes(15);
 /// … as far as this; later ones are an hour.
 const NEAR_STEPS: usize = 16;
 const FAR: Duration = Duration::hours(1);
-
-/// The problem, and which EVSE each of its cars stands at.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Posed {
-    /// The problem.
-    pub problem: Problem,
-    /// By car of the problem; none for cars that are only expected.
-    pub evses: Vec<Option<EvseIndex>>,
-}
 
 impl State {
     /// The problem of this moment; none without a car to plan for or without a clock.

@@ -7,7 +7,7 @@
 
 use toml::{Table, Value};
 
-use super::Policy;
+use super::policy::Policy;
 
 /// Between two readings of a charger, in seconds.
 const METER_INTERVAL_S: i64 = 60;

@@ -1,4 +1,4 @@
-//! The policies `plan`, `rule` and `fair`: the production controller against the twin, frame by frame.
+//! The policies `plan`, `rule` and `fair`: the production controller against the twin.
 //!
 //! The site is the configured one with rarer messages (see
 //! [`configuration`](super::configuration)). Meters publish when something changes, or every two
@@ -10,6 +10,7 @@ use crate::controller::message::JournalLine;
 use crate::ground::time::Duration;
 use crate::plan;
 use crate::twin::Twin;
+use crate::twin::plant::EvseState;
 use crate::twin::scenario::{Behaviour, CarModel, MeterModel, NetworkModel, Scenario, Visit};
 use crate::twin::solver::Solver;
 
@@ -91,8 +92,7 @@ pub fn run<E>(
     let utc = |at: crate::ground::time::Instant| origin + Duration::millis(at.as_millis());
     let mut now = world.from;
     let mut feeds = Feeds::default();
-    let mut closed = vec![false; diagram.evses.len()];
-    let mut switches = 0_u64;
+    let mut contactors = Contactors { closed: vec![false; diagram.evses.len()], switches: 0 };
     while now < world.until {
         for (kind, received) in feeds.due(world, now) {
             twin.tell(kind, received);
@@ -101,11 +101,7 @@ pub fn run<E>(
         twin.run_until(now, &mut |from, to, state| {
             let current = state.evses.iter().map(|evse| evse.current.0.iter().sum::<f64>());
             let ev = current.sum::<f64>() * voltage;
-            for (closed, evse) in closed.iter_mut().zip(&state.evses) {
-                let flows = evse.current.0.iter().any(|current| CLOSED < *current);
-                switches += u64::from(flows && !*closed);
-                *closed = flows;
-            }
+            contactors.look(&state.evses);
             account.add(utc(from), utc(to), power(diagram, &state.equipment, ev));
         });
         if let Some(write) = &mut write {
@@ -120,23 +116,6 @@ pub fn run<E>(
     for outcome in twin.outcomes().iter().copied().chain(open) {
         delivered[outcome.visit] = Delivered { need_wh: outcome.need_wh, got_wh: outcome.got_wh };
     }
-    if std::env::var("AMPDEBUG").is_ok() {
-        for (row, got) in world.sessions.iter().zip(&delivered) {
-            let miss = (got.need_wh - got.got_wh) / 1000.0;
-            if 0.1 < miss {
-                eprintln!(
-                    "SHORT {} {} {} need {:.1} miss {miss:.2} max {:.1}A x{} {}",
-                    row.arrival,
-                    row.departure,
-                    world.site.diagram.evses[row.evse].id,
-                    got.need_wh / 1000.0,
-                    row.max_a,
-                    row.phases,
-                    row.user
-                );
-            }
-        }
-    }
     let mut summary = Summary::new(&account, &delivered);
     let checker = twin.checker();
     let seconds = |span: Duration| round(span.as_millis() as f64 / 1000.0, 3);
@@ -144,12 +123,8 @@ pub fn run<E>(
     summary.overload_reaction_seconds = seconds(checker.reaction);
     summary.overload_foreign_seconds = seconds(checker.foreign);
     summary.setpoints_sent = twin.setpoints();
-    summary.switches = switches;
-    let mut times = times.lock().map(|times| times.clone()).unwrap_or_default();
-    times.sort_by(f64::total_cmp);
-    summary.plans = times.len() as u64;
-    summary.plan_ms_p50 = round(quantile(&times, 0.5), 3);
-    summary.plan_ms_p99 = round(quantile(&times, 0.99), 3);
+    summary.switches = contactors.switches;
+    tell_times(&times, &mut summary);
     let violations = checker.violations.clone();
     Ok(Outcome { summary, account, delivered, violations })
 }
@@ -165,6 +140,31 @@ fn timed(times: Arc<Mutex<Vec<f64>>>) -> Solver {
         }
         Some(plan)
     })
+}
+
+/// How many plans were made, and how long they took.
+fn tell_times(times: &Mutex<Vec<f64>>, summary: &mut Summary) {
+    let mut times = times.lock().map(|times| times.clone()).unwrap_or_default();
+    times.sort_by(f64::total_cmp);
+    summary.plans = times.len() as u64;
+    summary.plan_ms_p50 = round(quantile(&times, 0.5), 3);
+    summary.plan_ms_p99 = round(quantile(&times, 0.99), 3);
+}
+
+/// Counts closings of contactors.
+struct Contactors {
+    closed: Vec<bool>,
+    switches: u64,
+}
+
+impl Contactors {
+    fn look(&mut self, evses: &[EvseState]) {
+        for (closed, evse) in self.closed.iter_mut().zip(evses) {
+            let flows = evse.current.0.iter().any(|current| CLOSED < *current);
+            self.switches += u64::from(flows && !*closed);
+            *closed = flows;
+        }
+    }
 }
 
 /// The value that this share of all does not exceed; zero of none.

@@ -2,7 +2,7 @@
 //!
 //! [`table`] (CSV) → [`inputs`] (sessions and series) → `configuration` (rarer messages) →
 //! [`world`] (what every policy is run in) → [`calendar`] → [`account`] (where the energy came
-//! from) → [`summary`] (the figures) → [`uncontrolled`] and [`controlled`] (the policies) → [`plot`] and
+//! from) → [`summary`] (the figures) → [`uncontrolled`] and [`controlled`] → [`plot`] and
 //! [`report`] (for people) → [`replay`].
 //!
 //! What is simulated is true current times nominal voltage; nothing is taken from what a charger or
@@ -15,6 +15,7 @@ pub mod controlled;
 mod feeds;
 pub mod inputs;
 pub mod plot;
+pub mod policy;
 pub mod progress;
 pub mod replay;
 pub mod report;
@@ -42,6 +43,7 @@ use crate::model::site::Site;
 use calendar::Calendar;
 use configuration::Missing;
 use inputs::SessionRow;
+use policy::Policy;
 use progress::Progress;
 use summary::{Run, Summary, round};
 use uncontrolled::Way;
@@ -99,31 +101,6 @@ pub struct SimulateArgs {
     /// Write every step of the controller here, for `ampgate replay`.
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
-}
-
-/// What steers the chargers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Policy {
-    /// A plan over the coming day.
-    Plan,
-    /// Sun first, else as late as possible.
-    Rule,
-    /// Fair shares of what the breakers allow.
-    Fair,
-    /// Nothing at all.
-    Uncontrolled,
-}
-
-impl Policy {
-    /// Its name in files.
-    const fn name(self) -> &'static str {
-        match self {
-            Policy::Plan => "plan",
-            Policy::Rule => "rule",
-            Policy::Fair => "fair",
-            Policy::Uncontrolled => "uncontrolled",
-        }
-    }
 }
 
 /// Why nothing was simulated. Whatever it is, the call was wrong: the exit code is 2.

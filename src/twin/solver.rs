@@ -1,4 +1,4 @@
-//! Who solves planning problems in virtual time: the production's solver, or one that a test brings.
+//! Who solves planning problems in virtual time: the real solver, or one that a test brings.
 
 use std::sync::Arc;
 
