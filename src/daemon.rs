@@ -214,7 +214,7 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
     }
     let task = tokio::spawn(async move {
         let _guard = EndsProcess;
-        world.run(arrivals, asked, wished).await
+        Box::pin(world.run(arrivals, asked, wished)).await
     });
     Ok(Daemon { handle, task })
 }

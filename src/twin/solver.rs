@@ -6,9 +6,11 @@ use crate::plan;
 use crate::plan::problem::Problem;
 use crate::plan::solution::Plan;
 
+type Solve = dyn Fn(&Problem) -> Option<Plan> + Send + Sync;
+
 /// A solver; `Clone` shares it.
 #[derive(Clone)]
-pub struct Solver(Arc<dyn Fn(&Problem) -> Option<Plan> + Send + Sync>);
+pub struct Solver(Arc<Solve>);
 
 impl Solver {
     /// One that works like this; none stands for a failure.
