@@ -159,8 +159,10 @@ impl EvseState {
     }
 
     /// The most to count on: what it was seen to take, else what most cars take.
-    pub fn counts_on(&self, rated: Amps) -> Amps {
-        let seen = self.most_seen.max(USUAL).min(rated);
+    /// `known` is what it took in earlier sessions.
+    pub fn counts_on(&self, rated: Amps, known: Amps) -> Amps {
+        let usual = if known == Amps::ZERO { USUAL } else { known };
+        let seen = self.most_seen.max(usual).min(rated);
         self.takes.map_or(seen, |takes| takes.min(rated))
     }
 

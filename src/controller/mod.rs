@@ -20,6 +20,7 @@ mod evse;
 mod image;
 mod loads;
 pub mod message;
+mod need;
 mod outlook;
 pub mod plan_view;
 mod planning;

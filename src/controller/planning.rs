@@ -13,8 +13,10 @@
 use std::collections::VecDeque;
 
 use crate::control::dispatch::{Dispatch, Intent, Market};
+use crate::ground::calendar::Calendar;
 use crate::ground::ids::{EvseIndex, SessionId};
 use crate::ground::time::{Duration, Instant, Utc};
+use crate::learn::habits::Habits;
 use crate::model::site::Site;
 use crate::plan::problem::Problem;
 use crate::plan::solution::Plan;
@@ -26,6 +28,8 @@ use super::outlook::Outlook;
 pub struct Planning {
     /// What the coming day looks like.
     pub outlook: Outlook,
+    /// What drivers usually do.
+    pub habits: Habits,
     pub(super) dispatch: Dispatch,
     pub(super) active: Option<Active>,
     pub(super) asked: Option<Asked>,
@@ -80,6 +84,7 @@ impl Planning {
     pub fn new(site: &Site) -> Self {
         Self {
             outlook: Outlook::new(site),
+            habits: Habits::new(Calendar::new(&site.zone)),
             dispatch: Dispatch::new(site.diagram.evses.len()),
             active: None,
             asked: None,

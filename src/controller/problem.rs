@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::ground::ids::{EvseIndex, NodeIndex};
 use crate::ground::time::{Duration, Now, Utc};
-use crate::ground::units::{Amps, PerPhase, Phase};
+use crate::ground::units::{Amps, PerPhase, Phase, PhaseSet};
+use crate::learn::vehicle::Vehicle;
 use crate::model::policy::PlanPolicy;
 use crate::plan::problem::{Car, CarKind, FORMAT, Objective, Problem, ProblemNode, Series};
 
@@ -71,9 +72,10 @@ impl State {
         }
         let session = self.book.session(live.session)?;
         let wired = &self.site.diagram.evses[evse];
-        let (needs, until) = self.needs(utc, session, policy);
-        let phases = self.control.car_phases(evse);
-        let (max_a, max_cause) = self.most(evse);
+        let (needs, until) = self.needs(utc, evse, session, policy);
+        let vehicle = self.planning.habits.vehicle(&session.token);
+        let phases = self.phases(evse, vehicle);
+        let (max_a, max_cause) = self.most(evse, vehicle);
         let reading = self.evses[evse].fresh(now.mono, self.reading_max_age());
         let now_a = reading.map_or(Amps::ZERO, |reading| reading.current.largest());
         Some(Car {
@@ -99,10 +101,22 @@ impl State {
         })
     }
 
+    /// The phases that a car loads: as seen in this session, else as it did before.
+    fn phases(&self, evse: EvseIndex, vehicle: Option<Vehicle>) -> PhaseSet {
+        let seen = self.control.car_phases(evse);
+        let wiring = &self.site.diagram.evses[evse].wiring;
+        let known = vehicle.map_or(0, |vehicle| usize::from(vehicle.phases));
+        if 0 < known && known < seen.count() && known < wiring.len() {
+            return PhaseSet::of(&wiring[..known]);
+        }
+        seen
+    }
+
     /// The most that a car takes on a phase, in A, with the reason.
-    fn most(&self, evse: EvseIndex) -> (f64, String) {
+    fn most(&self, evse: EvseIndex, vehicle: Option<Vehicle>) -> (f64, String) {
         let rated = self.site.diagram.evses[evse].rated;
-        let takes = self.evses[evse].counts_on(rated);
+        let known = vehicle.map_or(Amps::ZERO, |vehicle| Amps::from_f64(vehicle.most_a));
+        let takes = self.evses[evse].counts_on(rated, known);
         let words = if takes < rated { "the car takes no more" } else { "rating of the EVSE" };
         (takes.as_f64(), words.to_owned())
     }

@@ -2,10 +2,8 @@
 
 use crate::ground::time::{Duration, Instant, Now, Utc};
 use crate::model::event::EventKind;
-use crate::model::policy::{PlanPolicy, Planner};
-use crate::model::session::Session;
+use crate::model::policy::Planner;
 use crate::plan;
-use crate::plan::problem::Need;
 use crate::plan::solution::{CarPlan, Plan, Reason};
 
 use super::message::{Outbox, Output};
@@ -19,9 +17,6 @@ const EVERY: Duration = Duration::minutes(15);
 const EVENTFUL_MAX: usize = 8;
 /// A solver that has not answered by then is not waited for any more.
 const GIVEN_UP: Duration = Duration::minutes(2);
-/// A car should have what it needs so long before its driver comes: chargers and cars take their
-/// time.
-const IN_HAND: Duration = Duration::minutes(10);
 /// The site's power is taken down no more often than this.
 const OBSERVE_EVERY: Duration = Duration::seconds(15);
 
@@ -129,24 +124,6 @@ impl State {
         }
         self.put_in_force(asked.posed, plan);
         self.mark(now.mono);
-    }
-
-    /// What a driver needs and when the car leaves at the latest.
-    pub fn needs(&self, utc: Utc, session: &Session, policy: &PlanPolicy) -> (Vec<Need>, Utc) {
-        let said = self.preference(session.id);
-        let energy = said.and_then(|said| said.energy());
-        let energy = energy.map_or(20.0, |energy| energy.as_f64() / 1000.0);
-        let departure = said.and_then(|said| said.departure);
-        let by = departure.unwrap_or(session.started + Duration::hours(8));
-        let by = (by - IN_HAND).max(utc + EVERY);
-        let kwh = energy - session.energy_wh.as_f64() / 1000.0;
-        let need = Need {
-            by,
-            kwh: kwh.max(0.0),
-            eur_per_kwh: policy.missing_eur_per_kwh,
-            cause: "the driver".to_owned(),
-        };
-        (vec![need], by + IN_HAND)
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::control::Control;
 use crate::control::situation::OtherLoad;
+use crate::ground::calendar::Calendar;
 use crate::ground::ids::{ChargePointId, EvseIndex, SessionId};
 use crate::ground::time::{Duration, Instant, Now};
 use crate::model::event::{Event, EventKind};
@@ -158,6 +159,8 @@ impl State {
         (next.started, next.clock_offset) = (self.started, self.clock_offset);
         next.said = self.said.clone();
         next.planning.outlook = self.planning.outlook.clone().under(&next.site);
+        let calendar = Calendar::new(&next.site.zone);
+        next.planning.habits = self.planning.habits.clone().with_calendar(calendar);
         next.planning.changed();
         next.asks = self.asks.clone();
         next.store_failing = self.store_failing.clone();

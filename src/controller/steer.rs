@@ -16,6 +16,9 @@ use super::state::State;
 const SETTLE_MAX: Duration = Duration::seconds(45);
 /// What finding out is worth, in EUR per kWh: more than any price.
 const WORTH_MAX: f64 = 1e6;
+/// A car that will miss more than this, in kWh, with this likelihood is short.
+const SHORT_KWH: f64 = 0.1;
+const SHORT_SHARE: f64 = 0.5;
 /// The plan in force is followed as it was while a better one is made, for so long.
 const HELD: Duration = Duration::seconds(5);
 
@@ -95,6 +98,11 @@ impl State {
         let planned = Amps::from_f64(plan.current_a[step] + 0.04).floor_deci();
         let full = Amps::from_f64(car.max_a);
         let minimum = wired.minimum;
+        let is_short = plan.missing_kwh.iter().zip(&car.needs).any(|(missing, need)| {
+            SHORT_KWH < *missing && SHORT_SHARE * self.missing_price() <= need.eur_per_kwh
+        });
+        // Whoever will be short takes all that breakers leave, planned or not.
+        let planned = if is_short { full } else { planned };
         let planned = if planned < minimum { Amps::ZERO } else { planned.min(full) };
         let intent = Intent {
             planned,
@@ -104,7 +112,10 @@ impl State {
             worth: plan.worth_eur_per_kwh,
             cause: self.cause(&plan.reasons[step], grid),
         };
-        if self.evses[evse].is_probed(now.mono) {
+        let session = self.evses[evse].live.and_then(|live| self.book.session(live.session));
+        let known = session.and_then(|session| self.planning.habits.vehicle(&session.token));
+        let is_known = known.is_some_and(|vehicle| 0.0 < vehicle.most_a);
+        if is_known || self.evses[evse].is_probed(now.mono) {
             return intent;
         }
         // What the car can take is not known yet: a short look tells how late is too late.
@@ -115,6 +126,11 @@ impl State {
             cause: Cause::Policy { words: "finding out what the car takes".to_owned() },
             ..intent
         }
+    }
+
+    /// What a kWh costs that a car misses, in EUR.
+    fn missing_price(&self) -> f64 {
+        self.site.plan.as_ref().map_or(f64::MAX, |plan| plan.missing_eur_per_kwh)
     }
 
     fn cause(&self, reason: &Reason, grid: &[Utc]) -> Cause {
