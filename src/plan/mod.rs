@@ -1,8 +1,8 @@
 //! Floor 3: what to offer over the coming day. Pure; knows no protocol, no clock and no socket.
 //!
 //! Reading order: [`problem`] (everything a plan depends on, as a value) → [`figures`] ([`wish`],
-//! [`rows`], [`tariff`]: the same in plain numbers) → [`instant`] (always there) → [`lp`] with
-//! [`round`] (better) → [`cost`] and [`audit`] (own arithmetic: which is cheaper, which is safe) →
+//! [`rows`], [`tariff`]: the same in plain numbers) → [`instant`] (always there) → [`program`]
+//! solved by [`lp`] with [`round`] (better) → [`cost`] and [`audit`] (own arithmetic: which is cheaper, which is safe) →
 //! [`finish`] ([`reason`], [`words`]) → [`solution`] (the plan, as a value).
 //!
 //! [`best`] is what everybody calls. Nothing here can fail: a problem without sense gets a plan in
@@ -15,6 +15,7 @@ pub mod finish;
 pub mod instant;
 pub mod lp;
 pub mod problem;
+pub mod program;
 pub mod reason;
 pub mod round;
 pub mod rows;
@@ -24,6 +25,7 @@ pub mod wish;
 pub mod words;
 
 use figures::Figures;
+use lp::Minimum;
 use problem::Problem;
 use solution::{Method, Plan};
 
@@ -44,7 +46,7 @@ pub fn best(problem: &Problem) -> Plan {
             found = (method, currents);
         }
     };
-    match lp::currents(&figures) {
+    match lp::currents(&figures, Minimum::Rounded) {
         Ok(currents) => consider(Method::Program, currents, &mut notes),
         Err(error) => notes.push(error.to_string()),
     }

@@ -39,6 +39,13 @@ impl Cells {
         self.first[car].get(step).copied().unwrap_or(Cell::Free)
     }
 
+    /// Decides about a car in one of the first steps.
+    pub fn decide(&mut self, car: usize, step: usize, cell: Cell) {
+        if let Some(place) = self.first[car].get_mut(step) {
+            *place = cell;
+        }
+    }
+
     /// Decided after what the relaxed program wants.
     pub fn rounded(figures: &Figures, relaxed: &[Vec<f64>]) -> Self {
         let mut cells = Self::free(figures);
@@ -110,16 +117,23 @@ impl Cells {
         order
     }
 
-    /// Whether a schedule already is as decided.
-    pub fn keeps(&self, current_a: &[Vec<f64>], figures: &Figures) -> bool {
-        let good = |(car, cells): (usize, &[Cell; EXACT_STEPS])| {
-            current_a[car].iter().zip(cells).all(|(current, cell)| match cell {
+    /// The first car and step where a schedule is not as decided.
+    pub fn first_broken(
+        &self,
+        current_a: &[Vec<f64>],
+        figures: &Figures,
+    ) -> Option<(usize, usize)> {
+        let good = |car: usize, step: usize| {
+            let current = current_a[car][step];
+            match self.of(car, step) {
                 Cell::Free => true,
-                Cell::Off => *current <= NOTHING_A,
-                Cell::On => figures.wishes[car].min_a <= *current + NOTHING_A,
-            })
+                Cell::Off => current <= NOTHING_A,
+                Cell::On => figures.wishes[car].min_a <= current + NOTHING_A,
+            }
         };
-        self.first.iter().enumerate().all(good)
+        let steps = EXACT_STEPS.min(figures.steps());
+        let mut all = (0..self.first.len()).flat_map(|car| (0..steps).map(move |step| (car, step)));
+        all.find(|(car, step)| !good(*car, *step))
     }
 
     /// Free of what rounding of floating point leaves: exactly zero, or at least the minimum.
