@@ -9,6 +9,7 @@
 //! which nobody charges, and a solver that fails costs nothing but the better plan.
 
 pub mod audit;
+pub mod check;
 pub mod cost;
 pub mod figures;
 pub mod finish;
@@ -54,3 +55,8 @@ pub fn best(problem: &Problem) -> Plan {
     let (method, currents) = found;
     finish::plan(problem, method, &currents, notes.join("; "))
 }
+
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;

@@ -248,5 +248,6 @@ impl Program {
 fn may_overfill(figures: &Figures, wish: &Wish) -> bool {
     let top = wish.deadlines.iter().map(|deadline| deadline.top_kwh()).fold(0.0, f64::max);
     let free = figures.tariffs.iter().any(|tariff| tariff.eur_per_kwh[0] <= 0.0);
-    wish.room_kwh < top || free || figures.early_eur_per_kwh_h < 0.0
+    let many = 1 < wish.deadlines.len();
+    wish.room_kwh < top || free || many || figures.early_eur_per_kwh_h < 0.0
 }

@@ -10,6 +10,8 @@ use super::figures::Figures;
 pub const EXACT_STEPS: usize = 4;
 /// Less than this does not count, in A.
 const NOTHING_A: f64 = 1e-4;
+/// A car that was switched less than so many hours ago had better stay as it is.
+const SETTLED_H: f64 = 0.25;
 
 /// What is decided about a car in a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +70,8 @@ impl Cells {
             let clear = wish.min_a <= wanted_a + NOTHING_A;
             owed_kw += wanted_a * kw_per_a;
             let least_kw = wish.min_a * kw_per_a;
-            let worth = clear || (NOTHING_A < wanted_a && least_kw <= 2.0 * owed_kw);
+            let enough = self.threshold(figures, car, step) * least_kw <= owed_kw;
+            let worth = clear || (NOTHING_A < wanted_a && enough);
             let fits =
                 left.iter().all(|(row, left)| load(figures, *row, car) * wish.min_a <= *left);
             let has_room = self.least_kwh(figures, car)
@@ -83,6 +86,27 @@ impl Cells {
             } else {
                 self.first[car][step] = Cell::Off;
             }
+        }
+    }
+
+    /// What share of its minimum must be wanted for a car to be on: less for one that is on already,
+    /// more for one that is off, and still less or more where it was switched a moment ago.
+    fn threshold(&self, figures: &Figures, car: usize, step: usize) -> f64 {
+        let wish = &figures.wishes[car];
+        let just = wish.switched_h.is_some_and(|at| step == 0 && -SETTLED_H < at);
+        match (self.is_on(figures, car, step), just) {
+            (true, true) => 0.2,
+            (true, false) => 0.4,
+            (false, false) => 0.6,
+            (false, true) => 0.8,
+        }
+    }
+
+    /// Whether a car was on just before a step.
+    fn is_on(&self, figures: &Figures, car: usize, step: usize) -> bool {
+        match step {
+            0 => figures.wishes[car].is_on,
+            _ => self.first[car][step - 1] == Cell::On,
         }
     }
 
@@ -102,10 +126,7 @@ impl Cells {
             0.0 < wish.min_a && 0.0 < wish.cap_a[step]
         };
         let share = |car: usize| relaxed[car][step] / figures.wishes[car].min_a;
-        let on = |car: usize| match step {
-            0 => figures.wishes[car].is_on,
-            _ => self.first[car][step - 1] == Cell::On,
-        };
+        let on = |car: usize| self.is_on(figures, car, step);
         let mut order: Vec<usize> = (0..figures.wishes.len()).filter(can).collect();
         order.sort_by(|one, other| {
             let clear = |car: usize| 1.0 <= share(car) + NOTHING_A;
