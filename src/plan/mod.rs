@@ -1,7 +1,8 @@
 //! Floor 3: what to offer over the coming day. Pure; knows no protocol, no clock and no socket.
 //!
 //! Reading order: [`problem`] (everything a plan depends on, as a value) → [`figures`] ([`wish`],
-//! [`rows`], [`tariff`]: the same in plain numbers) → [`instant`] (always there) → [`program`]
+//! [`rows`], [`tariff`]: the same in plain numbers) → [`instant`] (always there: the
+//! cheaper of [`greedy`] and [`flow`] over [`maxflow`]) → [`program`]
 //! solved by [`lp`] with [`round`] (better) → [`cost`] and [`audit`] (own arithmetic: which is cheaper, which is safe) →
 //! [`finish`] ([`reason`], [`words`]) → [`solution`] (the plan, as a value).
 //!
@@ -13,8 +14,11 @@ pub mod check;
 pub mod cost;
 pub mod figures;
 pub mod finish;
+pub mod flow;
+pub mod greedy;
 pub mod instant;
 pub mod lp;
+pub mod maxflow;
 pub mod problem;
 pub mod program;
 pub mod reason;
@@ -51,7 +55,8 @@ pub fn best(problem: &Problem) -> Plan {
         Ok(currents) => consider(Method::Program, currents, &mut notes),
         Err(error) => notes.push(error.to_string()),
     }
-    consider(Method::Greedy, instant::currents(&figures), &mut notes);
+    let (method, currents) = instant::currents(problem, &figures);
+    consider(method, currents, &mut notes);
     let (method, currents) = found;
     finish::plan(problem, method, &currents, notes.join("; "))
 }
