@@ -1,8 +1,10 @@
 //! Floor 7: the command line. Parses arguments, calls one function, sets the exit code.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use ampgate::cli::plan::PlanArgs;
 use ampgate::demo::{self, DemoOptions};
 use ampgate::run::{CheckArgs, RunArgs};
 use ampgate::simulate::SimulateArgs;
@@ -28,6 +30,8 @@ enum Command {
     Check(CheckArgs),
     /// A year of a site in virtual time.
     Simulate(SimulateArgs),
+    /// One planning problem in, plan and reasons out.
+    Plan(PlanArgs),
     /// The same inputs give the same outputs.
     Replay {
         /// A journal that `run --journal` or `simulate --journal` wrote.
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
         Command::Run(args) => finish(block_on(run::run(args)), EXIT_MISTAKE),
         Command::Check(args) => exit(run::check(&args), EXIT_MISTAKE),
         Command::Simulate(args) => finish(simulate::run(&args), EXIT_MISTAKE),
+        Command::Plan(args) => print(cli::plan::answer(&args)),
         Command::Replay { journal } => play(&journal),
         Command::Schema(Schema::Config) => {
             println!("{:#}", config::schema());
@@ -78,6 +83,14 @@ fn main() -> ExitCode {
         }
         Command::Ask(command) => cli::run(command),
     }
+}
+
+fn print<E: std::fmt::Display>(answer: Result<String, E>) -> ExitCode {
+    if let Ok(text) = &answer {
+        // A reader that closes the pipe early has what it wanted.
+        let _ = std::io::stdout().write_all(text.as_bytes());
+    }
+    finish(answer.map(|_| ()), EXIT_MISTAKE)
 }
 
 fn play(journal: &Path) -> ExitCode {

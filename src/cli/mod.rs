@@ -1,13 +1,16 @@
 //! Floor 7: the questions that the command line asks a running daemon, over the API that scripts
 //! use too. Nothing here knows the store, the controller or a socket of the field.
 //!
+//! [`plan`] alone asks nobody: it solves a saved problem on its own.
+//!
 //! Reading order: [`client`] → [`text`] (aligned tables) → [`explain`] → [`status`] →
-//! [`remote`] (orders to chargers).
+//! [`remote`] (orders to chargers) → [`plan`].
 
 pub mod client;
 pub mod text;
 
 pub mod explain;
+pub mod plan;
 pub mod remote;
 pub mod status;
 
