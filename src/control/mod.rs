@@ -201,11 +201,6 @@ impl Control {
         self.ledger[evse].car_phases()
     }
 
-    /// Whether the car takes nothing though it could.
-    pub fn has_paused(&self, evse: EvseIndex, now: Instant) -> bool {
-        self.cars[evse].usage.has_paused(now)
-    }
-
     /// Whether the charger of an EVSE takes limits.
     pub fn is_tellable(&self, evse: EvseIndex) -> bool {
         self.cars[evse].refused_until.is_none() && self.ledger[evse].disobeys().is_none()

@@ -35,6 +35,9 @@ const USUAL: Amps = Amps::new(16);
 /// A car that takes this much less than it is offered could not take more.
 const UNUSED: Amps = Amps::milli(1500);
 
+/// More than this is charging and not the car's own use.
+const DRAWS: Amps = Amps::new(1);
+
 /// Less than this says nothing of what a car could take.
 const NOTHING: Amps = Amps::new(4);
 
@@ -76,6 +79,8 @@ pub struct EvseState {
     pub soc_percent: Option<f64>,
     /// The most that the car takes on a phase, as far as it was seen in this session.
     pub takes: Option<Amps>,
+    /// The car itself has said that it takes no more, and has not drawn since.
+    pub satisfied: bool,
     /// The most that it was seen to draw in this session.
     pub most_seen: Amps,
     /// A car waits at a free EVSE: when it is started, and none once it was.
@@ -94,6 +99,7 @@ impl EvseState {
             reading: None,
             soc_percent: None,
             takes: None,
+            satisfied: false,
             most_seen: Amps::ZERO,
             free_at: None,
             waiting: None,
@@ -106,6 +112,7 @@ impl EvseState {
     pub fn go_live(&mut self, transaction: TransactionId, session: SessionId, now: Instant) {
         self.live = Some(Live { transaction, session, since: now });
         (self.takes, self.most_seen) = (None, Amps::ZERO);
+        self.satisfied = false;
         self.waiting = None;
         self.soc_percent = None;
         self.touched = now;
@@ -142,10 +149,15 @@ impl EvseState {
         self.touched = now;
     }
 
+    /// Takes in what the car draws.
+    pub fn see(&mut self, drawn: Amps) {
+        self.most_seen = self.most_seen.max(drawn);
+        self.satisfied &= drawn < DRAWS;
+    }
+
     /// Takes in what the car draws of an offer that it had time to follow. True where it changes
     /// what the car is known to take.
     pub fn see_appetite(&mut self, drawn: Amps, offer: Amps, rated: Amps, now: Instant) -> bool {
-        self.most_seen = self.most_seen.max(drawn);
         if now.since(self.touched) < FOLLOW || drawn < NOTHING {
             return false;
         }

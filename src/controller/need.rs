@@ -16,6 +16,10 @@ use super::state::State;
 /// time.
 const IN_HAND: Duration = Duration::minutes(10);
 
+/// What is asked for beyond the need: a car that is full stops by itself, and one that lacks a
+/// little cannot be served with less than its minimum.
+const CUSHION: (f64, f64) = (1.01, 0.25);
+
 /// A car that stands there past its time may still be charged in the next quarter hour.
 const OVERDUE: Duration = Duration::minutes(15);
 
@@ -53,7 +57,7 @@ impl State {
             for (kwh, also) in &expected.energies_kwh {
                 needs.push(Need {
                     by,
-                    kwh: (kwh - so_far).max(0.0),
+                    kwh: cushioned(kwh - so_far),
                     eur_per_kwh: policy.missing_eur_per_kwh * likely * also,
                     cause: expected.departure_source.clone(),
                 });
@@ -79,7 +83,7 @@ impl State {
             arrival: session.started,
             departure: utc,
             energy_kwh: session.energy_wh.as_f64() / 1000.0,
-            full: self.control.has_paused(evse, now.mono),
+            full: self.evses[evse].satisfied,
             declared_kwh: said
                 .and_then(|said| said.energy())
                 .map(|energy| energy.as_f64() / 1000.0),
@@ -92,4 +96,10 @@ impl State {
         };
         self.planning.habits.observe(&stay);
     }
+}
+
+/// A need with its cushion; nothing stays nothing.
+fn cushioned(kwh: f64) -> f64 {
+    let (share, more) = CUSHION;
+    if kwh <= 0.0 { 0.0 } else { kwh * share + more }
 }

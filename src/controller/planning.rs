@@ -45,6 +45,8 @@ pub struct Planning {
     /// What was last intended, by EVSE, with the session it was for.
     pub(super) intended: Vec<Option<(SessionId, Intent)>>,
     pub(super) market: Option<Market>,
+    /// How the cars' power is spread over the phases, as it was seen so far.
+    pub(super) shares: [f64; 3],
 }
 
 /// A problem, and which EVSE each of its cars stands at.
@@ -95,6 +97,7 @@ impl Planning {
             observed: None,
             intended: vec![None; site.diagram.evses.len()],
             market: None,
+            shares: [1.0 / 3.0; 3],
         }
     }
 

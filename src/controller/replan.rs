@@ -1,6 +1,7 @@
 //! Makes plans: when one is due, at once an instant one, and a better one beside the loop.
 
 use crate::ground::time::{Duration, Instant, Now, Utc};
+use crate::ground::units::PerPhase;
 use crate::model::event::EventKind;
 use crate::model::policy::Planner;
 use crate::plan;
@@ -77,6 +78,27 @@ impl State {
         self.planning.observed = Some(now.mono);
         if let (Some(utc), Some(power)) = (now.utc, self.site_power(now)) {
             self.planning.outlook.observe(utc, &power);
+        }
+        self.observe_phases(now);
+    }
+
+    /// How the cars' power is spread over the phases, over some days of charging.
+    fn observe_phases(&mut self, now: Now) {
+        /// What is new counts this much in each minute of full charging.
+        const NEW: f64 = 5e-4;
+        let max_age = self.reading_max_age();
+        let fresh = |evse: &super::evse::EvseState| evse.fresh(now.mono, max_age);
+        let drawn = self
+            .evses
+            .iter()
+            .filter_map(fresh)
+            .fold(PerPhase::ZERO, |sum, reading| sum + reading.current);
+        let drawn = drawn.0.map(|current| current.as_f64().max(0.0));
+        let all: f64 = drawn.iter().sum();
+        if 1.0 <= all {
+            for (share, drawn) in self.planning.shares.iter_mut().zip(drawn) {
+                *share += NEW * (drawn / all - *share);
+            }
         }
     }
 

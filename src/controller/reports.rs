@@ -141,6 +141,7 @@ impl State {
             self.drop_intent(evse, out);
         }
         if before != status {
+            self.evses[evse].satisfied |= status == EvseStatus::SuspendedEv;
             self.evses[evse].touch(now.mono);
             self.mark(now.mono);
         }
@@ -380,6 +381,7 @@ impl State {
     fn see_appetite(&mut self, now: Now, evse: EvseIndex, drawn: Amps) {
         let rated = self.site.diagram.evses[evse].rated;
         let offer = self.control.offer_read(evse, now.mono);
+        self.evses[evse].see(drawn);
         if let (Some(offer), true) = (offer, self.evses[evse].live.is_some())
             && self.evses[evse].see_appetite(drawn, offer, rated, now.mono)
         {
