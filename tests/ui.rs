@@ -21,6 +21,7 @@ use ampgate::model::event::EventKind;
 use ampgate::model::record::{ReadingRecord, SetpointRecord};
 use ampgate::model::session::Session;
 use ampgate::ui::history::History;
+use ampgate::ui::pass::{DriverDoor, SECRET_BYTES};
 use ampgate::ui::state::UiState;
 use ampgate::ui::{UiError, serve};
 use ampgate::{controller, ground, model};
@@ -40,10 +41,14 @@ fn served(view: View) -> Served {
     let runtime = Runtime::new().expect("a runtime");
     let (view, views) = watch::channel(Arc::new(view));
     let (sender, orders) = mpsc::channel(1);
-    let state = UiState { view: views, orders: sender, history: history() };
+    let state = UiState { view: views, orders: sender, history: history(), drivers: drivers() };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let (_, bound) = runtime.block_on(serve(state, any)).expect("loopback can be had");
     Served { runtime, view, orders, url: format!("http://{bound}") }
+}
+
+fn drivers() -> DriverDoor {
+    DriverDoor { secret: [7; SECRET_BYTES], page_url: None }
 }
 
 fn history() -> History {
@@ -257,7 +262,7 @@ fn only_loopback_can_be_listened_on() {
     let runtime = Runtime::new().expect("a runtime");
     let (_view, views) = watch::channel(Arc::new(sample::empty()));
     let (orders, _) = mpsc::channel(1);
-    let state = UiState { view: views, orders, history: history() };
+    let state = UiState { view: views, orders, history: history(), drivers: drivers() };
     let refused = runtime.block_on(serve(state, SocketAddr::from(([0, 0, 0, 0], 0))));
     let error = refused.map(|_| ()).expect_err("it must not listen there");
     assert!(matches!(error, UiError::NotLoopback(_)));
@@ -324,6 +329,12 @@ fn mistakes_are_answered_with_what_was_expected() {
         let body: BTreeMap<String, String> = serde_json::from_str(&text).expect("a complaint");
         assert_eq!(got, status, "{path}");
         assert_eq!(body.keys().collect::<Vec<_>>(), ["error", "expected"], "{path}");
+    }
+    // A page says it as a page.
+    for path in ["/evse/EVSE-99", "/evse/EVSE-99/qr", "/d/EVSE-99"] {
+        let (status, text) = site.get(path);
+        assert_eq!(status, 404, "{path}");
+        assert!(text.contains("Here there is no EVSE &quot;EVSE-99&quot;."), "{text}");
     }
     assert_eq!(site.ask("HEAD", "/api/v1/site", &[]), (200, String::new()));
 }

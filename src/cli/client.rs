@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::Agent;
 
@@ -71,11 +72,28 @@ impl Client {
 
     /// The body of a good answer.
     pub fn get(&self, path: &str) -> Result<String, ClientError> {
+        self.answer(self.agent.get(format!("{}{path}", self.url)).call())
+    }
+
+    /// Puts a value there; the body of a good answer.
+    pub fn put(&self, path: &str, value: &impl Serialize) -> Result<String, ClientError> {
+        self.answer(self.agent.put(format!("{}{path}", self.url)).send_json(value))
+    }
+
+    /// Takes away what is there; the body of a good answer.
+    pub fn delete(&self, path: &str) -> Result<String, ClientError> {
+        self.answer(self.agent.delete(format!("{}{path}", self.url)).call())
+    }
+
+    fn answer(
+        &self,
+        response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<String, ClientError> {
         let lost = |error: ureq::Error| ClientError::Unreachable {
             url: self.url.clone(),
             why: error.to_string(),
         };
-        let mut response = self.agent.get(format!("{}{path}", self.url)).call().map_err(lost)?;
+        let mut response = response.map_err(lost)?;
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
         let body = body.read_to_string().map_err(lost)?;
         if response.status().is_success() {

@@ -29,6 +29,11 @@ pub struct Drivers {
     /// charge and its battery are known, in percent.
     #[schemars(range(min = 0, max = 100), example = 20)]
     pub fast_percent: Option<f64>,
+    /// Where drivers reach their page: the address of a reverse proxy that forwards `/d/` and
+    /// `/assets/` to `listen.web`. It stands in the QR codes. Without it the page is for this
+    /// machine alone.
+    #[schemars(length(min = 8, max = 200), example = &"https://charge.example.org")]
+    pub page_url: Option<String>,
     /// Drivers for whom something else holds, by their tokens. The first group that has a token
     /// counts.
     #[schemars(length(max = 50))]

@@ -191,6 +191,8 @@ fn what_holds_for_drivers_is_checked() {
     let two = "tokens = [\"F*\"]\n[[drivers.group]]\nid = \"fleet\"\ntokens = [\"f*\"]";
     let texts = [
         ("no time of day", with("[drivers]\ndeparture = \"25:00\"")),
+        ("no address of a page", with("[drivers]\npage_url = \"https://a.example/d\"")),
+        ("a page in the clear", with("[drivers]\npage_url = \"http://a.example\"")),
         ("both", with("[drivers]\ndeparture = \"17:30\"\nstay_h = 8")),
         ("more than it needs", with("[drivers]\nenergy_kwh = 4\nguaranteed_kwh = 5")),
         ("a group without tokens", with(&group("priority = 1"))),

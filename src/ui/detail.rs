@@ -60,6 +60,7 @@ pub fn evse(view: &View, evse: &EvseView, past: &Result<Past, String>) -> Html {
     out.add("data-done=\"Asked: fresh values come in a moment.\" ", &[]);
     out.add("data-post=\"/api/v1/evses/{}/meter-now\">", &[&address]);
     out.add("Ask the charger for fresh values</button> <output></output></p>", &[]);
+    out.add("<p class=\"beside\"><a href=\"/evse/{}/qr\">QR code for drivers</a></p>", &[&address]);
     out.append(&path(view, evse));
     out.add("<section class=\"sheet\"><h2>Limits of the last day</h2>", &[]);
     match past {

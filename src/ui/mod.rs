@@ -6,7 +6,8 @@
 //! Reading order: [`html`] (nothing unescaped) → [`words`] → [`bar`] → [`explain`] (the rows
 //! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`page`] → [`chart`] → [`detail`] (the
 //! page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] → [`history`] →
-//! [`live`] → [`state`] → [`metrics`] → [`api`]. The routes are here: one table names each with
+//! [`live`] → [`pass`] → [`state`] → [`order`] → [`metrics`] → [`api`] → [`wish`] → [`driver`] (the
+//! page for a phone) → [`qr`] → [`visit`]. The routes are here: one table names each with
 //! what serves it, and the description of the API is compared with it.
 
 pub mod html;
@@ -32,11 +33,20 @@ pub mod listen;
 pub mod history;
 
 pub mod live;
+pub mod pass;
 pub mod state;
+
+pub mod order;
 
 pub mod metrics;
 
 pub mod api;
+
+pub mod wish;
+
+pub mod driver;
+pub mod qr;
+pub mod visit;
 
 #[cfg(test)]
 pub mod sample;
@@ -104,6 +114,7 @@ pub async fn serve(
         tokio::select! {
             () = serving => {}
             () = shared.watch_age() => {}
+            () = shared.passes.run() => {}
         }
     });
     Ok((handle, bound))
@@ -117,7 +128,7 @@ fn router(shared: Arc<Shared>) -> Router {
     router
         .fallback(nowhere)
         .method_not_allowed_fallback(not_so)
-        .layer(middleware::from_fn(door::guard))
+        .layer(middleware::from_fn_with_state(shared.clone(), door::guard))
         .with_state(shared)
 }
 
@@ -128,6 +139,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/live", get(site_live)),
         ("/evse/{id}", get(evse_page)),
         ("/live/evse/{id}", get(evse_live)),
+        ("/evse/{id}/qr", get(visit::poster)),
+        ("/d/{id}", get(visit::open).post(visit::send)),
         ("/assets/page.css", get(style)),
         ("/assets/page.js", get(script)),
         ("/assets/mark.svg", get(mark)),
@@ -142,9 +155,11 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/api/v1/evses/{id}/setpoints", get(api::setpoints)),
         ("/api/v1/evses/{id}/readings", get(api::readings)),
         ("/api/v1/evses/{id}/meter-now", post(api::meter_now)),
+        ("/api/v1/evses/{id}/preference", get(wish::read).put(wish::put).delete(wish::delete)),
         ("/api/v1/sessions", get(api::sessions)),
         ("/api/v1/events", get(api::events)),
         ("/api/v1/meters", get(api::meters)),
+        ("/api/v1/plan", get(api::plan)),
     ]
 }
 
@@ -156,11 +171,14 @@ async fn site_live(State(shared): State<Arc<Shared>>) -> Response {
     shared.live.parts(page::parts)
 }
 
-async fn evse_page(State(shared): State<Arc<Shared>>, id: Named) -> Result<Response, Trouble> {
+async fn evse_page(State(shared): State<Arc<Shared>>, id: Named) -> Response {
     let view = shared.view();
-    let evse = api::known(&view, id)?;
+    let evse = match visit::known(&view, id) {
+        Ok(evse) => evse,
+        Err(page) => return page,
+    };
     let past = last_day(&shared, &view, &evse).await;
-    Ok(Html(detail::evse(&view, &evse, &past).into_string()).into_response())
+    Html(detail::evse(&view, &evse, &past).into_string()).into_response()
 }
 
 async fn last_day(shared: &Shared, view: &View, evse: &EvseView) -> Result<Past, String> {
@@ -199,7 +217,7 @@ async fn nowhere() -> Trouble {
 }
 
 async fn not_so() -> Trouble {
-    let expected = "GET, and POST only for orders: see /api/v1/openapi.json";
+    let expected = "GET, and POST, PUT or DELETE only for orders: see /api/v1/openapi.json";
     Trouble::new(StatusCode::METHOD_NOT_ALLOWED, "this address does not take that", expected)
 }
 
@@ -208,10 +226,12 @@ mod tests {
     use super::*;
 
     /// What a browser asks for to show a page; not for scripts and so not described.
-    const OF_THE_PAGE: [&str; 7] = [
+    const OF_THE_PAGE: [&str; 9] = [
         "/",
         "/live",
         "/evse/{id}",
+        "/evse/{id}/qr",
+        "/d/{id}",
         "/live/evse/{id}",
         "/assets/page.css",
         "/assets/page.js",

@@ -22,7 +22,8 @@ pub const STYLE: &str = include_str!("assets/page.css");
 pub const SCRIPT: &str = include_str!("assets/page.js");
 /// The mark in the browser's tab.
 pub const MARK: &str = include_str!("assets/mark.svg");
-const SYMBOLS: &str = include_str!("assets/symbols.svg");
+/// Symbols of all pages, to stand at the beginning of a body.
+pub const SYMBOLS: &str = include_str!("assets/symbols.svg");
 
 /// Parts of a page by name.
 pub type Parts = Vec<(String, Html)>;
@@ -114,6 +115,14 @@ pub fn opened(view: &View, live: &str, title: &str) -> Html {
     );
     out.append(&alert(view));
     out
+}
+
+/// That there is nothing of that name.
+pub fn missing(view: &View, error: &str) -> Html {
+    let mut out = opened(view, "", "Not found");
+    out.add("<nav class=\"back\"><a href=\"/\">← {}</a></nav>", &[&view.site]);
+    out.add("<section class=\"sheet\"><h2>Not found</h2><p>Here {}.</p></section>", &[&error]);
+    closed(out)
 }
 
 /// Everything after the content of a page.
