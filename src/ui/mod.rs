@@ -71,6 +71,7 @@ use history::{COUNT_MAX, Page};
 use listen::Bounded;
 use state::{Shared, UiState};
 use trouble::Trouble;
+use visit::Missing;
 
 /// Why the page cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -171,14 +172,11 @@ async fn site_live(State(shared): State<Arc<Shared>>) -> Response {
     shared.live.parts(page::parts)
 }
 
-async fn evse_page(State(shared): State<Arc<Shared>>, id: Named) -> Response {
+async fn evse_page(State(shared): State<Arc<Shared>>, id: Named) -> Result<Response, Missing> {
     let view = shared.view();
-    let evse = match visit::known(&view, id) {
-        Ok(evse) => evse,
-        Err(page) => return page,
-    };
+    let evse = visit::known(&view, id)?;
     let past = last_day(&shared, &view, &evse).await;
-    Html(detail::evse(&view, &evse, &past).into_string()).into_response()
+    Ok(Html(detail::evse(&view, &evse, &past).into_string()).into_response())
 }
 
 async fn last_day(shared: &Shared, view: &View, evse: &EvseView) -> Result<Past, String> {

@@ -38,26 +38,27 @@ pub struct Link {
 type Asked = Result<Query<Link>, QueryRejection>;
 
 /// `GET /d/{id}`: a code is changed for a pass, a pass opens the page.
-pub async fn open(State(shared): State<Arc<Shared>>, id: Named, link: Asked) -> Response {
+pub async fn open(
+    State(shared): State<Arc<Shared>>,
+    id: Named,
+    link: Asked,
+) -> Result<Response, Missing> {
     let view = shared.view();
-    let evse = match known(&view, id) {
-        Ok(evse) => evse,
-        Err(page) => return page,
-    };
+    let evse = known(&view, id)?;
     let link = link.map(|Query(link)| link).unwrap_or_default();
     if !link.c.is_empty() {
-        return match shared.passes.admit(&evse.id, &link.c) {
+        return Ok(match shared.passes.admit(&evse.id, &link.c) {
             Ok(pass) => Redirect::to(&address(&evse.id, &pass, "")).into_response(),
             Err(why) => turned_away(&view, &evse.id, why),
-        };
+        });
     }
-    match shared.passes.check(&evse.id, &link.p) {
+    Ok(match shared.passes.check(&evse.id, &link.p) {
         Err(why) => turned_away(&view, &evse.id, why),
         Ok(()) => {
             let shown = Shown { pass: &link.p, noted: link.noted.is_some(), fault: None };
             Html(driver::page(&view, &evse, &shown).into_string()).into_response()
         }
-    }
+    })
 }
 
 /// `POST /d/{id}`: takes the form, and leads back to the page so that loading again sends nothing.
@@ -65,18 +66,15 @@ pub async fn send(
     State(shared): State<Arc<Shared>>,
     id: Named,
     form: Result<Form<Fields>, FormRejection>,
-) -> Response {
+) -> Result<Response, Missing> {
     let view = shared.view();
-    let evse = match known(&view, id) {
-        Ok(evse) => evse,
-        Err(page) => return page,
-    };
+    let evse = known(&view, id)?;
     let fields = form.map(|Form(fields)| fields).unwrap_or_default();
     let allowed = shared.passes.check(&evse.id, &fields.pass);
     if let Err(why) = allowed.and_then(|()| shared.passes.change(&evse.id)) {
-        return turned_away(&view, &evse.id, why);
+        return Ok(turned_away(&view, &evse.id, why));
     }
-    match take(&shared, &view, &evse, &fields).await {
+    Ok(match take(&shared, &view, &evse, &fields).await {
         Ok(()) => Redirect::to(&address(&evse.id, &fields.pass, "&noted=1")).into_response(),
         Err(why) => {
             let pass = fields.pass.clone();
@@ -84,7 +82,7 @@ pub async fn send(
             let page = Html(driver::page(&view, &evse, &shown).into_string());
             (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
         }
-    }
+    })
 }
 
 async fn take(
@@ -111,27 +109,35 @@ async fn take(
 }
 
 /// `GET /evse/{id}/qr`: the page to print.
-pub async fn poster(State(shared): State<Arc<Shared>>, id: Named, headers: HeaderMap) -> Response {
+pub async fn poster(
+    State(shared): State<Arc<Shared>>,
+    id: Named,
+    headers: HeaderMap,
+) -> Result<Response, Missing> {
     let view = shared.view();
-    let evse = match known(&view, id) {
-        Ok(evse) => evse,
-        Err(page) => return page,
-    };
+    let evse = known(&view, id)?;
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let (origin, reachable) = match &shared.page_url {
         Some(url) => (url.origin().to_owned(), true),
         None => (format!("http://{host}"), false),
     };
     let code = shared.passes.code(&evse.id);
-    Html(qr::page(&view, &evse, &origin, &code, reachable).into_string()).into_response()
+    Ok(Html(qr::page(&view, &evse, &origin, &code, reachable).into_string()).into_response())
 }
 
-/// The EVSE of this name, or a page that says that there is none.
-pub fn known(view: &View, id: Named) -> Result<EvseView, Response> {
-    super::api::known(view, id).map_err(|trouble| {
-        let page = Html(page::missing(view, trouble.error()).into_string());
-        (StatusCode::NOT_FOUND, page).into_response()
-    })
+/// A page that says that there is no such EVSE.
+pub struct Missing(String);
+
+impl IntoResponse for Missing {
+    fn into_response(self) -> Response {
+        (StatusCode::NOT_FOUND, Html(self.0)).into_response()
+    }
+}
+
+/// The EVSE of this name, or the page that says that there is none.
+pub fn known(view: &View, id: Named) -> Result<EvseView, Missing> {
+    let missing = |trouble: Trouble| Missing(page::missing(view, trouble.error()).into_string());
+    super::api::known(view, id).map_err(missing)
 }
 
 fn turned_away(view: &View, evse: &str, why: Refused) -> Response {
