@@ -23,7 +23,7 @@ use ampgate::ui::history::History;
 use ampgate::ui::pass::{DriverDoor, Passes, SECRET_BYTES};
 use ampgate::ui::serve;
 use ampgate::ui::state::UiState;
-use ampgate::{controller, ground, model};
+use ampgate::{controller, ground, model, plan};
 
 #[path = "../src/ui/sample.rs"]
 #[allow(dead_code, reason = "the other tests of the page use the rest")]
@@ -175,6 +175,26 @@ fn a_code_opens_the_page_of_its_evse_and_of_no_other() {
     for link in ["/d/EVSE-01", "/d/EVSE-01?p=", "/d/EVSE-01?c=00", "/d/EVSE-01?q=%FF&p=a"] {
         assert_eq!(site.get(link).0, 403, "{link}");
     }
+}
+
+#[test]
+fn a_driver_reads_what_the_car_will_get_and_why() {
+    let site = served(sample::planned());
+    let (_, page, _) = site.get(&site.scanned("EVSE-02"));
+    for text in [
+        "What your car will get",
+        "5.7 kWh more by 13:15, 3.3 kWh less than is wanted (9.0 kWh, said by the driver).",
+        "<time>10:15–13:15</time> <b>1.9 kW</b> <span>breaker IBST 63A, phase L1</span>",
+        "A plan: sun, prices and other cars may change it.",
+    ] {
+        assert!(page.contains(text), "{text} in {page}");
+    }
+    // The plan of a car that was there before is not this car's.
+    let mut view = sample::planned();
+    view.evses[1].session = Some(99);
+    let site = served(view);
+    let (_, page, _) = site.get(&site.scanned("EVSE-02"));
+    assert!(!page.contains("What your car will get"), "{page}");
 }
 
 #[test]

@@ -104,7 +104,8 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
         }),
         Command::Explain { evse: Some(evse), target } => {
             let path = format!("/api/v1/evses/{}/explain", segment(evse));
-            ask(target, &path, |body| Ok(explain::one(&client::read(body)?)))
+            let zone = zone(target)?;
+            ask(target, &path, |body| Ok(explain::one(&client::read(body)?, &zone)))
         }
         Command::Prefer(Prefer { evse, wanted, target }) => {
             let client = Client::new(target.url.as_deref(), target.config.as_deref())?;

@@ -14,6 +14,7 @@ use super::diagram;
 use super::explain;
 use super::html::{Html, segment};
 use super::pass::Refused;
+use super::plan::{course, summary};
 use super::wish::Wanted;
 use super::words;
 
@@ -136,8 +137,8 @@ pub fn page(view: &View, evse: &EvseView, shown: &Shown<'_>) -> Html {
     gets(&mut out, view, evse);
     out.add("</section>", &[]);
     if is_here(evse) {
-        if let Some(car) = plan_of(view, evse) {
-            plan(&mut out, view, car, &zone);
+        if let Some(car) = explain::planned(view, evse) {
+            plan(&mut out, view, &car, &zone);
         }
         form(&mut out, view, evse, shown, &zone);
     }
@@ -153,11 +154,7 @@ fn is_here(evse: &EvseView) -> bool {
             | EvseStatus::SuspendedEv
             | EvseStatus::SuspendedEvse
     );
-    waiting || evse.session.is_some()
-}
-
-fn plan_of<'a>(view: &'a View, evse: &EvseView) -> Option<&'a CarPlanView> {
-    view.plan.as_ref()?.car(&evse.id).filter(|car| car.session == evse.session)
+    waiting || evse.session.is_some() || evse.preference.is_some()
 }
 
 fn noted(out: &mut Html, evse: &EvseView) {
@@ -197,32 +194,13 @@ fn gets(out: &mut Html, view: &View, evse: &EvseView) {
 
 /// What the car will get by when, and its course over the coming hours.
 fn plan(out: &mut Html, view: &View, car: &CarPlanView, zone: &Zone) {
-    let time = |at: Utc| zone.words(at, view.at);
-    let kwh = |energy: f64| format!("{energy:.1} kWh");
     out.add("<section class=\"sheet\"><h2>What your car will get</h2>", &[]);
-    let by = car.by.map(|by| format!(" by {}", time(by))).unwrap_or_default();
-    out.add("<p class=\"because\"><b>{} more{}</b>", &[&kwh(car.will_kwh), &by]);
-    if 0.0 < car.missing_kwh {
-        let missing = kwh(car.missing_kwh);
-        out.add(", <span class=\"short\">{} less than is wanted</span>", &[&missing]);
-    }
-    out.add(".</p>", &[]);
+    out.add("<p class=\"because\">{}</p>", &[&summary(zone, view.at, car)]);
     if !car.words.is_empty() {
         out.add("<p>{}</p>", &[&car.words]);
     }
-    out.add("<ol class=\"course\">", &[]);
-    let shown = car.course.iter().take(COURSE_SHOWN);
-    for part in shown {
-        let power = match part.power_kw <= 0.0 {
-            true => "pause".to_owned(),
-            false => format!("{:.1} kW", part.power_kw),
-        };
-        out.add(
-            "<li><time>{}–{}</time> <b>{}</b> <span>{}</span></li>",
-            &[&time(part.from), &time(part.until), &power, &part.reason],
-        );
-    }
-    out.add("</ol><p class=\"soft\">A plan: sun, prices and other cars may change it.</p>", &[]);
+    course(out, view, car, COURSE_SHOWN);
+    out.add("<p class=\"soft\">A plan: sun, prices and other cars may change it.</p>", &[]);
     out.add("</section>", &[]);
 }
 

@@ -4,7 +4,8 @@
 //! nothing, keeps nothing and cannot hold up the controller.
 //!
 //! Reading order: [`html`] (nothing unescaped) → [`words`] → [`bar`] → [`explain`] (the rows
-//! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`page`] → [`chart`] → [`detail`] (the
+//! behind each limit) → [`flow`] → [`diagram`] → [`table`] →
+//! [`plan`] → [`page`] → [`chart`] → [`detail`] (the
 //! page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] → [`history`] →
 //! [`live`] → [`pass`] → [`state`] → [`order`] → [`metrics`] → [`api`] → [`wish`] → [`driver`] (the
 //! page for a phone) → [`qr`] → [`visit`]. The routes are here: one table names each with
@@ -18,6 +19,7 @@ pub mod explain;
 pub mod flow;
 
 pub mod diagram;
+pub mod plan;
 pub mod table;
 
 pub mod page;
