@@ -82,7 +82,7 @@ async fn note(
                 (evse, Some(said))
             }
             Order::ClearPreference { evse, .. } => (evse, None),
-            Order::MeterNow { .. } => continue,
+            _ => continue,
         };
         let _ = reply.send(Answer::Done);
         view.send_modify(|view| {

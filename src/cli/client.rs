@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::Args;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::Agent;
@@ -13,8 +14,24 @@ use crate::ui::trouble::Complaint;
 const URL_DEFAULT: &str = "http://127.0.0.1:8080";
 /// The daemon is on this machine; what takes longer than this does not come.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A charger may take its time over an order.
+const PATIENCE_ORDER: Duration = Duration::from_secs(80);
 /// The longest answer that is read: a thousand EVSEs with their sessions and more.
 const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Where the daemon is and how to answer.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// Address of the daemon's web page
+    #[arg(long, value_name = "URL", conflicts_with = "config")]
+    pub url: Option<String>,
+    /// Read the address from listen.web of this configuration
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The answer of the API as it is
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +55,9 @@ pub enum ClientError {
         /// What would have been right.
         expected: String,
     },
+    /// The charger says no.
+    #[error("{0}")]
+    Charger(String),
     /// Something else listens there, or another version.
     #[error("what answers is not this version of Ampgate: {0}")]
     Strange(String),
@@ -70,22 +90,30 @@ impl Client {
         Ok(Self { agent, url })
     }
 
+    /// Gives an order with this JSON body; the body of a good answer.
+    pub fn post(&self, path: &str, body: &str) -> Result<String, ClientError> {
+        let url = format!("{}{path}", self.url);
+        let request = self.agent.post(url).config().timeout_global(Some(PATIENCE_ORDER)).build();
+        let request = request.header("content-type", "application/json");
+        self.read(request.send(body))
+    }
+
     /// The body of a good answer.
     pub fn get(&self, path: &str) -> Result<String, ClientError> {
-        self.answer(self.agent.get(format!("{}{path}", self.url)).call())
+        self.read(self.agent.get(format!("{}{path}", self.url)).call())
     }
 
     /// Puts a value there; the body of a good answer.
     pub fn put(&self, path: &str, value: &impl Serialize) -> Result<String, ClientError> {
-        self.answer(self.agent.put(format!("{}{path}", self.url)).send_json(value))
+        self.read(self.agent.put(format!("{}{path}", self.url)).send_json(value))
     }
 
     /// Takes away what is there; the body of a good answer.
     pub fn delete(&self, path: &str) -> Result<String, ClientError> {
-        self.answer(self.agent.delete(format!("{}{path}", self.url)).call())
+        self.read(self.agent.delete(format!("{}{path}", self.url)).call())
     }
 
-    fn answer(
+    fn read(
         &self,
         response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<String, ClientError> {

@@ -178,8 +178,8 @@ async fn read_of<T: Send + 'static>(
 pub async fn meter_now(State(shared): State<Arc<Shared>>, id: Named) -> Answered<Answer> {
     let evse = known(&shared.view(), id)?;
     let order = Order::MeterNow { evse: EvseId::new(&evse.id) };
-    order::give(&shared, order, "an EVSE whose charger is connected and can do this").await?;
-    Ok(Json(Answer::Done))
+    let expected = "an EVSE whose charger is connected and can do this";
+    order::give(&shared, order, order::AT_ONCE, expected).await.map(Json)
 }
 
 /// `GET /api/v1/openapi.json`

@@ -101,7 +101,7 @@ pub async fn say(shared: &Shared, said: Said) -> Result<Option<PreferenceView>, 
         false => Order::Prefer { evse, session, wish, source },
     };
     let expected = "an energy, a state of charge or a departure for a car that is plugged in";
-    order::give(shared, order, expected).await?;
+    order::give(shared, order, order::AT_ONCE, expected).await?;
     let shown = |view: &View| {
         let known = view.evses.iter().find(|known| known.id == id);
         known.and_then(|known| known.preference.clone())
