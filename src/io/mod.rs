@@ -14,4 +14,5 @@ mod link;
 pub mod log;
 pub mod mqtt;
 pub mod platform;
+pub mod solver;
 pub mod websocket;
