@@ -52,10 +52,10 @@ pub struct Group {
     #[schemars(required, length(min = 1, max = 10_000), inner(length(min = 1, max = 20)))]
     #[schemars(example = ["FLEET-*", "04A1B2C3D4"])]
     pub tokens: Option<Vec<String>>,
-    /// When not all can have what they need, those with the larger number come first. Everybody who
-    /// is in no group has 0.
+    /// When not all can have what they need, those with the larger number come first: each step
+    /// counts double. Everybody who is in no group has 0.
     #[serde(default)]
-    #[schemars(range(min = -100, max = 100))]
+    #[schemars(range(min = -8, max = 8))]
     pub priority: i32,
     /// A car leaves at this time of day, in the time zone of the site; or give `stay_h`.
     #[schemars(length(min = 4, max = 5), example = &"17:30")]

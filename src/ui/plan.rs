@@ -84,6 +84,7 @@ pub fn method(method: Method) -> &'static str {
         Method::Greedy => "least laxity first",
         Method::Flow => "price-ordered flow",
         Method::Program => "linear program",
+        Method::Rule => "sun first, else as late as possible",
     }
 }
 
