@@ -33,11 +33,9 @@ impl State {
         policy: &PlanPolicy,
     ) -> (Vec<Need>, Utc) {
         let said = self.preference(session.id);
-        let terms = self.site.drivers.terms(&session.token);
-        let zone = crate::ground::zone::Zone::new(&self.site.zone);
-        let energy = said.and_then(|said| said.energy()).or(terms.energy);
+        let energy = said.and_then(|said| said.energy()).or(self.terms(session).energy);
         let departure = said.and_then(|said| said.departure);
-        let departure = departure.or_else(|| terms.departure(session.started, &zone));
+        let departure = departure.or_else(|| self.usual_departure(session));
         let wired = &self.site.diagram.evses[evse];
         let volts = self.site.diagram.voltage.as_f64();
         let expected = self.planning.habits.expect(&Question {
@@ -51,6 +49,10 @@ impl State {
             most_kw: wired.rated.as_f64() * wired.wiring.len() as f64 * volts / 1000.0,
         });
         let so_far = session.energy_wh.as_f64() / 1000.0;
+        let says = match energy {
+            Some(_) => self.who_says(session),
+            None => expected.energy_source.clone(),
+        };
         let mut needs = Vec::new();
         for (leaves, likely) in &expected.departures {
             let by = (*leaves - IN_HAND).max(utc + OVERDUE);
@@ -59,10 +61,12 @@ impl State {
                     by,
                     kwh: cushioned(kwh - so_far),
                     eur_per_kwh: policy.missing_eur_per_kwh * likely * also,
-                    cause: expected.departure_source.clone(),
+                    cause: says.clone(),
                 });
             }
         }
+        let by = needs.iter().map(|need| need.by).min().unwrap_or(utc + OVERDUE);
+        needs.extend(self.guaranteed(session, by, policy));
         let last = needs.iter().map(|need| need.by).max().unwrap_or(utc + OVERDUE);
         (needs, last + IN_HAND)
     }
