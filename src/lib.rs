@@ -10,6 +10,7 @@ pub mod demo;
 pub mod forecast;
 pub mod ground;
 pub mod io;
+pub mod learn;
 pub mod meter;
 pub mod model;
 pub mod ocpp;
