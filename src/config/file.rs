@@ -10,9 +10,12 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::file_access::{Access, Token};
 use super::file_diagram::{Battery, Evse, Load, Node, Pv};
 use super::file_drivers::Drivers;
 use super::file_meter::Meter;
+use super::file_plan::Plan;
+use super::file_tariff::Tariff;
 
 /// The configuration of an Ampgate site.
 ///
@@ -33,6 +36,10 @@ pub struct File {
     /// Who may charge.
     #[schemars(required)]
     pub access: Option<Access>,
+    /// Tokens with a group, a time, or certain EVSEs.
+    #[serde(default)]
+    #[schemars(length(max = 10_000))]
+    pub token: Vec<Token>,
     /// What holds for drivers who say nothing, and who comes first.
     #[serde(default)]
     pub drivers: Drivers,
@@ -42,6 +49,12 @@ pub struct File {
     /// How the chargers are spoken to.
     #[serde(default)]
     pub charging: Charging,
+    /// What energy costs.
+    #[serde(default)]
+    pub tariff: Tariff,
+    /// What the plan of the coming day is to achieve. Without it, cars share what the breakers
+    /// allow, and nobody waits for sun or for a better price.
+    pub plan: Option<Plan>,
     /// The electrical diagram: grid connection, breakers and boards, as a tree.
     #[serde(default)]
     #[schemars(length(max = 500))]
@@ -122,20 +135,6 @@ pub struct Mqtt {
     /// the configuration.
     #[schemars(length(min = 1, max = 4096), example = &"/etc/ampgate/mqtt.password")]
     pub password_file: Option<String>,
-}
-
-/// Who may charge: everybody, or the tokens in a list.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Access {
-    /// Every card and tag may charge (a private yard, a demonstration).
-    #[serde(default)]
-    pub anyone: bool,
-    /// Only these tokens (idTag) may charge, at most 20 characters each; upper and lower case are
-    /// the same.
-    #[schemars(length(max = 10_000), inner(length(min = 1, max = 20)))]
-    #[schemars(example = ["04A1B2C3D4", "DEADBEEF"])]
-    pub tokens: Option<Vec<String>>,
 }
 
 /// How long a limit holds without being renewed, and how fast limits move.

@@ -6,6 +6,7 @@
 //! is left; only a file without errors becomes a [`Config`].
 
 mod build;
+mod check_access;
 mod check_diagram;
 mod check_drivers;
 mod check_meter;
@@ -13,10 +14,14 @@ mod check_names;
 mod check_policy;
 mod check_shares;
 mod derive;
+mod derive_plan;
 mod file;
+mod file_access;
 mod file_diagram;
 mod file_drivers;
 mod file_meter;
+mod file_plan;
+mod file_tariff;
 mod maps;
 pub mod problem;
 mod report;
@@ -117,6 +122,7 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
     let tree = tree::resolve(&file, report);
     let built = build::build(&file, &tree);
     check_policy::check(&file, report);
+    check_access::check(&file, report);
     check_names::check(&file, report);
     check_drivers::check(&file, report);
     check_diagram::check(&file, &tree, report);

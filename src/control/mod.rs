@@ -1,14 +1,16 @@
-//! Floor 3: what to offer each EVSE now. Pure; knows no protocol and no plan.
+//! Floor 3: what to offer each EVSE now. Pure; knows no protocol, and of a plan only intents.
 //!
 //! `situation` (plain values in and out) → `rows` (the diagram's limits as numbers) → `phases`
 //! (which ones a car uses) → `ledger` (what each charger may believe) → `usage` (what cars make of
 //! their offers) → `share` (what everybody should get) → `guard` (what may be said now; only ever
-//! lowers) → [`Control::decide`] (what is worth saying).
+//! lowers) → [`Control::decide`] (what is worth saying). [`dispatch`] stands before them and turns
+//! the plan's intents into bounds.
 //!
 //! Invariant (LIMIT-1): whatever answer is lost or late, on no row of the diagram does what the
 //! chargers *may* draw by the ledger rise above the room that the other load leaves. When that load
 //! itself rises, limits are lowered in the same decision.
 
+pub mod dispatch;
 mod guard;
 mod ledger;
 mod phases;
@@ -61,6 +63,8 @@ struct Car {
     cause: Cause,
     changed: Option<Instant>,
     refused_until: Option<Instant>,
+    /// Room for a car that is to come.
+    reserved: bool,
     link_down_since: Option<Instant>,
 }
 
@@ -83,6 +87,7 @@ impl Control {
             cause: Cause::NeverConnected,
             changed: None,
             refused_until: None,
+            reserved: false,
             link_down_since: None,
         };
         Self {
@@ -165,6 +170,11 @@ impl Control {
         self.ledger[evse].accepted()
     }
 
+    /// Keeps room for the minimum of a car that is to come to an EVSE, or no longer.
+    pub fn keep_room(&mut self, evse: EvseIndex, is_kept: bool) {
+        self.cars[evse].reserved = is_kept;
+    }
+
     /// Why an EVSE gets what it gets, by the last decision.
     pub fn cause(&self, evse: EvseIndex) -> &Cause {
         &self.cars[evse].cause
@@ -178,6 +188,22 @@ impl Control {
     /// What an EVSE draws though it was told less; none if it obeys.
     pub fn disobeys(&self, evse: EvseIndex) -> Option<Amps> {
         self.ledger[evse].disobeys()
+    }
+
+    /// The offer in force that the newest reading answers; none while that is open.
+    pub fn offer_read(&self, evse: EvseIndex, now: Instant) -> Option<Amps> {
+        let entry = &self.ledger[evse];
+        entry.offer(now).filter(|_| entry.has_read_since_change() && !entry.awaits_answer())
+    }
+
+    /// The grid phases that the car at an EVSE loads, as far as it was seen.
+    pub fn car_phases(&self, evse: EvseIndex) -> PhaseSet {
+        self.ledger[evse].car_phases()
+    }
+
+    /// Whether the charger of an EVSE takes limits.
+    pub fn is_tellable(&self, evse: EvseIndex) -> bool {
+        self.cars[evse].refused_until.is_none() && self.ledger[evse].disobeys().is_none()
     }
 
     /// What the store must know of an EVSE before a raise may leave.
@@ -306,6 +332,12 @@ impl Control {
         }
         let fixed = |evse: EvseIndex| match takes_part[evse] {
             true => Draw { current: PerPhase::ZERO, uses: PhaseSet::NONE },
+            false if self.cars[evse].reserved => {
+                let draw = self.ledger[evse].draw(now);
+                let minimum = ceil_deci(self.diagram.evses[evse].minimum);
+                let wanted = self.ledger[evse].on_phases(minimum);
+                Draw { current: draw.current.zip(wanted, Amps::max), ..draw }
+            }
             false => self.ledger[evse].draw(now),
         };
         let taken = self.rows.load(fixed);

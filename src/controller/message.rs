@@ -2,11 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ground::ids::{ChargePointId, EvseId, LinkId, RequestId, SessionId};
-use crate::ground::time::Now;
+use crate::ground::ids::{ChargePointId, EvseId, IdToken, LinkId, RequestId, SessionId};
+use crate::ground::time::{Now, Utc};
+use crate::model::ask::{Ask, AskOutcome};
 use crate::model::event::Event;
+use crate::model::feed::{FeedKind, Received};
 use crate::model::preference::{PreferenceSource, Wish};
 use crate::model::record::{Record, Remembered};
+use crate::model::reservation::ReservationId;
+use crate::plan::problem::Problem;
+use crate::plan::solution::Plan;
 
 /// Everything that can happen to the controller.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +41,10 @@ pub enum Input {
     BrokerDown { why: String },
     /// The store has trouble (or none any more).
     Store { failing: Option<String> },
+    /// A series from outside: forecast, prices, CO2 intensity.
+    Series { kind: FeedKind, received: Received },
+    /// What came of [`Output::Solve`]; none where the solver failed.
+    Solved { number: u64, plan: Option<Box<Plan>> },
     /// A question or an order from a person.
     Operator { request: RequestId, order: Order },
 }
@@ -58,6 +67,12 @@ pub enum Refusal {
 pub enum Order {
     /// Ask the charger of an EVSE for fresh meter values.
     MeterNow { evse: EvseId },
+    /// Ask something of a charge point, or of one of its EVSEs, by its name.
+    Charger { target: String, ask: Ask },
+    /// Keep an EVSE, or any of a charge point, for a token.
+    Reserve { target: String, token: IdToken, group: Option<IdToken>, until: Utc },
+    /// Give a reservation up.
+    CancelReservation { id: ReservationId },
     /// What the driver at an EVSE wants: of the running session, or of the one that follows where
     /// a car is plugged in. Replaces what was said before. Where a session is named it must still
     /// be running.
@@ -74,6 +89,8 @@ pub enum Answer {
     Done,
     /// It could not be done, with the reason in words.
     Refused { why: String },
+    /// What a charger made of it.
+    Charger { outcome: AskOutcome },
 }
 
 /// Everything that the controller causes.
@@ -90,6 +107,8 @@ pub enum Output {
     Disconnect { charge_point: ChargePointId, link: LinkId, politely: bool },
     /// Tell people. The same event is among the records.
     Event(Event),
+    /// Solve this beside the loop and answer with [`Input::Solved`]; the newest alone matters.
+    Solve { number: u64, problem: Box<Problem> },
     /// Answer a person.
     Reply { request: RequestId, answer: Answer },
 }

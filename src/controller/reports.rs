@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::ground::ids::{ChargePointId, EvseId, EvseIndex, Ticket, TransactionId};
 use crate::ground::time::Now;
+use crate::ground::units::Amps;
 use crate::model::event::EventKind;
 use crate::model::message::{
     Answer, Call, EvseStatus, Identity, Lapse, LimitScope, Outcome, Reading, Report, Start,
@@ -76,14 +77,7 @@ impl State {
             Report::Status { evse, status, error, at: _ } => {
                 self.status(now, evse, status, error, out);
             }
-            Report::Authorize { call, token } => {
-                let accepted = self.site.access.admits(&token);
-                if !accepted {
-                    let text = "an unknown token wanted to charge".to_owned();
-                    self.event(now, EventKind::TokenRefused, call.charge_point.as_str(), text, out);
-                }
-                self.central.answer(now, &call, Answer::Authorized { accepted }, false, caused);
-            }
+            Report::Authorize { call, token } => self.authorize(now, &call, &token, caused, out),
             Report::Started { call, start } => self.began(now, &call, &start, caused, out),
             Report::Stopped { call, stop } => self.ended(now, &call, &stop, caused, out),
             Report::Metered { evse, transaction, readings } => {
@@ -93,6 +87,10 @@ impl State {
                 self.limited(now, evse, ticket, scope, &outcome, out);
             }
             Report::Verified { evse, lapse } => self.verified(now, evse, lapse, out),
+            Report::Asked { ask, outcome } => self.asked(now, ask, outcome, out),
+            Report::Progress { charge_point, job, status, request: _ } => {
+                self.progressed(now, &charge_point, job, &status, out);
+            }
         }
     }
 
@@ -176,6 +174,7 @@ impl State {
             match open.map(|open| open.session) {
                 Some(session) if self.evses[evse].is_drawing() => {
                     self.evses[evse].go_live(waited, session, now.mono);
+                    self.planning.changed();
                     self.control.session_began(evse, now.mono);
                     self.adopt_intent(now, evse, session, out);
                 }
@@ -186,6 +185,7 @@ impl State {
 
     fn go_idle(&mut self, now: Now, evse: EvseIndex, out: &mut Outbox) {
         self.evses[evse].go_idle(now.mono);
+        self.planning.changed();
         self.control.session_ended(evse);
         self.keep_lease(evse, out);
         self.mark(now.mono);
@@ -210,20 +210,22 @@ impl State {
                 format!("the stop of transaction {lost} never came; closed at its last reading");
             self.event(now, EventKind::StopLost, evse_id.as_str(), text, out);
         }
-        let accepted = self.site.access.admits(&start.token);
+        let info = self.admission(now, start.evse, &start.token);
         if !started.repeated {
             self.keep_transaction(started.transaction, out);
             self.totals.transactions += 1;
+            self.use_reservation(now, &call.charge_point, start, started.transaction, out);
             let kind =
                 if start.replayed { EventKind::SessionReplayed } else { EventKind::SessionStarted };
             let text = format!("transaction {}", started.transaction);
             self.event(now, kind, evse_id.as_str(), text, out);
-            if !accepted {
-                let text = format!("transaction {} with an unknown token", started.transaction);
+            if !info.is_accepted() {
+                let why = info.verdict.words();
+                let text = format!("transaction {}: token {why}", started.transaction);
                 self.event(now, EventKind::TokenRefused, evse_id.as_str(), text, out);
             }
         }
-        let answer = Answer::Started { transaction: started.transaction, accepted };
+        let answer = Answer::Started { transaction: started.transaction, info };
         self.central.answer(now, call, answer, true, caused);
         if let Some(evse) = start.evse {
             self.draws_from(now, evse, started.transaction, start.replayed, out);
@@ -252,6 +254,7 @@ impl State {
                 self.control.session_ended(evse);
             }
             self.evses[evse].go_live(id, session, now.mono);
+            self.planning.changed();
             self.control.session_began(evse, now.mono);
             self.adopt_intent(now, evse, session, out);
         }
@@ -349,6 +352,7 @@ impl State {
             let power = reading.power.or(Some(current.power(self.site.diagram.voltage)));
             state.reading = Some(SeenReading { at: now.mono, current, power });
             self.control.measured(evse, current, now.mono);
+            self.see_appetite(now, evse, current.largest());
             if changed {
                 self.mark(now.mono);
             }
@@ -368,6 +372,18 @@ impl State {
                 power_w: reading.power,
                 energy_wh: reading.energy,
             })));
+        }
+    }
+
+    /// What a car draws of its offer tells what it can take.
+    fn see_appetite(&mut self, now: Now, evse: EvseIndex, drawn: Amps) {
+        let rated = self.site.diagram.evses[evse].rated;
+        let offer = self.control.offer_read(evse, now.mono);
+        if let (Some(offer), true) = (offer, self.evses[evse].live.is_some())
+            && self.evses[evse].see_appetite(drawn, offer, rated, now.mono)
+        {
+            self.planning.changed();
+            self.mark(now.mono);
         }
     }
 

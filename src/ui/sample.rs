@@ -124,6 +124,7 @@ fn bare() -> View {
         }],
         charge_points: (0..12).map(charge_point).collect(),
         sessions: Vec::new(),
+        reservations: Vec::new(),
         events: vec![
             event(EventKind::LinkDown, "CP-12", "connection reset by the charger", event_at(3)),
             event(EventKind::FailsafeArmed, "CP-09", "falls to 6 A after 180 s", event_at(41)),
@@ -131,6 +132,7 @@ fn bare() -> View {
             event(EventKind::Started, "", "Ampgate is running", event_at(120)),
         ],
         totals: Totals {
+            plans: 0,
             frames_in: 4_210,
             frames_out: 2_380,
             frames_bad: 3,
