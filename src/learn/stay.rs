@@ -71,6 +71,9 @@ pub struct Past {
 /// A car stays no longer than this; what does is a forgotten cable.
 const STAY_MAX: Duration = Duration::hours(24 * 14);
 
+/// The year 2200: no clock is right that shows more.
+const TIME_MAX_MS: i64 = 7_258_118_400_000;
+
 /// No car takes more in one stay, in kWh.
 const KWH_MAX: f64 = 1000.0;
 
@@ -79,7 +82,8 @@ impl Past {
     pub fn of(stay: &Stay, calendar: &Calendar) -> Option<Self> {
         let came = calendar.local(stay.arrival);
         let span = stay.departure.since(stay.arrival);
-        let is_stay = Duration::ZERO < span && span <= STAY_MAX;
+        let is_time = (0..TIME_MAX_MS).contains(&stay.arrival.as_millis());
+        let is_stay = is_time && Duration::ZERO < span && span <= STAY_MAX;
         let minutes = |until: Utc| until.since(stay.arrival).as_millis() as f64 / 60_000.0;
         let kwh = (0.0..=KWH_MAX).contains(&stay.energy_kwh).then_some(stay.energy_kwh)?;
         let declared = stay.declared_departure.map(minutes);
@@ -124,6 +128,6 @@ impl Past {
 }
 
 /// Hundredths are enough, and short in the store.
-fn rounded(value: f64) -> f64 {
+pub fn rounded(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }

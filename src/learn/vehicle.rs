@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::stay::Stay;
+use super::stay::{Stay, rounded};
 
 /// What charging has shown of a car.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,9 +36,9 @@ impl Vehicle {
     pub fn observe(&mut self, stay: &Stay) {
         if 0 < stay.phases && stay.phases <= 3 && stay.max_kw.is_finite() && 0.1 < stay.max_kw {
             self.phases = stay.phases;
-            self.max_kw = stay.max_kw.max(self.max_kw * FADE).min(1e4);
+            self.max_kw = rounded(stay.max_kw.max(self.max_kw * FADE).min(1e4));
             let most = if stay.most_a.is_finite() { stay.most_a } else { 0.0 };
-            self.most_a = most.max(self.most_a * FADE).min(1e4);
+            self.most_a = rounded(most.max(self.most_a * FADE).min(1e4));
         }
         let (Some(from), Some(to)) = (stay.arrival_soc, stay.target_soc) else { return };
         let share = (to - from) / 100.0;
@@ -52,6 +52,6 @@ impl Vehicle {
         }
         self.capacity_from = (self.capacity_from + 1).min(10);
         let known = self.capacity_kwh.unwrap_or(seen);
-        self.capacity_kwh = Some(known + (seen - known) / f64::from(self.capacity_from));
+        self.capacity_kwh = Some(rounded(known + (seen - known) / f64::from(self.capacity_from)));
     }
 }
