@@ -70,7 +70,8 @@ impl State {
     /// A car that can be planned for: its session runs and its charger listens.
     fn car(&self, now: Now, utc: Utc, evse: EvseIndex, policy: &PlanPolicy) -> Option<Car> {
         let live = self.evses[evse].live?;
-        if !self.is_online(evse) || !self.control.is_tellable(evse) {
+        let takes_no_more = self.evses[evse].satisfied;
+        if takes_no_more || !self.is_online(evse) || !self.control.is_tellable(evse) {
             return None;
         }
         let session = self.book.session(live.session)?;

@@ -16,9 +16,6 @@ use super::state::State;
 const SETTLE_MAX: Duration = Duration::seconds(45);
 /// What finding out is worth, in EUR per kWh: more than any price.
 const WORTH_MAX: f64 = 1e6;
-/// A car that will miss more than this, in kWh, with this likelihood is short.
-const SHORT_KWH: f64 = 0.1;
-const SHORT_SHARE: f64 = 0.5;
 /// The plan in force is followed as it was while a better one is made, for so long.
 const HELD: Duration = Duration::seconds(5);
 
@@ -98,11 +95,6 @@ impl State {
         let planned = Amps::from_f64(plan.current_a[step] + 0.04).floor_deci();
         let full = Amps::from_f64(car.max_a);
         let minimum = wired.minimum;
-        let is_short = plan.missing_kwh.iter().zip(&car.needs).any(|(missing, need)| {
-            SHORT_KWH < *missing && SHORT_SHARE * self.missing_price() <= need.eur_per_kwh
-        });
-        // Whoever will be short takes all that breakers leave, planned or not.
-        let planned = if is_short { full } else { planned };
         let planned = if planned < minimum { Amps::ZERO } else { planned.min(full) };
         let intent = Intent {
             planned,
@@ -126,11 +118,6 @@ impl State {
             cause: Cause::Policy { words: "finding out what the car takes".to_owned() },
             ..intent
         }
-    }
-
-    /// What a kWh costs that a car misses, in EUR.
-    fn missing_price(&self) -> f64 {
-        self.site.plan.as_ref().map_or(f64::MAX, |plan| plan.missing_eur_per_kwh)
     }
 
     fn cause(&self, reason: &Reason, grid: &[Utc]) -> Cause {
