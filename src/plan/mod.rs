@@ -24,6 +24,7 @@ pub mod program;
 pub mod reason;
 pub mod round;
 pub mod rows;
+pub mod rule;
 pub mod solution;
 pub mod tariff;
 pub mod wish;
