@@ -3,8 +3,8 @@
 //!
 //! All prices stand on the steps, and what can reach the steps is a polymatroid, so opening them in
 //! rising price is exact: with one set of phases, equal worth of all needs, one deadline for each
-//! car, and neither peak price nor minimum. Else it is a good plan: each set of phases in turn takes
-//! what the others leave.
+//! car, and neither peak price nor minimum. Else it is a good plan: each set of phases in turn
+//! takes what the others leave.
 
 use std::collections::BTreeMap;
 
