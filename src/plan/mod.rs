@@ -1,8 +1,8 @@
 //! Floor 3: what to offer over the coming day. Pure; knows no protocol, no clock and no socket.
 //!
-//! Reading order: [`problem`] (everything a plan depends on, as a value; [`check`] tells what makes
-//! no sense) → [`figures`] ([`wish`], [`rows`], [`tariff`]: the same in plain numbers) → [`instant`]
-//! (always there: the cheaper of [`greedy`] and [`flow`] over [`maxflow`]) → [`program`] solved by
+//! Reading order: [`problem`] (everything a plan depends on, as a value; [`check`] tells what
+//! makes no sense) → [`figures`] ([`wish`], [`rows`], [`tariff`]: the same in plain numbers) →
+//! [`instant`] (always there: the cheaper of [`greedy`] and [`flow`] over [`maxflow`]) → [`program`] solved by
 //! [`lp`] with [`round`] (better) → [`cost`] and [`audit`] (own arithmetic: which is cheaper, which
 //! is safe) → [`finish`] ([`reason`], [`words`]) → [`solution`] (the plan, as a value).
 //!
