@@ -3,8 +3,8 @@
 //!
 //! All prices stand on the steps, and what can reach the steps is a polymatroid, so opening them in
 //! rising price is exact: with one set of phases, equal worth of all needs, one deadline for each
-//! car, and neither peak price nor minimum. Else it is a good plan: each set of phases in turn takes
-//! what the others leave.
+//! car, and neither peak price nor minimum. Else it is a good plan: each set of phases in turn
+//! takes what the others leave.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,11 @@ const NOTHING: f64 = 1e-6;
 
 /// Current in A by car and step.
 pub fn currents(figures: &Figures) -> Vec<Vec<f64>> {
-    let mut current_a = greedy::currents(figures);
+    improved(figures, greedy::currents(figures), 0.0)
+}
+
+/// The same from a schedule on. The peak may rise by `raise_kw` as if that were free.
+pub fn improved(figures: &Figures, mut current_a: Vec<Vec<f64>>, raise_kw: f64) -> Vec<Vec<f64>> {
     let mut blocks: BTreeMap<[bool; 3], Vec<usize>> = BTreeMap::new();
     for (car, wish) in figures.wishes.iter().enumerate() {
         if !wish.is_idle() && !wish.deadlines.is_empty() {
@@ -27,7 +31,7 @@ pub fn currents(figures: &Figures) -> Vec<Vec<f64>> {
         }
     }
     for cars in blocks.values() {
-        Block::new(figures, cars, &current_a).solve(&mut current_a);
+        Block::new(figures, cars, &current_a, raise_kw).solve(&mut current_a);
     }
     for (wish, currents) in figures.wishes.iter().zip(&mut current_a) {
         for current in currents.iter_mut().take(EXACT_STEPS) {
@@ -36,7 +40,7 @@ pub fn currents(figures: &Figures) -> Vec<Vec<f64>> {
             }
         }
     }
-    greedy::completed(figures, current_a)
+    greedy::completed(figures, current_a, raise_kw)
 }
 
 /// The cars that load one set of phases, with what the others leave to them.
@@ -53,7 +57,7 @@ struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    fn new(figures: &'a Figures, cars: &'a [usize], current_a: &[Vec<f64>]) -> Self {
+    fn new(figures: &'a Figures, cars: &'a [usize], current_a: &[Vec<f64>], raise_kw: f64) -> Self {
         let mut network = Network::new(1 + cars.len() + figures.steps());
         let supply = (0..cars.len()).map(|at| network.arc(0, 1 + at, 0.0)).collect();
         let mut block =
@@ -91,7 +95,7 @@ impl<'a> Block<'a> {
             }
             limits.sort_by_key(|limit| limit.0.len());
             block.connect(step, &limits);
-            block.price(step, others_kw);
+            block.price(step, others_kw, raise_kw);
         }
         block.pieces.sort_by(|one, other| one.0.total_cmp(&other.0));
         block
@@ -148,17 +152,18 @@ impl<'a> Block<'a> {
     }
 
     /// What a step offers beyond what the other cars take, piece by piece.
-    fn price(&mut self, step: usize, others_kw: f64) {
+    fn price(&mut self, step: usize, others_kw: f64, raise_kw: f64) {
         let figures = self.figures;
         let (tariff, length) = (&figures.tariffs[step], figures.length_h(step));
         let later = figures.early_eur_per_kwh_h * figures.middle_h(step);
+        let free_kw = figures.free_kw[step] + raise_kw;
         let mut at_kw = others_kw;
         while at_kw.is_finite() && 0.0 < length {
-            let free = at_kw + NOTHING < figures.free_kw[step];
+            let free = at_kw + NOTHING < free_kw;
             let mut end_kw = tariff.end_of_piece(at_kw);
             let mut price = tariff.marginal(at_kw) + later;
             if 0.0 < figures.peak_eur_per_kw && free {
-                end_kw = end_kw.min(figures.free_kw[step]);
+                end_kw = end_kw.min(free_kw);
             } else if 0.0 < figures.peak_eur_per_kw {
                 price += figures.peak_eur_per_kw / length;
             }

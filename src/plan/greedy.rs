@@ -9,12 +9,14 @@ const NOTHING_A: f64 = 1e-6;
 
 /// Current in A by car and step.
 pub fn currents(figures: &Figures) -> Vec<Vec<f64>> {
-    completed(figures, figures.nothing())
+    completed(figures, figures.nothing(), 0.0)
 }
 
-/// The same, with what is there already kept: only what is left is given away.
-pub fn completed(figures: &Figures, current_a: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
+/// The same, with what is there already kept: only what is left is given away. The peak may rise
+/// by `raise_kw` as if that were free.
+pub fn completed(figures: &Figures, current_a: Vec<Vec<f64>>, raise_kw: f64) -> Vec<Vec<f64>> {
     let mut greedy = Greedy::new(figures, &current_a);
+    greedy.raised_kw = greedy.raised_kw.max(raise_kw);
     for car in order(figures) {
         greedy.serve(car);
     }

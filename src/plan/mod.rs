@@ -1,10 +1,11 @@
 //! Floor 3: what to offer over the coming day. Pure; knows no protocol, no clock and no socket.
 //!
-//! Reading order: [`problem`] (everything a plan depends on, as a value) → [`figures`] ([`wish`],
-//! [`rows`], [`tariff`]: the same in plain numbers) → [`instant`] (always there: the
-//! cheaper of [`greedy`] and [`flow`] over [`maxflow`]) → [`program`]
-//! solved by [`lp`] with [`round`] (better) → [`cost`] and [`audit`] (own arithmetic: which is cheaper, which is safe) →
-//! [`finish`] ([`reason`], [`words`]) → [`solution`] (the plan, as a value).
+//! Reading order: [`problem`] (everything a plan depends on, as a value; [`check`] tells what
+//! makes no sense) → [`figures`] ([`wish`], [`rows`], [`tariff`]: the same in plain numbers) →
+//! [`instant`] (always there: the cheaper of [`greedy`] and [`flow`] over [`maxflow`]) →
+//! [`program`] solved by [`lp`] with [`round`] (better) → [`cost`] and [`audit`] (own arithmetic:
+//! which is cheaper, which is safe) → [`finish`] ([`reason`], [`words`]) → [`solution`] (the plan,
+//! as a value).
 //!
 //! [`best`] is what everybody calls. Nothing here can fail: a problem without sense gets a plan in
 //! which nobody charges, and a solver that fails costs nothing but the better plan.

@@ -89,8 +89,8 @@ impl Cells {
         }
     }
 
-    /// What share of its minimum must be wanted for a car to be on: less for one that is on already,
-    /// more for one that is off, and still less or more where it was switched a moment ago.
+    /// What share of its minimum must be wanted for a car to be on: less for one that is on
+    /// already, more for one that is off, still less or more where it was switched a moment ago.
     fn threshold(&self, figures: &Figures, car: usize, step: usize) -> f64 {
         let wish = &figures.wishes[car];
         let just = wish.switched_h.is_some_and(|at| step == 0 && -SETTLED_H < at);
