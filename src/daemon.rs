@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration as RealDuration;
 
@@ -283,6 +283,11 @@ fn flat(ended: Result<Result<(), StoreError>, tokio::task::JoinError>) -> Result
 }
 
 impl Handle {
+    /// The data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// Asks the controller for something and waits for its answer.
     pub async fn request(&self, order: Order) -> Answer {
         let (reply, answer) = oneshot::channel();

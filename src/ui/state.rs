@@ -9,12 +9,17 @@ use tokio::time::timeout;
 
 use crate::controller::message::{Answer, Order};
 use crate::controller::view::View;
+use crate::model::drivers::PageUrl;
 
 use super::history::History;
 use super::live::Live;
+use super::pass::{DriverDoor, Passes};
 
 /// A view older than this, in real time, is no longer the truth.
 const FRESH: Duration = Duration::from_secs(5);
+
+/// A change that was taken is in a view within this real time, as long as the controller lives.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What the page and the API stand on.
 pub struct UiState {
@@ -25,6 +30,8 @@ pub struct UiState {
     pub orders: mpsc::Sender<(Order, oneshot::Sender<Answer>)>,
     /// Readers of the past.
     pub history: History,
+    /// What the driver pages stand on.
+    pub drivers: DriverDoor,
 }
 
 /// What the handlers share.
@@ -37,6 +44,10 @@ pub struct Shared {
     pub orders: mpsc::Sender<(Order, oneshot::Sender<Answer>)>,
     /// Readers of the past.
     pub history: History,
+    /// Codes and passes of drivers.
+    pub passes: Passes,
+    /// Where drivers reach their page.
+    pub page_url: Option<PageUrl>,
 }
 
 impl Shared {
@@ -48,12 +59,24 @@ impl Shared {
             fresh: AtomicBool::new(true),
             orders: state.orders,
             history: state.history,
+            passes: Passes::new(&state.drivers.secret),
+            page_url: state.drivers.page_url,
         }
     }
 
     /// The newest view.
     pub fn view(&self) -> Arc<View> {
         self.view.borrow().clone()
+    }
+
+    /// The first view that is as wanted, or the newest one after [`PATIENCE`].
+    pub async fn until(&self, wanted: impl Fn(&View) -> bool) -> Arc<View> {
+        let mut view = self.view.clone();
+        let seen = timeout(PATIENCE, view.wait_for(|view| wanted(view))).await;
+        match seen {
+            Ok(Ok(view)) => view.clone(),
+            Ok(Err(_)) | Err(_) => self.view(),
+        }
     }
 
     /// Whether a view came within the last seconds of real time.
