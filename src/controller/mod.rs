@@ -16,6 +16,7 @@ mod access;
 mod asker;
 mod asks;
 mod book;
+mod drill;
 mod evse;
 mod image;
 mod loads;
@@ -24,6 +25,7 @@ pub mod plan_view;
 pub mod preference;
 mod reports;
 mod reserve;
+mod revive;
 mod snapshot;
 mod state;
 mod tick;
@@ -162,6 +164,7 @@ impl Controller {
                 self.state.reserve(now, request, wanted, traffic, out)
             }
             Order::CancelReservation { id } => Some(self.state.give_up(now, id, traffic, out)),
+            Order::Drill { evse } => Some(self.state.begin_drill(now, &evse, out)),
             Order::Prefer { evse, session, wish, source } => {
                 if wish.is_empty() {
                     let expected = "an energy, a state of charge or a departure";

@@ -36,6 +36,8 @@ impl State {
             waiting,
             self.reservation_wake_at(),
             self.free_wake_at(),
+            self.drill_wake_at(),
+            self.revive_wake_at(),
             self.lists_at,
         ];
         let later = later.into_iter().flatten().min().map(|at| at.max(floor));
@@ -49,6 +51,8 @@ impl State {
         self.watch_reservations(now, out);
         self.hand_out_lists(now, out);
         self.start_free(now, out);
+        self.revive(now, out);
+        self.watch_drill(now, out);
         let loads = self.other_loads(now.mono);
         let facts = self.facts();
         let setpoints = self.control.decide(now.mono, &loads, &facts);

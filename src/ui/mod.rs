@@ -149,6 +149,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/api/v1/meters", get(api::meters)),
         ("/api/v1/remote", post(remote::remote)),
         ("/api/v1/reservations", get(remote::reservations).post(remote::reserve)),
+        ("/api/v1/evses/{id}/drill", post(remote::drill)),
         ("/api/v1/reservations/{id}/cancel", post(remote::give_up)),
     ]
 }
