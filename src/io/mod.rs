@@ -13,4 +13,5 @@ mod link;
 pub mod log;
 pub mod mqtt;
 pub mod platform;
+pub mod solver;
 pub mod websocket;
