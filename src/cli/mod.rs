@@ -47,6 +47,15 @@ pub enum Command {
     /// Ask something of a charger: start, stop, unlock, reset, configuration and more
     #[command(subcommand)]
     Remote(remote::Command),
+    /// Prove with a charging car that an EVSE falls to its safe share by itself; takes minutes
+    Drill {
+        /// Name of the EVSE
+        evse: String,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Charge points: who they are and what they can do
+    Chargers(Target),
     /// Keep an EVSE, or any of a charge point, for a token
     Reserve(remote::Reserve),
     /// Give a reservation up
@@ -138,6 +147,11 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
         }
         Command::Remote(command) => remote::remote(command),
         Command::Reserve(wish) => remote::reserve(wish),
+        Command::Drill { evse, target } => remote::drill(target, &segment(evse)),
+        Command::Chargers(target) => ask(target, "/api/v1/site", |body| {
+            let view: View = client::read(body)?;
+            Ok(status::chargers(&view))
+        }),
         Command::CancelReservation { id, target } => {
             let path = format!("/api/v1/reservations/{id}/cancel");
             remote::order(target, &path, "{}")

@@ -10,7 +10,7 @@
 //! A replayed start tells of the past: its stop may be the next message of the queue. No limit is
 //! sent to its transaction before the queue had time to run dry.
 
-use crate::ground::ids::{SessionId, TransactionId};
+use crate::ground::ids::{EvseIndex, IdToken, SessionId, TransactionId};
 use crate::ground::time::{Duration, Instant, Now};
 use crate::ground::units::{Amps, PerPhase, Watts};
 use crate::model::message::EvseStatus;
@@ -55,6 +55,32 @@ pub struct Live {
     pub since: Instant,
 }
 
+/// A drill that runs, or the last one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drill {
+    /// Where.
+    pub evse: EvseIndex,
+    /// When it began.
+    pub begun: Instant,
+    /// When it is over at the latest.
+    pub until: Instant,
+    /// The limit at its beginning.
+    pub limit: Amps,
+    /// What was drawn at its beginning.
+    pub before: Amps,
+    /// Whether it was passed, and in words; none while it runs.
+    pub ended: Option<(bool, String)>,
+}
+
+/// A car whose charge its charger has ended though it should only have paused.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Revive {
+    /// Whose.
+    pub token: IdToken,
+    /// Not started before this.
+    pub not_before: Instant,
+}
+
 /// The newest live reading.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SeenReading {
@@ -85,6 +111,8 @@ pub struct EvseState {
     pub most_seen: Amps,
     /// A car waits at a free EVSE: when it is started, and none once it was.
     pub free_at: Option<Option<Instant>>,
+    /// Its charger has ended a charge that should only have paused.
+    pub revive: Option<Revive>,
     waiting: Option<(TransactionId, Instant)>,
     touched: Instant,
     recorded: Option<Instant>,
@@ -102,6 +130,7 @@ impl EvseState {
             satisfied: false,
             most_seen: Amps::ZERO,
             free_at: None,
+            revive: None,
             waiting: None,
             touched: now,
             recorded: None,

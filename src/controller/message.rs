@@ -73,6 +73,8 @@ pub enum Order {
     Reserve { target: String, token: IdToken, group: Option<IdToken>, until: Utc },
     /// Give a reservation up.
     CancelReservation { id: ReservationId },
+    /// Prove by measured current that the charger falls to its safe share by itself.
+    Drill { evse: EvseId },
     /// What the driver at an EVSE wants: of the running session, or of the one that follows where
     /// a car is plugged in. Replaces what was said before. Where a session is named it must still
     /// be running.

@@ -16,6 +16,7 @@ mod access;
 mod asker;
 mod asks;
 mod book;
+mod drill;
 mod evse;
 mod image;
 mod loads;
@@ -30,6 +31,7 @@ mod problem;
 mod replan;
 mod reports;
 mod reserve;
+mod revive;
 mod snapshot;
 mod state;
 mod steer;
@@ -178,6 +180,7 @@ impl Controller {
                 self.state.reserve(now, request, wanted, traffic, out)
             }
             Order::CancelReservation { id } => Some(self.state.give_up(now, id, traffic, out)),
+            Order::Drill { evse } => Some(self.state.begin_drill(now, &evse, out)),
             Order::Prefer { evse, session, wish, source } => {
                 if wish.is_empty() {
                     let expected = "an energy, a state of charge or a departure";

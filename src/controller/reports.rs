@@ -278,7 +278,9 @@ impl State {
                 let live = |evse: &usize| {
                     self.evses[*evse].live.is_some_and(|live| live.transaction == id)
                 };
-                if let Some(evse) = (0..self.evses.len()).find(live) {
+                let ended = (0..self.evses.len()).find(live);
+                if let Some(evse) = ended {
+                    self.was_paused_to_death(now, evse, id, stop, out);
                     self.go_idle(now, evse, out);
                 }
                 self.tell_end(now, id, subject, out);

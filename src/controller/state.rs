@@ -19,7 +19,7 @@ use crate::ocpp::traffic::{ConnectorSetup, PointSetup, Traffic};
 
 use super::asker::Asks;
 use super::book::Book;
-use super::evse::EvseState;
+use super::evse::{Drill, EvseState};
 use super::image::MeterImage;
 use super::loads::{Draw, Loads};
 use super::message::{Outbox, Output};
@@ -88,6 +88,8 @@ pub struct State {
     pub asks: Asks,
     /// Reservations that are open, and the newest of the others.
     pub reservations: BTreeMap<ReservationId, Reservation>,
+    /// The commissioning drill that runs, or the last one.
+    pub drill: Option<Drill>,
     /// When the lists of tokens in the chargers are looked at again.
     pub lists_at: Option<Instant>,
 }
@@ -142,6 +144,7 @@ impl State {
             said: BTreeMap::new(),
             asks: Asks::default(),
             reservations: remembered.reservations.iter().map(|one| (one.id, one.clone())).collect(),
+            drill: None,
             lists_at: None,
             site,
         }

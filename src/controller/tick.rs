@@ -38,6 +38,8 @@ impl State {
             waiting,
             self.reservation_wake_at(),
             self.free_wake_at(),
+            self.drill_wake_at(),
+            self.revive_wake_at(),
             self.lists_at,
             planned,
         ];
@@ -52,6 +54,8 @@ impl State {
         self.watch_reservations(now, out);
         self.hand_out_lists(now, out);
         self.start_free(now, out);
+        self.revive(now, out);
+        self.watch_drill(now, out);
         let loads = self.other_loads(now.mono);
         self.plan_if_due(now, out);
         let facts = self.facts(now);

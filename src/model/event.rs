@@ -92,6 +92,18 @@ catalogue! {
     FailsafeUnproven = "failsafe.unproven", Alarm;
     /// A charger has proved that it falls to its safe share by itself.
     FailsafeArmed = "failsafe.armed", Info;
+    /// A charger ended a charge when it should only have paused; it is started again.
+    PauseEnded = "charger.pause_ended", Warning;
+    /// A commissioning drill has begun: a charger must fall to its safe share by itself.
+    DrillBegun = "drill.begun", Info;
+    /// A charger was seen to fall to its safe share by itself.
+    DrillPassed = "drill.passed", Info;
+    /// A charger did not fall to its safe share; its limit counts for ever.
+    DrillFailed = "drill.failed", Alarm;
+    /// A drill ended before it could prove anything.
+    DrillBroken = "drill.broken_off", Warning;
+    /// A charger restarts because a changed setting needs it; no car was charging.
+    RestartForChange = "charger.restart", Info;
     /// A transaction has started.
     SessionStarted = "session.started", Info;
     /// A transaction has ended.

@@ -33,6 +33,7 @@ mod boot;
 mod capability;
 mod clock;
 mod composite;
+pub mod field;
 pub mod frame;
 mod incoming;
 mod lease;

@@ -166,6 +166,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/api/v1/plan", get(api::plan)),
         ("/api/v1/remote", post(remote::remote)),
         ("/api/v1/reservations", get(remote::reservations).post(remote::reserve)),
+        ("/api/v1/evses/{id}/drill", post(remote::drill)),
         ("/api/v1/reservations/{id}/cancel", post(remote::give_up)),
     ]
 }
