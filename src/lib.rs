@@ -11,6 +11,7 @@ pub mod ground;
 pub mod io;
 pub mod meter;
 pub mod model;
+pub mod ocpi;
 pub mod ocpp;
 pub mod plan;
 pub mod run;

@@ -6,15 +6,18 @@
 //! is left; only a file without errors becomes a [`Config`].
 
 mod build;
+mod build_ocpi;
 mod check_diagram;
 mod check_meter;
 mod check_names;
+mod check_ocpi;
 mod check_policy;
 mod check_shares;
 mod derive;
 mod file;
 mod file_diagram;
 mod file_meter;
+mod file_ocpi;
 mod maps;
 pub mod problem;
 mod report;
@@ -30,6 +33,7 @@ use std::path::PathBuf;
 
 use toml::de::DeTable;
 
+use crate::model::partner::Ocpi;
 use crate::model::site::Site;
 
 use problem::{Problem, Severity};
@@ -49,6 +53,10 @@ pub struct Config {
     pub web: Option<SocketAddr>,
     /// The broker; none when no meter is configured.
     pub mqtt: Option<Broker>,
+    /// OCPI listener; none = closed.
+    pub ocpi_address: Option<SocketAddr>,
+    /// Partners over OCPI and what the site is to them.
+    pub ocpi: Option<Ocpi>,
 }
 
 /// Where the MQTT broker is.
@@ -118,8 +126,11 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
     check_names::check(&file, report);
     check_diagram::check(&file, &tree, report);
     check_meter::check(&file, &built, report);
+    check_ocpi::check(&file, report);
     check_shares::check(&built, report);
     Some(Config {
+        ocpi_address: check_policy::address(&file.listen.ocpi),
+        ocpi: build_ocpi::build(&file, &built.site),
         site: built.site,
         ocpp: check_policy::address(&file.listen.ocpp),
         web: check_policy::address(&file.listen.web),

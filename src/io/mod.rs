@@ -12,5 +12,6 @@ pub mod journal;
 mod link;
 pub mod log;
 pub mod mqtt;
+pub mod partner;
 pub mod platform;
 pub mod websocket;

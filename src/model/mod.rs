@@ -10,6 +10,7 @@ pub mod diagram;
 pub mod event;
 pub mod message;
 pub mod meter;
+pub mod partner;
 pub mod preference;
 pub mod record;
 pub mod session;
