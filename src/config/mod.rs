@@ -8,6 +8,7 @@
 mod build;
 mod build_ocpi;
 mod check_diagram;
+mod check_drivers;
 mod check_meter;
 mod check_names;
 mod check_ocpi;
@@ -16,6 +17,7 @@ mod check_shares;
 mod derive;
 mod file;
 mod file_diagram;
+mod file_drivers;
 mod file_meter;
 mod file_ocpi;
 mod maps;
@@ -124,6 +126,7 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
     let built = build::build(&file, &tree);
     check_policy::check(&file, report);
     check_names::check(&file, report);
+    check_drivers::check(&file, report);
     check_diagram::check(&file, &tree, report);
     check_meter::check(&file, &built, report);
     check_ocpi::check(&file, report);
