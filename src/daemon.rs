@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::controller::Controller;
 use crate::controller::message::{Answer, Input, Order, Outbox, Output};
 use crate::controller::view::View;
-use crate::ground::ids::{LinkId, RequestId};
+use crate::ground::ids::{ChargePointId, LinkId, RequestId};
 use crate::ground::time::{Duration, Instant};
 use crate::io::clock::Clock;
 use crate::io::inbox::{self, Arrival, Inbox};
@@ -33,7 +33,7 @@ use crate::io::journal::Journal;
 use crate::io::log as lines;
 use crate::io::mqtt::Subscription;
 use crate::io::platform::{self, Resources, Watchdog};
-use crate::io::websocket::{Door, Links, Server};
+use crate::io::websocket::{Attached, Door, Links, Server};
 use crate::model::event::{Event, EventKind};
 use crate::model::record::Record;
 use crate::model::site::Site;
@@ -41,6 +41,7 @@ use crate::store::error::StoreError;
 use crate::store::reader::StoreReader;
 use crate::store::state::{CommitNumber, StoreState};
 use crate::store::{Opened, Store, TICK};
+use crate::ui::state::PartnerWish;
 
 /// Screens get a fresh picture no more often than this, in real time.
 const VIEW_EVERY: RealDuration = RealDuration::from_millis(250);
@@ -136,8 +137,12 @@ pub struct Handle {
     pub ocpp_address: Option<SocketAddr>,
     /// Where the page puts the orders of people.
     pub orders: mpsc::Sender<Asked>,
+    /// Where people put what they want of partners; none without an uplink.
+    pub partners: Option<mpsc::Sender<PartnerWish>>,
     data: PathBuf,
     wishes: mpsc::Sender<Wish>,
+    links: Links,
+    inbox: Inbox,
 }
 
 /// An order with the place for its answer.
@@ -149,6 +154,8 @@ enum Wish {
     Reload(Box<Config>, String, oneshot::Sender<()>),
     /// Tell people that a configuration was refused, with its problems.
     Refuse(String),
+    /// Tell people something that another part of the program has seen.
+    Tell(EventKind, String, String),
     Stop,
 }
 
@@ -192,7 +199,17 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
     let (orders, asked) = mpsc::channel(ORDERS_MAX);
     let (wishes, wished) = mpsc::channel(ORDERS_MAX);
     let ocpp_address = server.as_ref().map(Server::address);
-    let handle = Handle { view, store: store.reader(), ocpp_address, data, orders, wishes };
+    let handle = Handle {
+        view,
+        store: store.reader(),
+        ocpp_address,
+        orders,
+        partners: None,
+        data,
+        wishes,
+        links: links.clone(),
+        inbox: inbox.clone(),
+    };
     let mut world = World {
         state: store.state(),
         store_failing: None,
@@ -309,6 +326,22 @@ impl Handle {
         let _ = self.wishes.send(Wish::Refuse(line)).await;
     }
 
+    /// Tells people something that another part of the program has seen.
+    pub async fn tell(&self, kind: EventKind, subject: String, text: String) {
+        // An error means that it is stopping already.
+        let _ = self.wishes.send(Wish::Tell(kind, subject, text)).await;
+    }
+
+    /// A link without a socket, for a charge point that a partner owns.
+    pub async fn attach(&self, charge_point: &ChargePointId) -> Option<Attached> {
+        self.links.attach(charge_point, &self.inbox).await
+    }
+
+    /// Puts an input into the one channel; false when the daemon is stopping.
+    pub async fn put(&self, input: Input) -> bool {
+        self.inbox.put(input).await.is_ok()
+    }
+
     /// Asks the daemon to end in order; [`Daemon::stop`] also waits for the end.
     pub async fn shutdown(&self) {
         // An error means that it is stopping already.
@@ -380,6 +413,7 @@ impl World {
                         // An error means that nobody waits for it any more.
                         let _ = done.send(());
                     }
+                    Wish::Tell(kind, subject, text) => self.tell(kind, &subject, text),
                     Wish::Refuse(problems) => self.tell(EventKind::ConfigRefused, "", problems),
                     Wish::Stop => break,
                 },

@@ -20,3 +20,4 @@ pub mod simulate;
 pub mod store;
 pub mod twin;
 pub mod ui;
+pub mod uplink;

@@ -19,7 +19,8 @@ pub async fn page(
     address: SocketAddr,
 ) -> Result<(JoinHandle<()>, SocketAddr), UiError> {
     let (view, orders) = (handle.view.clone(), handle.orders.clone());
-    ui::serve(UiState { view, orders, history: history(&handle.store) }, address).await
+    let partners = handle.partners.clone();
+    ui::serve(UiState { view, orders, history: history(&handle.store), partners }, address).await
 }
 
 fn history(store: &StoreReader) -> History {

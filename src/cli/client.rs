@@ -12,6 +12,8 @@ use crate::ui::trouble::Complaint;
 const URL_DEFAULT: &str = "http://127.0.0.1:8080";
 /// The daemon is on this machine; what takes longer than this does not come.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// An order may first have to ask a partner, three times.
+const PATIENCE_ORDER: Duration = Duration::from_secs(110);
 /// The longest answer that is read: a thousand EVSEs with their sessions and more.
 const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
@@ -71,11 +73,27 @@ impl Client {
 
     /// The body of a good answer.
     pub fn get(&self, path: &str) -> Result<String, ClientError> {
-        let lost = |error: ureq::Error| ClientError::Unreachable {
-            url: self.url.clone(),
-            why: error.to_string(),
-        };
-        let mut response = self.agent.get(format!("{}{path}", self.url)).call().map_err(lost)?;
+        let lost = |error: ureq::Error| self.lost(&error);
+        let response = self.agent.get(format!("{}{path}", self.url)).call().map_err(lost)?;
+        self.body(response)
+    }
+
+    /// The body of a good answer to an order.
+    pub fn post(&self, path: &str, body: &str) -> Result<String, ClientError> {
+        let url = format!("{}{path}", self.url);
+        let asked = self.agent.post(url).header("Content-Type", "application/json");
+        let asked = asked.config().timeout_global(Some(PATIENCE_ORDER)).build();
+        let response = asked.send(body).map_err(|error| self.lost(&error))?;
+        self.body(response)
+    }
+
+    fn lost(&self, error: &ureq::Error) -> ClientError {
+        ClientError::Unreachable { url: self.url.clone(), why: error.to_string() }
+    }
+
+    fn body(&self, response: ureq::http::Response<ureq::Body>) -> Result<String, ClientError> {
+        let mut response = response;
+        let lost = |error: ureq::Error| self.lost(&error);
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
         let body = body.read_to_string().map_err(lost)?;
         if response.status().is_success() {

@@ -7,6 +7,7 @@ pub mod client;
 pub mod text;
 
 pub mod explain;
+pub mod partner;
 pub mod status;
 
 use std::io::Write;
@@ -37,6 +38,9 @@ pub enum Command {
     Sessions(Latest),
     /// Events, newest first
     Events(Latest),
+    /// Partners over OCPI: how they stand, invitations, registrations
+    #[command(subcommand)]
+    Partner(partner::Partner),
 }
 
 /// Where the daemon is and how to answer.
@@ -100,6 +104,7 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
                 Ok(status::sessions(&sessions, &zone))
             })
         }
+        Command::Partner(wanted) => partner::answer(wanted),
         Command::Events(Latest { count, target }) => {
             let path = format!("/api/v1/events?count={count}");
             let zone = zone(target)?;

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ground::ids::{ChargePointId, EvseId, LinkId, RequestId, SessionId};
-use crate::ground::time::Now;
+use crate::ground::time::{Duration, Now};
+use crate::ground::units::Amps;
 use crate::model::event::Event;
 use crate::model::preference::{PreferenceSource, Wish};
 use crate::model::record::{Record, Remembered};
@@ -62,6 +63,9 @@ pub enum Order {
     /// a car is plugged in. Replaces what was said before. Where a session is named it must still
     /// be running.
     Prefer { evse: EvseId, session: Option<SessionId>, wish: Wish, source: PreferenceSource },
+    /// No more than this for an EVSE until the span is over, because a partner says so. Replaces
+    /// that partner's earlier limit; without a limit it is taken back.
+    PartnerLimit { evse: EvseId, partner: String, limit: Option<Amps>, lasts: Duration },
     /// Takes back what was said.
     ClearPreference { evse: EvseId, session: Option<SessionId>, source: PreferenceSource },
 }

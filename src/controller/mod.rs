@@ -17,6 +17,7 @@ mod evse;
 mod image;
 mod loads;
 pub mod message;
+mod partner;
 pub mod plan_view;
 pub mod preference;
 mod reports;
@@ -148,6 +149,9 @@ impl Controller {
                     };
                 }
                 self.state.prefer(now, Asked { evse, session, wish, source }, out)
+            }
+            Order::PartnerLimit { evse, partner, limit, lasts } => {
+                self.state.partner_limit(now, &evse, partner, (limit, lasts))
             }
             Order::ClearPreference { evse, session, source } => {
                 let wish = Wish::default();

@@ -20,6 +20,7 @@ use super::evse::EvseState;
 use super::image::MeterImage;
 use super::loads::{Draw, Loads};
 use super::message::{Outbox, Output};
+use super::partner::PartnerLimit;
 use super::view::Totals;
 
 /// Events kept for people; all of them are in the store.
@@ -67,6 +68,8 @@ pub struct State {
     pub disobeying: Vec<bool>,
     pub store_failing: Option<String>,
     pub broker_down: Option<String>,
+    /// Limits that partners have set.
+    pub partner_limits: Vec<PartnerLimit>,
     pub started: Instant,
     /// The calendar less the monotonic time in milliseconds, to notice a step of the clock.
     pub clock_offset: Option<i64>,
@@ -119,6 +122,7 @@ impl State {
             disobeying: vec![false; diagram.evses.len()],
             store_failing: None,
             broker_down: None,
+            partner_limits: Vec::new(),
             started: now.mono,
             clock_offset: None,
             due: Some(now.mono),

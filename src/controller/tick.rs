@@ -30,7 +30,8 @@ impl State {
         let expiry = |(image, meter): (&super::image::MeterImage, _)| image.expires(meter, seen);
         let silent = self.meters.iter().zip(&self.site.meters).filter_map(expiry).min();
         let waiting = self.evses.iter().filter_map(|evse| evse.wake_at()).min();
-        let later = [self.control.wake_at(seen), silent, waiting];
+        let partners = self.partner_wake_at(seen);
+        let later = [self.control.wake_at(seen), silent, waiting, partners];
         let later = later.into_iter().flatten().min().map(|at| at.max(floor));
         [self.due, later].into_iter().flatten().min()
     }
@@ -40,7 +41,7 @@ impl State {
         self.watch_meters(now, out);
         self.promote(now, out);
         let loads = self.other_loads(now.mono);
-        let facts = self.facts();
+        let facts = self.facts(now.mono);
         let setpoints = self.control.decide(now.mono, &loads, &facts);
         for setpoint in setpoints {
             self.order(now, &setpoint, out);
@@ -49,12 +50,12 @@ impl State {
         self.watch_obedience(now, out);
     }
 
-    fn facts(&self) -> Vec<EvseFacts> {
+    fn facts(&self, now: Instant) -> Vec<EvseFacts> {
         let fact = |(index, evse): (usize, &super::evse::EvseState)| EvseFacts {
             online: self.is_online(index),
             charging_since: evse.live.map(|live| live.since),
             paused_by_car: evse.status == EvseStatus::SuspendedEv,
-            bounds: Vec::new(),
+            bounds: self.partner_bounds(index, now),
         };
         self.evses.iter().enumerate().map(fact).collect()
     }

@@ -79,6 +79,7 @@ fn kind(cause: &Cause) -> &'static str {
         Cause::WaitingForOthers { .. } => "others",
         Cause::Rising => "rising",
         Cause::Idle => "idle",
+        Cause::Partner { .. } => "partner",
         Cause::LinkLost { .. } => "link",
         Cause::NeverConnected => "never",
         Cause::NotControllable => "control",

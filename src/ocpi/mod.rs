@@ -5,6 +5,7 @@
 //! [`engine`] (what is said to whom, and when).
 
 pub mod address;
+pub mod charger;
 pub mod codec;
 pub mod decimal;
 pub mod engine;

@@ -127,6 +127,7 @@ fn binding(cause: &Cause) -> Option<(&str, Option<Phase>)> {
         | Cause::CarPaused
         | Cause::Rising
         | Cause::Idle
+        | Cause::Partner { .. }
         | Cause::LinkLost { .. }
         | Cause::NeverConnected
         | Cause::NotControllable

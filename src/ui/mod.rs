@@ -6,7 +6,8 @@
 //! Reading order: [`html`] (nothing unescaped) → [`words`] → [`bar`] → [`explain`] (the rows
 //! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`page`] → [`chart`] → [`detail`] (the
 //! page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] → [`history`] →
-//! [`live`] → [`state`] → [`metrics`] → [`api`]. The routes are here: one table names each with
+//! [`live`] → [`state`] → [`metrics`] → [`api`] →
+//! [`partners`]. The routes are here: one table names each with
 //! what serves it, and the description of the API is compared with it.
 
 pub mod html;
@@ -37,6 +38,7 @@ pub mod state;
 pub mod metrics;
 
 pub mod api;
+pub mod partners;
 
 #[cfg(test)]
 pub mod sample;
@@ -145,6 +147,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/api/v1/sessions", get(api::sessions)),
         ("/api/v1/events", get(api::events)),
         ("/api/v1/meters", get(api::meters)),
+        ("/api/v1/partners", get(partners::list).post(partners::wish)),
     ]
 }
 

@@ -10,11 +10,16 @@ use tokio::time::timeout;
 use crate::controller::message::{Answer, Order};
 use crate::controller::view::View;
 
+use crate::ocpi::engine::desk::Wish;
+
 use super::history::History;
 use super::live::Live;
 
 /// A view older than this, in real time, is no longer the truth.
 const FRESH: Duration = Duration::from_secs(5);
+
+/// What a person wants of a partner, with the place for its answer.
+pub type PartnerWish = (Wish, oneshot::Sender<Result<String, String>>);
 
 /// What the page and the API stand on.
 pub struct UiState {
@@ -25,6 +30,8 @@ pub struct UiState {
     pub orders: mpsc::Sender<(Order, oneshot::Sender<Answer>)>,
     /// Readers of the past.
     pub history: History,
+    /// Where people put what they want of partners; none without OCPI.
+    pub partners: Option<mpsc::Sender<PartnerWish>>,
 }
 
 /// What the handlers share.
@@ -37,6 +44,8 @@ pub struct Shared {
     pub orders: mpsc::Sender<(Order, oneshot::Sender<Answer>)>,
     /// Readers of the past.
     pub history: History,
+    /// Where people put what they want of partners; none without OCPI.
+    pub partners: Option<mpsc::Sender<PartnerWish>>,
 }
 
 impl Shared {
@@ -48,6 +57,7 @@ impl Shared {
             fresh: AtomicBool::new(true),
             orders: state.orders,
             history: state.history,
+            partners: state.partners,
         }
     }
 

@@ -41,6 +41,7 @@ use crate::ocpi::http::{Encoding, Method, OcpiRequest, OcpiResponse, authorizati
 use crate::ocpi::wire::credentials::{Module, Side};
 use crate::ocpi::wire::token::Token;
 
+pub use authorize::alias;
 use authorize::{Asking, Grant};
 use command::{Commanded, Reserved};
 use desk::{Desk, Found, Input, Output, Query, Wish};
