@@ -28,6 +28,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("uplink", 7),
     ("run", 8),
     ("demo", 8),
+    ("double", 8),
     ("cli", 8),
 ];
 

@@ -26,6 +26,8 @@ pub enum Input {
     Response { call: u64, result: Result<OcpiResponse, String> },
     /// A charger asks whether a token may charge.
     Ask { ask: u64, token: IdToken, evse: Option<EvseId> },
+    /// What the driver of a session of the site wants, for partners that plan for it.
+    Wants { session: u64, wanted: Wanted },
     /// The site wants a limit for a partner's EVSE, in amperes of a phase.
     Limit { order: u64, evse: EvseId, limit_a: f64 },
     /// What became of an order to the site.

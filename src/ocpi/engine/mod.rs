@@ -173,6 +173,7 @@ impl Engine {
             Input::Request { number, request } => self.serve(desk, number, &request),
             Input::Response { call, result } => self.answered(desk, call, result),
             Input::Ask { ask, token, evse } => self.ask(desk, ask, &token, evse.as_ref()),
+            Input::Wants { session, wanted } => self.note_wanted(desk, session, &wanted),
             Input::Limit { order, evse, limit_a } => self.want_limit(desk, order, &evse, limit_a),
             Input::Done { order, outcome } => self.done(desk, order, &outcome),
             Input::Person { person, wish } => self.person(desk, person, wish),

@@ -11,6 +11,7 @@ use crate::model::preference::{Preference, PreferenceSource};
 
 use crate::ocpi::address;
 use crate::ocpi::codec;
+use crate::ocpi::decimal::Decimal;
 use crate::ocpi::http::{self, Method, OcpiResponse};
 use crate::ocpi::text::{Ci, Time};
 use crate::ocpi::wire::cdr::Cdr;
@@ -19,6 +20,7 @@ use crate::ocpi::wire::session::{ChargingPreferences, Session};
 use super::Engine;
 use super::desk::{Desk, Output, Query, RowKind, SiteOrder};
 use super::serve::{Asked, not_so};
+use super::wanted::Wanted;
 
 /// Objects of one page at most.
 const PAGE_MAX: usize = 100;
@@ -192,6 +194,23 @@ impl Engine {
             }
         }
         response.with("Link", &format!("<{url}>; rel=\"next\""))
+    }
+
+    /// What a driver has told the site goes into the session, for partners that plan.
+    pub(super) fn note_wanted(&mut self, desk: &mut Desk<'_>, session: u64, wanted: &Wanted) {
+        let Some(live) = self.gateway.live.get_mut(&session) else { return };
+        let preferences = ChargingPreferences {
+            profile_type: "REGULAR".to_owned(),
+            departure_time: wanted.departure.map(Time),
+            energy_need: wanted.energy_kwh.and_then(Decimal::from_f64).map(|kwh| kwh.round(3)),
+            discharge_allowed: None,
+        };
+        if live.session.charging_preferences.as_ref() == Some(&preferences) {
+            return;
+        }
+        live.session.charging_preferences = Some(preferences);
+        live.session.last_updated = live.session.last_updated.next(desk.utc);
+        self.keep_session(desk, session);
     }
 
     /// What a driver wants, told by the partner (PREF-1).
