@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration as RealDuration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::controller::Controller;
 use crate::controller::message::{Answer, Input, Order, Outbox, Output};
 use crate::controller::view::View;
-use crate::ground::ids::{ChargePointId, LinkId, RequestId};
+use crate::ground::ids::{ChargePointId, EvseId, IdToken, LinkId, RequestId};
 use crate::ground::time::{Duration, Instant};
 use crate::io::clock::Clock;
 use crate::io::inbox::{self, Arrival, Inbox};
@@ -62,7 +62,7 @@ const GATED_MAX: usize = 10_000;
 const ORDERS_MAX: usize = 64;
 
 /// A person gets an answer within this, in real time.
-const ANSWER_TIME: RealDuration = RealDuration::from_secs(30);
+const ANSWER_TIME: RealDuration = RealDuration::from_secs(75);
 
 /// Problems of a refused configuration are told in one line, cut to this many characters; `check`
 /// tells them all.
@@ -137,12 +137,25 @@ pub struct Handle {
     pub ocpp_address: Option<SocketAddr>,
     /// Where the page puts the orders of people.
     pub orders: mpsc::Sender<Asked>,
+    /// Where questions about tokens go, once there is an uplink.
+    pub asks: Arc<OnceLock<mpsc::Sender<PartnerAsk>>>,
     /// Where people put what they want of partners; none without an uplink.
     pub partners: Option<mpsc::Sender<PartnerWish>>,
     data: PathBuf,
     wishes: mpsc::Sender<Wish>,
     links: Links,
     inbox: Inbox,
+}
+
+/// A charger asks about a token that the site does not know.
+#[derive(Clone, Debug)]
+pub struct PartnerAsk {
+    /// For the answer by [`Order::Vouch`].
+    pub ask: u64,
+    /// Which.
+    pub token: IdToken,
+    /// Where, if that is known.
+    pub evse: Option<EvseId>,
 }
 
 /// An order with the place for its answer.
@@ -199,11 +212,13 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
     let (orders, asked) = mpsc::channel(ORDERS_MAX);
     let (wishes, wished) = mpsc::channel(ORDERS_MAX);
     let ocpp_address = server.as_ref().map(Server::address);
+    let asks = Arc::new(OnceLock::new());
     let handle = Handle {
         view,
         store: store.reader(),
         ocpp_address,
         orders,
+        asks: Arc::clone(&asks),
         partners: None,
         data,
         wishes,
@@ -211,6 +226,7 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         inbox: inbox.clone(),
     };
     let mut world = World {
+        asks,
         state: store.state(),
         store_failing: None,
         subscription: subscribe(&config, &inbox, &clock),
@@ -356,6 +372,7 @@ impl Handle {
 
 /// Everything that the loop owns.
 struct World {
+    asks: Arc<OnceLock<mpsc::Sender<PartnerAsk>>>,
     controller: Controller,
     config: Config,
     clock: Clock,
@@ -469,6 +486,12 @@ impl World {
                 Output::Frame { link, text, after_commit: true, .. } => self.gate(link, text),
                 Output::Disconnect { link, politely, .. } => self.links.disconnect(link, politely),
                 Output::Event(event) => lines::event(&event),
+                Output::AskPartners { ask, token, evse } => {
+                    // Without an uplink, or with one that is busy, the site decides alone.
+                    if let Some(asks) = self.asks.get() {
+                        let _ = asks.try_send(PartnerAsk { ask, token, evse });
+                    }
+                }
                 Output::Reply { request, answer } => {
                     if let Some(reply) = self.replies.remove(&request) {
                         // An error means that nobody waits for the answer any more.

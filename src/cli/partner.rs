@@ -6,8 +6,7 @@ use clap::Subcommand;
 
 use crate::ui::partners::{Asked, Told};
 
-use super::Target;
-use super::client::{self, Client, ClientError};
+use super::client::{self, Client, ClientError, Target};
 
 /// What can be wanted of a partner.
 #[derive(Debug, Subcommand)]

@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ground::ids::{ChargePointId, EvseId, LinkId, RequestId, SessionId};
-use crate::ground::time::{Duration, Now};
+use crate::ground::ids::{ChargePointId, EvseId, IdToken, LinkId, RequestId, SessionId};
+use crate::ground::time::{Duration, Now, Utc};
 use crate::ground::units::Amps;
+use crate::model::ask::{Ask, AskOutcome};
 use crate::model::event::Event;
 use crate::model::preference::{PreferenceSource, Wish};
 use crate::model::record::{Record, Remembered};
+use crate::model::reservation::ReservationId;
 
 /// Everything that can happen to the controller.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,6 +61,12 @@ pub enum Refusal {
 pub enum Order {
     /// Ask the charger of an EVSE for fresh meter values.
     MeterNow { evse: EvseId },
+    /// Ask something of a charge point, or of one of its EVSEs, by its name.
+    Charger { target: String, ask: Ask },
+    /// Keep an EVSE, or any of a charge point, for a token.
+    Reserve { target: String, token: IdToken, group: Option<IdToken>, until: Utc },
+    /// Give a reservation up.
+    CancelReservation { id: ReservationId },
     /// What the driver at an EVSE wants: of the running session, or of the one that follows where
     /// a car is plugged in. Replaces what was said before. Where a session is named it must still
     /// be running.
@@ -66,6 +74,10 @@ pub enum Order {
     /// No more than this for an EVSE until the span is over, because a partner says so. Replaces
     /// that partner's earlier limit; without a limit it is taken back.
     PartnerLimit { evse: EvseId, partner: String, limit: Option<Amps>, lasts: Duration },
+    /// Questions about tokens that the site does not know go to partners from here on, or not.
+    AskPartners { active: bool },
+    /// The partners' word on a token; with the number of the question, where one was asked.
+    Vouch { ask: Option<u64>, token: IdToken, accepted: bool },
     /// Takes back what was said.
     ClearPreference { evse: EvseId, session: Option<SessionId>, source: PreferenceSource },
 }
@@ -78,6 +90,8 @@ pub enum Answer {
     Done,
     /// It could not be done, with the reason in words.
     Refused { why: String },
+    /// What a charger made of it.
+    Charger { outcome: AskOutcome },
 }
 
 /// Everything that the controller causes.
@@ -94,6 +108,8 @@ pub enum Output {
     Disconnect { charge_point: ChargePointId, link: LinkId, politely: bool },
     /// Tell people. The same event is among the records.
     Event(Event),
+    /// Ask the partners whether a token may charge; [`Order::Vouch`] brings their word.
+    AskPartners { ask: u64, token: IdToken, evse: Option<EvseId> },
     /// Answer a person.
     Reply { request: RequestId, answer: Answer },
 }

@@ -11,10 +11,12 @@ use crate::ground::time::{Duration, Instant, Now};
 use crate::model::event::{Event, EventKind};
 use crate::model::preference::{Intent, Preference};
 use crate::model::record::{ChargePointRecord, LeaseRecord, Record, Remembered};
+use crate::model::reservation::{Reservation, ReservationId};
 use crate::model::site::Site;
 use crate::ocpp::Central;
 use crate::ocpp::traffic::{ConnectorSetup, PointSetup, Traffic};
 
+use super::asker::Asks;
 use super::book::Book;
 use super::evse::EvseState;
 use super::image::MeterImage;
@@ -22,6 +24,7 @@ use super::loads::{Draw, Loads};
 use super::message::{Outbox, Output};
 use super::partner::PartnerLimit;
 use super::view::Totals;
+use super::vouch::Vouching;
 
 /// Events kept for people; all of them are in the store.
 const EVENTS_MAX: usize = 100;
@@ -41,6 +44,10 @@ pub struct Point {
     pub online_since: Option<Instant>,
     /// The EVSEs behind it.
     pub evses: Vec<EvseIndex>,
+    /// What it last said of an upload.
+    pub upload: Option<String>,
+    /// What it last said of a firmware update.
+    pub update: Option<String>,
 }
 
 /// Everything the controller knows. `Clone` is cheap enough to run ahead of time with a copy.
@@ -68,6 +75,8 @@ pub struct State {
     pub disobeying: Vec<bool>,
     pub store_failing: Option<String>,
     pub broker_down: Option<String>,
+    /// Tokens that partners vouch for.
+    pub vouching: Vouching,
     /// Limits that partners have set.
     pub partner_limits: Vec<PartnerLimit>,
     pub started: Instant,
@@ -78,6 +87,12 @@ pub struct State {
     /// When the last decision was made.
     pub decided: Option<Instant>,
     said: BTreeMap<(EventKind, String), Instant>,
+    /// Asks that wait for their outcome.
+    pub asks: Asks,
+    /// Reservations that are open, and the newest of the others.
+    pub reservations: BTreeMap<ReservationId, Reservation>,
+    /// When the lists of tokens in the chargers are looked at again.
+    pub lists_at: Option<Instant>,
 }
 
 impl State {
@@ -123,11 +138,15 @@ impl State {
             store_failing: None,
             broker_down: None,
             partner_limits: Vec::new(),
+            vouching: Vouching::default(),
             started: now.mono,
             clock_offset: None,
             due: Some(now.mono),
             decided: None,
             said: BTreeMap::new(),
+            asks: Asks::default(),
+            reservations: remembered.reservations.iter().map(|one| (one.id, one.clone())).collect(),
+            lists_at: None,
             site,
         }
     }
@@ -143,8 +162,10 @@ impl State {
         (next.events, next.totals) = (self.events.clone(), self.totals);
         (next.started, next.clock_offset) = (self.started, self.clock_offset);
         next.said = self.said.clone();
+        next.asks = self.asks.clone();
         next.store_failing = self.store_failing.clone();
         next.broker_down = self.broker_down.clone();
+        next.vouching = self.vouching.clone();
         for (meter, image) in next.site.meters.iter().zip(&mut next.meters) {
             let before = self.site.meters.iter().position(|known| known == meter);
             if let Some(before) = before {
@@ -270,6 +291,7 @@ impl State {
             preferences: self.preferences.values().cloned().collect(),
             intents: self.intents.values().cloned().collect(),
             charge_points: self.points.values().map(|point| point.record.clone()).collect(),
+            reservations: self.reservations.values().cloned().collect(),
             ..Remembered::default()
         };
         self.book.remember(&mut remembered);
@@ -290,6 +312,8 @@ fn points(site: &Site, remembered: &Remembered) -> BTreeMap<ChargePointId, Point
             }),
             online_since: None,
             evses: Vec::new(),
+            upload: None,
+            update: None,
         });
         point.evses.push(index);
     }

@@ -30,8 +30,16 @@ impl State {
         let expiry = |(image, meter): (&super::image::MeterImage, _)| image.expires(meter, seen);
         let silent = self.meters.iter().zip(&self.site.meters).filter_map(expiry).min();
         let waiting = self.evses.iter().filter_map(|evse| evse.wake_at()).min();
-        let partners = self.partner_wake_at(seen);
-        let later = [self.control.wake_at(seen), silent, waiting, partners];
+        let later = [
+            self.control.wake_at(seen),
+            silent,
+            waiting,
+            self.reservation_wake_at(),
+            self.free_wake_at(),
+            self.lists_at,
+            self.partner_wake_at(seen),
+            self.vouching_wake_at(),
+        ];
         let later = later.into_iter().flatten().min().map(|at| at.max(floor));
         [self.due, later].into_iter().flatten().min()
     }
@@ -40,6 +48,10 @@ impl State {
         (self.due, self.decided) = (None, Some(now.mono));
         self.watch_meters(now, out);
         self.promote(now, out);
+        self.watch_reservations(now, out);
+        self.vouching_expires(now, out);
+        self.hand_out_lists(now, out);
+        self.start_free(now, out);
         let loads = self.other_loads(now.mono);
         let facts = self.facts(now.mono);
         let setpoints = self.control.decide(now.mono, &loads, &facts);

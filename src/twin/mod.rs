@@ -477,6 +477,8 @@ impl Twin {
                     }
                     self.events.push_back(event);
                 }
+                // There are no partners in the twin's world.
+                Output::AskPartners { .. } => {}
                 Output::Reply { answer, .. } => said = Some(answer),
             }
         }

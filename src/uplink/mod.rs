@@ -22,7 +22,8 @@ use std::time::Duration as RealDuration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::daemon::Handle;
+use crate::controller::message::Order;
+use crate::daemon::{Handle, PartnerAsk};
 use crate::io::clock::Clock;
 use crate::io::partner::{self, Incoming};
 use crate::model::partner::Ocpi;
@@ -112,6 +113,11 @@ pub async fn start(options: UplinkOptions<'_>) -> Result<Uplink, UplinkError> {
             ocpi.public_url = format!("http://{opened}");
         }
     }
+    let (asks, asked) = mpsc::channel(EVENTS_MAX);
+    // A second uplink of one daemon would find the place taken; there is only ever one.
+    let _ = handle.asks.set(asks);
+    let active = ocpi.partners.iter().any(|partner| partner.gateway);
+    tasks.push(tokio::spawn(carry_asks(asked, events.clone(), handle.clone(), active)));
     let ocpi = Arc::new(ocpi);
     tasks.extend([
         tokio::spawn(carry_requests(incoming, events.clone())),
@@ -140,6 +146,20 @@ async fn carry_requests(mut incoming: mpsc::Receiver<Incoming>, events: mpsc::Se
 async fn carry_wishes(mut wished: mpsc::Receiver<PartnerWish>, events: mpsc::Sender<Event>) {
     while let Some((wish, reply)) = wished.recv().await {
         if events.send(Event::Person(wish, reply)).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn carry_asks(
+    mut asked: mpsc::Receiver<PartnerAsk>,
+    events: mpsc::Sender<Event>,
+    daemon: Handle,
+    active: bool,
+) {
+    daemon.request(Order::AskPartners { active }).await;
+    while let Some(ask) = asked.recv().await {
+        if events.send(Event::Ask(ask)).await.is_err() {
             return;
         }
     }

@@ -11,7 +11,7 @@ use tokio::runtime::Handle as Runtime;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::controller::view::View;
-use crate::daemon::Handle;
+use crate::daemon::{Handle, PartnerAsk};
 use crate::ground::time::{Duration, Instant};
 use crate::io::clock::Clock;
 use crate::io::partner::Caller;
@@ -43,7 +43,7 @@ pub enum Event {
     /// The site as it is.
     View(Arc<View>),
     /// A charger of ours asks whether a token may charge.
-    Ask(orders::Question),
+    Ask(PartnerAsk),
     /// The controller spoke to a charge point of a partner.
     Bridge(super::bridge::Heard),
 }
@@ -62,7 +62,7 @@ pub struct World {
     runtime: Runtime,
     replies: BTreeMap<u64, oneshot::Sender<OcpiResponse>>,
     persons: BTreeMap<u64, oneshot::Sender<Result<String, String>>>,
-    asks: BTreeMap<u64, orders::Question>,
+    asks: BTreeMap<u64, PartnerAsk>,
     said: BTreeMap<(EventKind, String), Instant>,
     next: u64,
 }
@@ -232,8 +232,11 @@ impl World {
             }
             Output::LimitAnswer { order, answer } => self.bridge.answered(order, answer),
             Output::Verdict { ask, accepted } => {
-                if let Some(question) = self.asks.remove(&ask) {
-                    let _ = question.reply.send(accepted);
+                if let Some(PartnerAsk { ask, token, .. }) = self.asks.remove(&ask) {
+                    let daemon = self.daemon.clone();
+                    self.runtime.spawn(async move {
+                        orders::vouch(&daemon, Some(ask), token, accepted).await;
+                    });
                 }
             }
             Output::Told { person, text } => {

@@ -96,12 +96,6 @@ impl Link {
         before != self.inbound
     }
 
-    /// The token in use: what the partner shall call with.
-    pub fn current(&self) -> Option<&str> {
-        let newest = self.inbound.iter().rev().find(|known| !known.invitation);
-        newest.map(|known| known.token.as_str())
-    }
-
     /// Everything of the registration is forgotten; what was told stays, so that a partner that
     /// comes back gets no CDR twice.
     pub fn forget(&mut self) {

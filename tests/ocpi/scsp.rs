@@ -1,7 +1,6 @@
 //! SCSP mode: sessions of a partner's chargers reach the site, and limits of the site reach the
 //! partner, whose results come in time, late, never, as refusals or as "too often".
 
-mod ocpi_box;
 
 use ampgate::ground::ids::EvseId;
 use ampgate::ground::time::{Duration, Utc};
@@ -10,7 +9,7 @@ use ampgate::ocpi::engine::desk::{Foreign, ForeignEvent, Input, LimitAnswer, Out
 use ampgate::ocpi::http::Method;
 use serde_json::{Value, json};
 
-use ocpi_box::{Made, OcpiBox};
+use crate::site::{Made, OcpiBox};
 
 const NONE: Value = Value::Null;
 const PATH: &str = "/ocpi/2.2.1/receiver/sessions/NL/TNM/S1";

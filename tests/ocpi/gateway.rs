@@ -1,7 +1,6 @@
 //! The site as a CPO: what partners are told, also after an outage; what they may read, order and
 //! limit; and whose word lets a driver charge.
 
-mod ocpi_box;
 
 use ampgate::ground::ids::IdToken;
 use ampgate::ground::time::Duration;
@@ -10,7 +9,7 @@ use ampgate::ocpi::engine::desk::{Input, OrderOutcome, Output, SiteOrder};
 use ampgate::ocpi::http::Method;
 use serde_json::{Value, json};
 
-use ocpi_box::{OcpiBox, begin, evse, facts, session};
+use crate::site::{OcpiBox, begin, evse, facts, session};
 
 const NONE: Value = Value::Null;
 
@@ -23,8 +22,8 @@ fn registered() -> (OcpiBox, String) {
     (site, token)
 }
 
-fn lines(all: &[ocpi_box::Made]) -> Vec<String> {
-    all.iter().map(ocpi_box::Made::line).collect()
+fn lines(all: &[crate::site::Made]) -> Vec<String> {
+    all.iter().map(crate::site::Made::line).collect()
 }
 
 #[test]
@@ -234,7 +233,7 @@ fn the_whitelist_rule_decides_whom_to_ask() {
         let put = site.ask(&key, Method::Put, &path, token(uid, whitelist, valid));
         assert_eq!(put.status, 201);
     }
-    let mut ask = |site: &mut OcpiBox, number: u64, uid: &str| {
+    let ask = |site: &mut OcpiBox, number: u64, uid: &str| {
         site.step(Input::Ask { ask: number, token: IdToken::new(uid), evse: None });
     };
     ask(&mut site, 1, "always1");

@@ -1,14 +1,13 @@
 //! Registration over OCPI, from either side, through crashes: nobody is locked out, and no token is
 //! good for more than it is meant for.
 
-mod ocpi_box;
 
 use ampgate::ground::time::Duration;
 use ampgate::ocpi::engine::desk::{Input, Output, Wish};
 use ampgate::ocpi::http::Method;
 use serde_json::{Value, json};
 
-use ocpi_box::{OcpiBox, credentials, endpoints};
+use crate::site::{OcpiBox, credentials, endpoints};
 
 const NONE: Value = Value::Null;
 
