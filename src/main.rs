@@ -82,9 +82,7 @@ fn main() -> ExitCode {
         Command::Check(args) => exit(run::check(&args), EXIT_MISTAKE),
         Command::Simulate(args) => finish(simulate::run(&args), EXIT_MISTAKE),
         Command::Replay { journal } => play(&journal),
-        Command::Twin(TwinCommand::Cpo(args)) => {
-            finish(block_on(double::run(args)), EXIT_MISTAKE)
-        }
+        Command::Twin(TwinCommand::Cpo(args)) => finish(block_on(double::run(args)), EXIT_MISTAKE),
         Command::Schema(Schema::Config) => {
             println!("{:#}", config::schema());
             ExitCode::SUCCESS

@@ -60,9 +60,7 @@ pub fn answer(wanted: &Partner) -> Result<String, ClientError> {
             let client = Client::new(target.url.as_deref(), target.config.as_deref())?;
             return print(target, &client.get(PATH)?);
         }
-        Partner::Invite { partner, target } => {
-            (Asked::Invite { partner: partner.clone() }, target)
-        }
+        Partner::Invite { partner, target } => (Asked::Invite { partner: partner.clone() }, target),
         Partner::Register { partner, versions, token_file, token, target } => {
             let token = match (token, token_file) {
                 (Some(token), _) => token.clone(),
@@ -72,12 +70,8 @@ pub fn answer(wanted: &Partner) -> Result<String, ClientError> {
             let (partner, url) = (partner.clone(), versions.clone());
             (Asked::Register { partner, url, token }, target)
         }
-        Partner::Rotate { partner, target } => {
-            (Asked::Rotate { partner: partner.clone() }, target)
-        }
-        Partner::Remove { partner, target } => {
-            (Asked::Remove { partner: partner.clone() }, target)
-        }
+        Partner::Rotate { partner, target } => (Asked::Rotate { partner: partner.clone() }, target),
+        Partner::Remove { partner, target } => (Asked::Remove { partner: partner.clone() }, target),
     };
     let client = Client::new(target.url.as_deref(), target.config.as_deref())?;
     let body = serde_json::to_string(&asked).expect("a wish is plain text");
@@ -94,8 +88,7 @@ fn print(target: &Target, body: &str) -> Result<String, ClientError> {
 
 fn read(file: &std::path::Path) -> Result<String, ClientError> {
     let text = std::fs::read_to_string(file);
-    let text = text.map_err(|error| {
-        ClientError::Config { file: file.to_owned(), why: error.to_string() }
-    })?;
+    let text = text
+        .map_err(|error| ClientError::Config { file: file.to_owned(), why: error.to_string() })?;
     Ok(text.trim().to_owned())
 }

@@ -3,9 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::ground::ids::EvseId;
-use crate::model::partner::{
-    Facade, Ocpi, Partner, PartnerEvse, Place, Share, TokenEncoding,
-};
+use crate::model::partner::{Facade, Ocpi, Partner, PartnerEvse, Place, Share, TokenEncoding};
 use crate::model::site::Site;
 
 use super::derive;

@@ -154,4 +154,3 @@ impl State {
         self.central.answer(now, call, answer, after_commit, traffic);
     }
 }
-

@@ -71,9 +71,10 @@ impl Fleet {
     pub fn facts(&self) -> Facts {
         let mut facts = Facts::default();
         for name in &self.names {
-            let standing = self.cars.values().rev().find(|car| {
-                car.ended.is_none() && &self.names[self.rows[car.row].evse] == name
-            });
+            let standing =
+                self.cars.values().rev().find(|car| {
+                    car.ended.is_none() && &self.names[self.rows[car.row].evse] == name
+                });
             let limit_a = self.limits.get(name).copied();
             let status = match standing {
                 None => EvseStatus::Available,
@@ -114,11 +115,8 @@ impl Fleet {
 
     /// What became of every session, in the order of the list.
     pub fn delivered(&self) -> Vec<Delivered> {
-        let mut all: Vec<Delivered> = self
-            .rows
-            .iter()
-            .map(|row| Delivered { need_wh: row.energy_wh, got_wh: 0.0 })
-            .collect();
+        let mut all: Vec<Delivered> =
+            self.rows.iter().map(|row| Delivered { need_wh: row.energy_wh, got_wh: 0.0 }).collect();
         for car in self.cars.values() {
             all[car.row].got_wh = car.got_wh;
         }

@@ -115,8 +115,8 @@ impl World {
         std::thread::spawn(move || {
             let mut before = self.utc();
             loop {
-                let next = runtime
-                    .block_on(async { tokio::time::timeout(STEP, arrivals.recv()).await });
+                let next =
+                    runtime.block_on(async { tokio::time::timeout(STEP, arrivals.recv()).await });
                 match next {
                     Ok(Some(Event::Stop) | None) => break,
                     Ok(Some(event)) => self.take(event, &events, &runtime),

@@ -129,9 +129,8 @@ impl Default for Caller {
 impl Caller {
     /// Makes a call, blocking. The error is in words and names no header.
     pub fn call(&self, request: &OcpiRequest) -> Result<OcpiResponse, String> {
-        let mut built = ureq::http::Request::builder()
-            .method(request.method.word())
-            .uri(&request.target);
+        let mut built =
+            ureq::http::Request::builder().method(request.method.word()).uri(&request.target);
         for (name, value) in &request.headers {
             built = built.header(name, value);
         }

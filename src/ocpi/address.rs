@@ -93,7 +93,10 @@ mod tests {
 
     #[test]
     fn segments_are_joined_with_one_slash_and_encoded() {
-        assert_eq!(join("https://a.example/x/", &["NL", "a b/c"]), "https://a.example/x/NL/a%20b%2Fc");
+        assert_eq!(
+            join("https://a.example/x/", &["NL", "a b/c"]),
+            "https://a.example/x/NL/a%20b%2Fc"
+        );
         let (segments, query) = split("//ocpi//2.2.1/tokens/a%20b/?type=RFID&x=1%2B1");
         assert_eq!(segments, ["ocpi", "2.2.1", "tokens", "a b"]);
         assert_eq!(query[1], ("x".to_owned(), "1+1".to_owned()));

@@ -266,10 +266,8 @@ impl Charger {
     fn limited(&mut self, id: &str, payload: &Value) -> Follows {
         let profile = payload.get("csChargingProfiles").unwrap_or(&Value::Null);
         let text = |name: &str| profile.get(name).and_then(Value::as_str).unwrap_or_default();
-        let accepted = || Follows {
-            frames: vec![result(id, &json!({ "status": "Accepted" }))],
-            limit: None,
-        };
+        let accepted =
+            || Follows { frames: vec![result(id, &json!({ "status": "Accepted" }))], limit: None };
         if text("chargingProfilePurpose") != "TxProfile" {
             // The safe share is set at the partner's chargers; it cannot be sent over OCPI.
             return accepted();

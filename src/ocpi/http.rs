@@ -304,7 +304,10 @@ mod tests {
     fn a_200_with_an_error_code_is_a_failure() {
         let now = Utc::from_millis(0);
         let refused = OcpiResponse::code(200, INVALID, "no last_updated", now);
-        assert_eq!(refused.success(true).unwrap_err().to_string(), "HTTP 200, OCPI 2001: no last_updated");
+        assert_eq!(
+            refused.success(true).unwrap_err().to_string(),
+            "HTTP 200, OCPI 2001: no last_updated"
+        );
         let wrapped = OcpiResponse::data(json!([{"result": "ACCEPTED"}]), now);
         assert_eq!(wrapped.success(true).unwrap()["result"], "ACCEPTED");
         let foreign = OcpiResponse { status: 422, headers: vec![], body: "{\"detail\":1}".into() };

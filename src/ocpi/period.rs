@@ -142,9 +142,8 @@ fn energy_at(samples: &[Sample], moment: Time) -> Decimal {
         (Some(before), Some(after)) => {
             let span = after.at.since(before.at).as_millis();
             let part = moment.0.since(before.at).as_millis();
-            kwh(before.energy_wh) + kwh(after.energy_wh - before.energy_wh)
-                * Decimal::new(part, 0)
-                / span.max(1)
+            kwh(before.energy_wh)
+                + kwh(after.energy_wh - before.energy_wh) * Decimal::new(part, 0) / span.max(1)
         }
         (Some(last), None) => kwh(last.energy_wh),
         (None, _) => Decimal::ZERO,

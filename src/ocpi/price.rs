@@ -73,10 +73,9 @@ impl Sum {
     fn add(&mut self, component: &PriceComponent, volume: Decimal) {
         let before = component.price * volume;
         let after = component.vat.map(|vat| before + before * vat / 100);
-        let sum = self.price.get_or_insert(Price {
-            before_taxes: Decimal::ZERO,
-            after_taxes: Some(Decimal::ZERO),
-        });
+        let sum = self
+            .price
+            .get_or_insert(Price { before_taxes: Decimal::ZERO, after_taxes: Some(Decimal::ZERO) });
         sum.before_taxes += before;
         sum.after_taxes = sum.after_taxes.zip(after).map(|(sum, after)| sum + after);
     }
@@ -232,9 +231,8 @@ fn fits(wanted: &Restrictions, moment: &Moment) -> bool {
 fn fits_calendar(wanted: &Restrictions, moment: &Moment) -> bool {
     let today = moment.local.date().to_string();
     let clock = moment.local.time();
-    let second = i64::from(clock.hour()) * 3600
-        + i64::from(clock.minute()) * 60
-        + i64::from(clock.second());
+    let second =
+        i64::from(clock.hour()) * 3600 + i64::from(clock.minute()) * 60 + i64::from(clock.second());
     let start = wanted.start_time.as_deref().and_then(second_of_day);
     // Midnight as an end is the end of the day.
     let end = wanted.end_time.as_deref().and_then(second_of_day);

@@ -174,8 +174,7 @@ pub fn whole_maybe<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D:
         return Ok(None);
     }
     let read = whole_of(&value);
-    read.map(Some)
-        .ok_or_else(|| serde::de::Error::custom(format!("{value} is no whole number")))
+    read.map(Some).ok_or_else(|| serde::de::Error::custom(format!("{value} is no whole number")))
 }
 
 fn whole_of(value: &serde_json::Value) -> Option<i64> {

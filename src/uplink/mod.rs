@@ -104,8 +104,7 @@ pub async fn start(options: UplinkOptions<'_>) -> Result<Uplink, UplinkError> {
     let mut bound = None;
     if let Some(address) = address {
         let listening = partner::listen(address, requests).await;
-        let (task, opened) =
-            listening.map_err(|source| UplinkError::Listen { address, source })?;
+        let (task, opened) = listening.map_err(|source| UplinkError::Listen { address, source })?;
         tasks.push(task);
         bound = Some(opened);
         if ocpi.public_url.ends_with(":0") {

@@ -103,9 +103,8 @@ impl World {
     pub fn run(mut self, mut arrivals: mpsc::Receiver<Event>) {
         loop {
             let nap = self.nap();
-            let next = self.runtime.block_on(async {
-                tokio::time::timeout(nap, arrivals.recv()).await
-            });
+            let next =
+                self.runtime.block_on(async { tokio::time::timeout(nap, arrivals.recv()).await });
             match next {
                 Ok(None) => return,
                 Ok(Some(event)) => self.take(event),

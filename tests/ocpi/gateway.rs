@@ -1,7 +1,6 @@
 //! The site as a CPO: what partners are told, also after an outage; what they may read, order and
 //! limit; and whose word lets a driver charge.
 
-
 use ampgate::ground::ids::IdToken;
 use ampgate::ground::time::Duration;
 use ampgate::model::message::EvseStatus::{Available, Charging, SuspendedEvse};
@@ -104,9 +103,11 @@ fn after_an_outage_each_object_is_put_once_and_each_cdr_comes_once() {
         assert_eq!(count(&format!("PUT /2.2.1/receiver/sessions/FR/AMP/OFFICE-1-{number}")), 1);
     }
     assert_eq!(count("POST /2.2.1/receiver/cdrs"), 2, "{told:?}");
-    assert!(told.iter().filter(|line| line.starts_with("PUT")).all(|line| {
-        told.iter().filter(|other| *other == line).count() == 1
-    }));
+    assert!(
+        told.iter()
+            .filter(|line| line.starts_with("PUT"))
+            .all(|line| { told.iter().filter(|other| *other == line).count() == 1 })
+    );
     // And once for ever: neither a restart nor an hour brings one again.
     site.restart();
     site.step(facts(evses(Available), vec![]));
@@ -169,9 +170,9 @@ fn a_refused_token_stops_everything_and_retry_after_is_kept_to() {
     site.answer_code(&made, 401, 2000);
     site.wait(Duration::hours(5));
     assert!(site.calls.is_empty(), "barred");
-    let alarm = site.caused.iter().any(|output| {
-        matches!(output, Output::Event { text, .. } if text.contains("refused our token"))
-    });
+    let alarm = site.caused.iter().any(
+        |output| matches!(output, Output::Event { text, .. } if text.contains("refused our token")),
+    );
     assert!(alarm);
 }
 
@@ -319,7 +320,10 @@ fn a_command_is_answered_twice() {
     charging.token = alias;
     site.step(facts(vec![], vec![charging]));
     let put = site.calls.iter().find(|made| made.line().contains("sessions")).unwrap().json();
-    assert_eq!((put["cdr_token"]["uid"].as_str(), put["auth_method"].as_str()), (Some(uid), Some("COMMAND")));
+    assert_eq!(
+        (put["cdr_token"]["uid"].as_str(), put["auth_method"].as_str()),
+        (Some(uid), Some("COMMAND"))
+    );
     start["response_url"] = json!("https://elsewhere.example/steal");
     let refused = site.ask(&key, Method::Post, path, start.clone());
     assert_eq!(refused.success(true).unwrap_err().code, Some(2001), "a foreign origin");

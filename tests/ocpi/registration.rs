@@ -1,13 +1,13 @@
 //! Registration over OCPI, from either side, through crashes: nobody is locked out, and no token is
 //! good for more than it is meant for.
 
-
 use ampgate::ground::time::Duration;
+use ampgate::model::message::EvseStatus::Available;
 use ampgate::ocpi::engine::desk::{Input, Output, Wish};
 use ampgate::ocpi::http::Method;
 use serde_json::{Value, json};
 
-use crate::site::{OcpiBox, credentials, endpoints};
+use crate::site::{OcpiBox, credentials, endpoints, evse, facts};
 
 const NONE: Value = Value::Null;
 
@@ -33,7 +33,8 @@ fn an_invited_partner_registers_and_the_invitation_ends() {
         .iter()
         .map(|endpoint| endpoint["identifier"].as_str().unwrap())
         .collect();
-    for module in ["credentials", "locations", "sessions", "cdrs", "tariffs", "tokens", "commands"] {
+    for module in ["credentials", "locations", "sessions", "cdrs", "tariffs", "tokens", "commands"]
+    {
         assert!(modules.contains(&module), "{module}");
     }
     site.answer_versions("2.2.1");
@@ -73,6 +74,7 @@ fn an_answer_that_is_lost_in_a_crash_locks_nobody_out() {
 #[test]
 fn we_register_and_answer_versions_while_our_own_post_is_under_way() {
     let mut site = OcpiBox::new("office.toml");
+    site.step(facts(vec![evse("EVSE-01", Available)], vec![]));
     let (url, token) = ("https://partner.example/versions".to_owned(), "their-a".to_owned());
     let wish = Wish::Register { partner: "operator".to_owned(), url, token };
     site.step(Input::Person { person: 900, wish });
@@ -108,7 +110,11 @@ fn tokens_are_renewed_and_the_old_one_ends_a_minute_after_the_new_is_used() {
     assert_ne!(old, new);
     assert_eq!(site.ask(&old, Method::Get, "/ocpi/versions", NONE).status, 200, "not used yet");
     site.restart();
-    assert_eq!(site.ask(&old, Method::Get, "/ocpi/versions", NONE).status, 200, "nor after a crash");
+    assert_eq!(
+        site.ask(&old, Method::Get, "/ocpi/versions", NONE).status,
+        200,
+        "nor after a crash"
+    );
     assert_eq!(site.ask(&new, Method::Get, "/ocpi/versions", NONE).status, 200);
     site.wait(Duration::seconds(61));
     assert_eq!(site.ask(&old, Method::Get, "/ocpi/versions", NONE).status, 401);

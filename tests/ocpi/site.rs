@@ -80,7 +80,9 @@ pub fn endpoints(version: &str) -> Value {
     ];
     for (module, role) in modules {
         let side = role.to_lowercase();
-        all.push(json!({ "identifier": module, "role": role, "url": format!("{base}/{side}/{module}") }));
+        all.push(
+            json!({ "identifier": module, "role": role, "url": format!("{base}/{side}/{module}") }),
+        );
     }
     json!({ "version": version, "endpoints": all })
 }
@@ -136,7 +138,8 @@ impl OcpiBox {
         while self.engine.is_hungry() {
             self.seed = self.seed.wrapping_add(1);
             let seed = self.seed;
-            let bytes: Vec<u8> = (0..=255u8).map(|byte| byte.wrapping_mul(seed | 1) ^ seed).collect();
+            let bytes: Vec<u8> =
+                (0..=255u8).map(|byte| byte.wrapping_mul(seed | 1) ^ seed).collect();
             self.engine.feed(&bytes);
         }
         let now = Now { mono: Instant::START + self.elapsed, utc: Some(self.utc()) };

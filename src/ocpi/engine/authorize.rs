@@ -79,8 +79,7 @@ impl Engine {
     ) {
         let lately = self.grants.get(&token.as_str().to_ascii_lowercase());
         if lately.is_some_and(|grant| {
-            grant.granted.method == "COMMAND"
-                && desk.utc.since(grant.at) < Duration::minutes(15)
+            grant.granted.method == "COMMAND" && desk.utc.since(grant.at) < Duration::minutes(15)
         }) {
             desk.out.push(Output::Verdict { ask, accepted: true });
             return;
@@ -132,9 +131,8 @@ impl Engine {
         token: &IdToken,
         (known, evse): (Option<&Token>, Option<&EvseId>),
     ) -> bool {
-        let is_usable = self.lines.get(partner).is_some_and(|line| {
-            !line.barred && line.failures < 3
-        });
+        let is_usable =
+            self.lines.get(partner).is_some_and(|line| !line.barred && line.failures < 3);
         let is_gateway = self.partner(partner).is_some_and(|partner| partner.gateway);
         let url = self.endpoint(partner, &Module::Tokens, &Side::Sender);
         let Some(url) = url.filter(|_| is_usable && is_gateway) else { return false };

@@ -139,9 +139,7 @@ impl Engine {
     fn cancel(&mut self, partner: &str, command: &CancelReservation) -> Ordered {
         let key = (partner.to_owned(), command.reservation_id.key());
         match self.reserved.remove(&key) {
-            Some(Reserved { evse, number }) => {
-                Ok(SiteOrder::Cancel { evse, reservation: number })
-            }
+            Some(Reserved { evse, number }) => Ok(SiteOrder::Cancel { evse, reservation: number }),
             None => Err((Response::Rejected, http::OK)),
         }
     }
@@ -169,7 +167,8 @@ impl Engine {
     /// A response_url is the attacker's to choose: only origins that are known are called.
     pub(super) fn may_answer_to(&self, partner: &str, url: &str) -> bool {
         let Some(wanted) = address::origin(url) else { return false };
-        let (Some(link), Some(configured)) = (self.links.get(partner), self.partner(partner)) else {
+        let (Some(link), Some(configured)) = (self.links.get(partner), self.partner(partner))
+        else {
             return false;
         };
         let endpoints = link.endpoints.iter().map(|endpoint| endpoint.url.as_str());
@@ -203,12 +202,7 @@ impl Engine {
         }
     }
 
-    fn tell_result(
-        &mut self,
-        desk: &mut Desk<'_>,
-        commanded: &Commanded,
-        result: &CommandOutcome,
-    ) {
+    fn tell_result(&mut self, desk: &mut Desk<'_>, commanded: &Commanded, result: &CommandOutcome) {
         let body = Some(json!({ "result": result }));
         let wanted = (Method::Post, commanded.response_url.clone(), body);
         self.call(desk, &commanded.partner, Purpose::Result, wanted);

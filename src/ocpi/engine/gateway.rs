@@ -85,9 +85,7 @@ impl Gateway {
             done: BTreeSet::new(),
             rows: [RowKind::Session, RowKind::Cdr].map(last).into(),
             begun,
-            known_tariffs: known_tariffs
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect(),
+            known_tariffs: known_tariffs.map(|(key, value)| (key.clone(), value.clone())).collect(),
             settled: false,
         }
     }
@@ -96,6 +94,11 @@ impl Gateway {
         let last = self.rows.entry(kind).or_default();
         *last += 1;
         *last
+    }
+
+    /// The site has told how it is; before, there is nothing to offer.
+    pub fn is_settled(&self) -> bool {
+        self.settled
     }
 
     /// The largest row of a list.
@@ -149,10 +152,7 @@ fn location(site: &Ocpi) -> Location {
             longitude: place.longitude.clone(),
         },
         evses: evses.collect(),
-        operator: Some(BusinessDetails {
-            name: site.name.clone(),
-            website: site.website.clone(),
-        }),
+        operator: Some(BusinessDetails { name: site.name.clone(), website: site.website.clone() }),
         time_zone: site.zone.clone(),
         opening_times: Some(json!({ "twentyfourseven": true })),
         last_updated: time,
@@ -303,7 +303,8 @@ impl Engine {
         if fact.ended.is_none() && !turned && !begun && !(grown && update_due) {
             return;
         }
-        let doing = if fact.ended.is_some() { last.map_or(doing, |last| last.doing) } else { doing };
+        let doing =
+            if fact.ended.is_some() { last.map_or(doing, |last| last.doing) } else { doing };
         period::add(&mut live.samples, Sample { at, energy_wh: fact.energy_wh, doing });
         let session = &mut live.session;
         session.status = SessionStatus::Active;

@@ -241,6 +241,7 @@ impl Engine {
         }
         self.asks_expire(desk);
         self.commands_expire(desk);
+        self.results_expire(desk);
     }
 
     fn partner(&self, id: &str) -> Option<&Partner> {
@@ -312,10 +313,7 @@ impl Engine {
             headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
         }
         let request = OcpiRequest { method, target: url, headers, body };
-        self.calls.insert(
-            call,
-            Call { partner: partner.to_owned(), purpose, sent: desk.mono },
-        );
+        self.calls.insert(call, Call { partner: partner.to_owned(), purpose, sent: desk.mono });
         desk.out.push(Output::Send { call, request });
         Some(call)
     }

@@ -110,9 +110,12 @@ impl Engine {
                 if often {
                     return say(Response::TooOften);
                 }
-                if set.charging_profile.charging_profile_period.iter().any(|period| {
-                    period.limit.is_negative() || period.start_period < 0
-                }) {
+                if set
+                    .charging_profile
+                    .charging_profile_period
+                    .iter()
+                    .any(|period| period.limit.is_negative() || period.start_period < 0)
+                {
                     return say(Response::Rejected);
                 }
                 self.set_profile(desk, &partner, session, (&uid, start), set.charging_profile);
@@ -189,9 +192,7 @@ impl Engine {
             let Some(one) = self.profiled.get_mut(&session) else { continue };
             let ceiling = ceiling(&one.profile, one.start, desk.utc).map(|limit| {
                 match one.profile.charging_rate_unit {
-                    RateUnit::Watts => {
-                        limit.as_f64() / (one.phases.max(1) * voltage.max(1)) as f64
-                    }
+                    RateUnit::Watts => limit.as_f64() / (one.phases.max(1) * voltage.max(1)) as f64,
                     _ => limit.as_f64(),
                 }
             });

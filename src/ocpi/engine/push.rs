@@ -148,6 +148,9 @@ impl Engine {
     }
 
     fn next_tariff(&mut self, partner: &str, url: &str) -> Option<Wanted> {
+        if !self.gateway.is_settled() {
+            return None;
+        }
         let due = self.due.get_mut(partner)?;
         let at = due.tariffs?;
         let Some(tariff) = self.gateway.tariffs.get(at) else {
@@ -163,7 +166,7 @@ impl Engine {
         let speech = self.speech(partner);
         let good = self.lines.get(partner).is_some_and(|line| line.good);
         let location = &self.gateway.location;
-        if location.last_updated == Time::default() {
+        if !self.gateway.is_settled() {
             return None;
         }
         let id = location.id.as_str();
@@ -191,8 +194,7 @@ impl Engine {
             let row = *self.due.get(partner)?.sessions.first()?;
             let live = self.gateway.by_row(row).map(|live| live.session.clone());
             let session: Option<Session> = live.or_else(|| {
-                let query =
-                    Query { after: row - 1, limit: 1, ..Query::all(RowKind::Session) };
+                let query = Query { after: row - 1, limit: 1, ..Query::all(RowKind::Session) };
                 let (number, value) = (desk.shelf)(&query).rows.pop()?;
                 codec::decode(value).ok().filter(|_| number == row)
             });
@@ -228,12 +230,8 @@ impl Engine {
         if self.gateway.last_row(RowKind::Cdr) <= after {
             return None;
         }
-        let query = Query {
-            after,
-            owners: self.owners(partner),
-            limit: 1,
-            ..Query::all(RowKind::Cdr)
-        };
+        let query =
+            Query { after, owners: self.owners(partner), limit: 1, ..Query::all(RowKind::Cdr) };
         let (row, value) = (desk.shelf)(&query).rows.pop()?;
         let cdr: Cdr = codec::decode(value).ok()?;
         let link = self.links.get_mut(partner)?;
@@ -321,13 +319,7 @@ impl Engine {
 
     /// After an answer that was lost the partner may refuse the same CDR as one that it has: then
     /// it arrived. What it refuses at the first try is told and tried again, seldom.
-    fn not_taken(
-        &mut self,
-        desk: &mut Desk<'_>,
-        partner: &str,
-        pushed: &Pushed,
-        trouble: Trouble,
-    ) {
+    fn not_taken(&mut self, desk: &mut Desk<'_>, partner: &str, pushed: &Pushed, trouble: Trouble) {
         const SELDOM: Duration = Duration::minutes(15);
         const REFUSALS_TOLD: u32 = 2;
         let Some(due) = self.due.get_mut(partner) else { return };

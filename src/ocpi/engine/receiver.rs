@@ -41,22 +41,18 @@ pub fn patched(known: Value, change: Map<String, Value>) -> Value {
 
 impl Engine {
     /// GET, PUT and PATCH of a token.
-    pub(super) fn receive_token(
-        &mut self,
-        desk: &mut Desk<'_>,
-        asked: &Asked<'_>,
-    ) -> OcpiResponse {
+    pub(super) fn receive_token(&mut self, desk: &mut Desk<'_>, asked: &Asked<'_>) -> OcpiResponse {
         let utc = desk.utc;
-        let [country, party, uid] = asked.rest.as_slice() else { return super::serve::nowhere(utc) };
+        let [country, party, uid] = asked.rest.as_slice() else {
+            return super::serve::nowhere(utc);
+        };
         let kind = asked.parameter("type").filter(|kind| !kind.is_empty()).unwrap_or("RFID");
         let key = token_key(country, party, uid, kind);
         let invalid = |why: &str| OcpiResponse::code(200, http::INVALID, why, utc);
         let unknown = || OcpiResponse::code(404, http::UNKNOWN_TOKEN, "no such token", utc);
         match asked.method {
             Method::Get => match self.tokens.get(&key) {
-                Some(token) => {
-                    OcpiResponse::data(codec::encode(asked.caller.speech, token), utc)
-                }
+                Some(token) => OcpiResponse::data(codec::encode(asked.caller.speech, token), utc),
                 None => unknown(),
             },
             Method::Put | Method::Patch if !self.owns(&asked.caller.partner, country, party) => {
@@ -153,10 +149,8 @@ impl Engine {
                     Err(response) => return response,
                 };
                 desk.keep(format!("client/{party}"), &info);
-                let gone = matches!(
-                    info.status,
-                    ConnectionStatus::Offline | ConnectionStatus::Suspended
-                );
+                let gone =
+                    matches!(info.status, ConnectionStatus::Offline | ConnectionStatus::Suspended);
                 self.mark_absent(&party, gone);
                 OcpiResponse::ok(utc)
             }

@@ -89,9 +89,10 @@ impl Scsp {
             let key = (partner.to_owned(), lower(&one.location_id), lower(&one.evse_uid));
             (key, one.evse.clone())
         };
-        let places = site.partners.iter().flat_map(|partner| {
-            partner.evses.iter().map(move |one| place(&partner.id, one))
-        });
+        let places = site
+            .partners
+            .iter()
+            .flat_map(|partner| partner.evses.iter().map(move |one| place(&partner.id, one)));
         Self { sessions: BTreeMap::new(), limits: BTreeMap::new(), places: places.collect() }
     }
 
@@ -185,16 +186,13 @@ impl Engine {
                 return;
             }
         }
-        let place =
-            (partner.to_owned(), session.location_id.key(), session.evse_uid.key());
+        let place = (partner.to_owned(), session.location_id.key(), session.evse_uid.key());
         let evse = self.scsp.places.get(&place).cloned();
         let told = before.as_ref().is_some_and(|before| before.told);
         let begins = !told && is_running(&session);
         let ends = told && !is_running(&session);
         if let Some(evse) = &evse {
-            let tell = |event: ForeignEvent| {
-                Output::Foreign(Foreign { evse: evse.clone(), event })
-            };
+            let tell = |event: ForeignEvent| Output::Foreign(Foreign { evse: evse.clone(), event });
             let energy_wh = (session.kwh * Decimal::new(1000, 0)).as_f64().round() as i64;
             if begins {
                 desk.out.push(tell(ForeignEvent::Began {
@@ -296,8 +294,9 @@ impl Engine {
 
     /// Sends the profiles that may be sent.
     pub(super) fn profiles_if_due(&mut self, desk: &mut Desk<'_>, partner: &str) {
-        self.results_expire(desk);
-        let Some(configured) = self.partner(partner).filter(|one| one.scsp).cloned() else { return };
+        let Some(configured) = self.partner(partner).filter(|one| one.scsp).cloned() else {
+            return;
+        };
         let url = self.endpoint(partner, &Module::ChargingProfiles, &Side::Receiver);
         let Some(url) = url else { return };
         for placed in &configured.evses {
@@ -332,7 +331,9 @@ impl Engine {
         };
         let speech = self.speech(partner);
         let base = format!("{}/ocpi/{}", self.site.public_url, speech.word());
-        let limit = Decimal::from_f64(amps).unwrap_or_default().round(1);
+        // One decimal, and never upwards.
+        let deci_amps = (amps * 10.0 + 1e-6).floor() as i64;
+        let limit = Decimal::new(deci_amps.max(0), 1);
         let set = SetChargingProfile {
             charging_profile: ChargingProfile {
                 start_date_time: Some(Time(desk.utc)),
@@ -411,7 +412,7 @@ impl Engine {
     }
 
     /// Results that never came.
-    fn results_expire(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn results_expire(&mut self, desk: &mut Desk<'_>) {
         for limit in self.scsp.limits.values_mut() {
             if limit.open.as_ref().is_some_and(|open| open.until <= desk.mono)
                 && let Some(open) = limit.open.take()
@@ -437,8 +438,7 @@ impl Engine {
                 };
                 let limits = self.scsp.limits.values_mut();
                 for limit in limits {
-                    let is_it =
-                        |open: &&mut Sent| same_secret(&open.secret, secret);
+                    let is_it = |open: &&mut Sent| same_secret(&open.secret, secret);
                     if limit.open.as_mut().filter(is_it).is_none() {
                         continue;
                     }
@@ -479,9 +479,10 @@ fn power(before: Option<&Session>, session: &Session) -> Option<f64> {
     if !is_running(session) {
         return Some(0.0);
     }
-    let told = session.charging_periods.last().and_then(|period| {
-        period.volume(&Measure::Power).map(|kw| kw.as_f64() * 1000.0)
-    });
+    let told = session
+        .charging_periods
+        .last()
+        .and_then(|period| period.volume(&Measure::Power).map(|kw| kw.as_f64() * 1000.0));
     told.or_else(|| {
         let before = before?;
         let span = session.last_updated.0.since(before.last_updated.0).as_hours();

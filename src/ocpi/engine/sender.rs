@@ -44,12 +44,15 @@ impl Page {
         };
         let count = |name: &str, usual: usize| match asked.parameter(name) {
             None => Ok(usual),
-            Some(text) => {
-                text.parse().map_err(|_| format!("{name}: a whole number is expected"))
-            }
+            Some(text) => text.parse().map_err(|_| format!("{name}: a whole number is expected")),
         };
         let limit = count("limit", PAGE_MAX)?.clamp(1, PAGE_MAX);
-        Ok(Self { from: time("date_from")?, to: time("date_to")?, offset: count("offset", 0)?, limit })
+        Ok(Self {
+            from: time("date_from")?,
+            to: time("date_to")?,
+            offset: count("offset", 0)?,
+            limit,
+        })
     }
 
     fn holds(&self, updated: Time) -> bool {
@@ -103,11 +106,7 @@ impl Engine {
     }
 
     /// GET sessions, and PUT of a driver's preferences.
-    pub(super) fn send_sessions(
-        &mut self,
-        desk: &mut Desk<'_>,
-        asked: &Asked<'_>,
-    ) -> OcpiResponse {
+    pub(super) fn send_sessions(&mut self, desk: &mut Desk<'_>, asked: &Asked<'_>) -> OcpiResponse {
         match (asked.method, asked.rest.as_slice()) {
             (Method::Get, []) => {
                 self.row_list::<Session>(desk, asked, "sessions", RowKind::Session)

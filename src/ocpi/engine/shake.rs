@@ -123,7 +123,10 @@ impl Engine {
             return Ok(());
         }
         let known: Vec<&str> = self.site.partners.iter().map(|one| one.id.as_str()).collect();
-        Err(format!("no [[partner]] \"{partner}\" in the configuration; known: {}", known.join(", ")))
+        Err(format!(
+            "no [[partner]] \"{partner}\" in the configuration; known: {}",
+            known.join(", ")
+        ))
     }
 
     /// How all partners stand, one a line.
@@ -151,7 +154,11 @@ impl Engine {
             }
             lines.push(text);
         }
-        if lines.is_empty() { "no [[partner]] in the configuration".to_owned() } else { lines.join("\n") }
+        if lines.is_empty() {
+            "no [[partner]] in the configuration".to_owned()
+        } else {
+            lines.join("\n")
+        }
     }
 
     fn begin(
@@ -367,8 +374,7 @@ impl Engine {
                     Ok(value) => value,
                     Err(_) => return Some(super::serve::no_json(utc)),
                 };
-                let invalid =
-                    |why: String| Some(OcpiResponse::code(200, http::INVALID, &why, utc));
+                let invalid = |why: String| Some(OcpiResponse::code(200, http::INVALID, &why, utc));
                 let credentials: Credentials = match codec::decode(value) {
                     Ok(credentials) => credentials,
                     Err(why) => return invalid(why),
@@ -378,8 +384,7 @@ impl Engine {
                 }
                 let (token, url) = (credentials.token.clone(), credentials.url.clone());
                 let origin = Origin::Theirs { request, credentials };
-                let begun =
-                    self.begin(desk, &caller.partner, origin, &token, &url, Some(speech));
+                let begun = self.begin(desk, &caller.partner, origin, &token, &url, Some(speech));
                 match begun {
                     Ok(()) => None,
                     Err(why) => Some(OcpiResponse::code(200, http::CANNOT_USE, &why, utc)),
@@ -409,9 +414,8 @@ impl Engine {
     }
 
     fn roles(&self) -> Vec<Role> {
-        let any = |what: fn(&crate::model::partner::Partner) -> bool| {
-            self.site.partners.iter().any(what)
-        };
+        let any =
+            |what: fn(&crate::model::partner::Partner) -> bool| self.site.partners.iter().any(what);
         let mut roles = Vec::new();
         if any(|partner| partner.gateway) {
             roles.push(Role::Cpo);
