@@ -58,7 +58,8 @@ pub struct CpoArgs {
     /// So many hours.
     #[arg(long, value_name = "H", default_value_t = 24.0)]
     pub hours: f64,
-    /// Seconds that pass in a real one.
+    /// Seconds that pass in a real one. The time limits of OCPI run at this speed too: beyond 60 a
+    /// partner seems slow.
     #[arg(long, value_name = "N", default_value_t = 1.0)]
     pub speed: f64,
     /// Where the double listens.
@@ -127,6 +128,7 @@ pub enum CpoError {
 
 /// Runs the day and prints what it came to.
 pub async fn run(args: CpoArgs) -> Result<(), CpoError> {
+    crate::io::log::install();
     let (config, site) = read(&args)?;
     let scsp = config.ocpi.clone().ok_or_else(|| lacks("[ocpi]"))?;
     let mine = platform(&scsp, &config)?;

@@ -38,7 +38,7 @@ fn an_invited_partner_registers_and_the_invitation_ends() {
         assert!(modules.contains(&module), "{module}");
     }
     site.answer_versions("2.2.1");
-    let made = site.made();
+    let made = site.made_to("2.2.1");
     site.answer(&made, endpoints("2.2.1"));
     let ours = site.reply(number).unwrap().success(true).unwrap();
     let token_c = ours["token"].as_str().unwrap();
@@ -59,7 +59,7 @@ fn an_answer_that_is_lost_in_a_crash_locks_nobody_out() {
         let path = "/ocpi/2.2.1/credentials";
         let number = site.request(&token_a, Method::Post, path, credentials("token-b"));
         site.answer_versions("2.2.1");
-        let made = site.made();
+        let made = site.made_to("2.2.1");
         site.answer(&made, endpoints("2.2.1"));
         site.reply(number).unwrap()
     };
@@ -103,7 +103,7 @@ fn tokens_are_renewed_and_the_old_one_ends_a_minute_after_the_new_is_used() {
     let number =
         site.request(&old, Method::Put, "/ocpi/2.2.1/credentials", credentials("token-b2"));
     site.answer_versions("2.2.1");
-    let made = site.made();
+    let made = site.made_to("2.2.1");
     site.answer(&made, endpoints("2.2.1"));
     let ours = site.reply(number).unwrap().success(true).unwrap();
     let new = ours["token"].as_str().unwrap().to_owned();

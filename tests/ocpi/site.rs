@@ -220,6 +220,12 @@ impl OcpiBox {
         self.calls.remove(0)
     }
 
+    /// The oldest call to a URL that ends so.
+    pub fn made_to(&mut self, end: &str) -> Made {
+        let at = self.calls.iter().position(|made| made.request.target.ends_with(end));
+        self.calls.remove(at.expect("a call to there"))
+    }
+
     /// Answers a call.
     pub fn answer(&mut self, made: &Made, data: Value) {
         let response = OcpiResponse::data(data, self.utc());
@@ -274,7 +280,7 @@ impl OcpiBox {
         let path = format!("/ocpi/{version}/credentials");
         let number = self.request(&token, Method::Post, &path, credentials("token-b"));
         self.answer_versions(version);
-        let made = self.made();
+        let made = self.made_to(version);
         self.answer(&made, endpoints(version));
         let response = self.reply(number).expect("registered");
         let data = response.success(true).unwrap();
@@ -283,7 +289,7 @@ impl OcpiBox {
 
     /// Answers the call for versions.
     pub fn answer_versions(&mut self, version: &str) {
-        let made = self.made();
+        let made = self.made_to("partner.example/versions");
         assert_eq!(made.request.method, Method::Get);
         let url = format!("https://partner.example/{version}");
         self.answer(&made, json!([{ "version": version, "url": url }]));

@@ -195,6 +195,22 @@ impl Desk<'_> {
         self.out.push(Output::Keep(Change::Put { key, value }));
     }
 
+    /// The first row that fits, those among them that this step has only just kept.
+    pub fn first_row(&mut self, query: &Query) -> Option<(u64, Value)> {
+        let stored = (self.shelf)(query).rows.into_iter().next();
+        let fresh = self.out.iter().rev().filter_map(|output| match output {
+            Output::Keep(Change::Row(row)) if row.kind == query.kind => Some(row),
+            _ => None,
+        });
+        let fits = |row: &&Row| query.fits(row.number, &row.id, &row.owner, row.updated);
+        let fresh = fresh.filter(fits).min_by_key(|row| row.number);
+        let fresh = fresh.map(|row| (row.number, row.value.clone()));
+        match (fresh, stored) {
+            (Some(fresh), Some(stored)) if stored.0 < fresh.0 => Some(stored),
+            (fresh, stored) => fresh.or(stored),
+        }
+    }
+
     /// Tells people.
     pub fn tell(&mut self, kind: EventKind, partner: &str, text: impl Into<String>) {
         self.out.push(Output::Event { kind, partner: partner.to_owned(), text: text.into() });

@@ -195,7 +195,7 @@ impl Engine {
             let live = self.gateway.by_row(row).map(|live| live.session.clone());
             let session: Option<Session> = live.or_else(|| {
                 let query = Query { after: row - 1, limit: 1, ..Query::all(RowKind::Session) };
-                let (number, value) = (desk.shelf)(&query).rows.pop()?;
+                let (number, value) = desk.first_row(&query)?;
                 codec::decode(value).ok().filter(|_| number == row)
             });
             let Some(session) = session else {
@@ -232,7 +232,7 @@ impl Engine {
         }
         let query =
             Query { after, owners: self.owners(partner), limit: 1, ..Query::all(RowKind::Cdr) };
-        let (row, value) = (desk.shelf)(&query).rows.pop()?;
+        let (row, value) = desk.first_row(&query)?;
         let cdr: Cdr = codec::decode(value).ok()?;
         let link = self.links.get_mut(partner)?;
         let doubtful = link.cdr_trying == Some(row);
