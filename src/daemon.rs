@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration as RealDuration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,15 +25,17 @@ use crate::config::Config;
 use crate::controller::Controller;
 use crate::controller::message::{Answer, Input, Order, Outbox, Output};
 use crate::controller::view::View;
-use crate::ground::ids::{ChargePointId, EvseId, IdToken, LinkId, RequestId};
+use crate::ground::ids::{LinkId, RequestId};
 use crate::ground::time::{Duration, Instant};
 use crate::io::clock::Clock;
+use crate::io::field::{Field, PartnerAsk};
 use crate::io::inbox::{self, Arrival, Inbox};
 use crate::io::journal::Journal;
 use crate::io::log as lines;
 use crate::io::mqtt::Subscription;
 use crate::io::platform::{self, Resources, Watchdog};
-use crate::io::websocket::{Attached, Door, Links, Server};
+use crate::io::solver::Solver;
+use crate::io::websocket::{Door, Links, Server};
 use crate::model::event::{Event, EventKind};
 use crate::model::record::Record;
 use crate::model::site::Site;
@@ -41,7 +43,6 @@ use crate::store::error::StoreError;
 use crate::store::reader::StoreReader;
 use crate::store::state::{CommitNumber, StoreState};
 use crate::store::{Opened, Store, TICK};
-use crate::ui::state::PartnerWish;
 
 /// Screens get a fresh picture no more often than this, in real time.
 const VIEW_EVERY: RealDuration = RealDuration::from_millis(250);
@@ -137,25 +138,9 @@ pub struct Handle {
     pub ocpp_address: Option<SocketAddr>,
     /// Where the page puts the orders of people.
     pub orders: mpsc::Sender<Asked>,
-    /// Where questions about tokens go, once there is an uplink.
-    pub asks: Arc<OnceLock<mpsc::Sender<PartnerAsk>>>,
-    /// Where people put what they want of partners; none without an uplink.
-    pub partners: Option<mpsc::Sender<PartnerWish>>,
+    pub field: Field,
     data: PathBuf,
     wishes: mpsc::Sender<Wish>,
-    links: Links,
-    inbox: Inbox,
-}
-
-/// A charger asks about a token that the site does not know.
-#[derive(Clone, Debug)]
-pub struct PartnerAsk {
-    /// For the answer by [`Order::Vouch`].
-    pub ask: u64,
-    /// Which.
-    pub token: IdToken,
-    /// Where, if that is known.
-    pub evse: Option<EvseId>,
 }
 
 /// An order with the place for its answer.
@@ -201,32 +186,15 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
             Some(opened.map_err(|source| DaemonError::Listen { address, source })?)
         }
     };
-    let (published, view) = watch::channel(Arc::new(controller.view(now)));
-    let (pictures, mut drawn) = mpsc::channel::<Arc<View>>(1);
-    // In a task of its own: whoever looks at a picture for long must not hold up the loop.
-    tokio::spawn(async move {
-        while let Some(picture) = drawn.recv().await {
-            published.send_replace(picture);
-        }
-    });
+    let (pictures, view) = publisher(controller.view(now));
     let (orders, asked) = mpsc::channel(ORDERS_MAX);
     let (wishes, wished) = mpsc::channel(ORDERS_MAX);
     let ocpp_address = server.as_ref().map(Server::address);
-    let asks = Arc::new(OnceLock::new());
-    let handle = Handle {
-        view,
-        store: store.reader(),
-        ocpp_address,
-        orders,
-        asks: Arc::clone(&asks),
-        partners: None,
-        data,
-        wishes,
-        links: links.clone(),
-        inbox: inbox.clone(),
-    };
+    let field = Field::new(links.clone(), inbox.clone());
+    let reader = store.reader();
+    let handle = Handle { view, store: reader, ocpp_address, data, orders, wishes, field };
     let mut world = World {
-        asks,
+        field: handle.field.clone(),
         state: store.state(),
         store_failing: None,
         subscription: subscribe(&config, &inbox, &clock),
@@ -241,6 +209,7 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         controller,
         config,
         clock,
+        solver: Solver::start(inbox.clone()),
         inbox,
         links,
         server,
@@ -252,9 +221,22 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
     }
     let task = tokio::spawn(async move {
         let _guard = EndsProcess;
-        world.run(arrivals, asked, wished).await
+        Box::pin(world.run(arrivals, asked, wished)).await
     });
     Ok(Daemon { handle, task })
+}
+
+/// Where pictures are put in and where people see the latest. In a task of its own: whoever looks
+/// at a picture for long must not hold up the loop.
+fn publisher(first: View) -> (mpsc::Sender<Arc<View>>, watch::Receiver<Arc<View>>) {
+    let (published, view) = watch::channel(Arc::new(first));
+    let (pictures, mut drawn) = mpsc::channel::<Arc<View>>(1);
+    tokio::spawn(async move {
+        while let Some(picture) = drawn.recv().await {
+            published.send_replace(picture);
+        }
+    });
+    (pictures, view)
 }
 
 impl Daemon {
@@ -344,18 +326,7 @@ impl Handle {
 
     /// Tells people something that another part of the program has seen.
     pub async fn tell(&self, kind: EventKind, subject: String, text: String) {
-        // An error means that it is stopping already.
         let _ = self.wishes.send(Wish::Tell(kind, subject, text)).await;
-    }
-
-    /// A link without a socket, for a charge point that a partner owns.
-    pub async fn attach(&self, charge_point: &ChargePointId) -> Option<Attached> {
-        self.links.attach(charge_point, &self.inbox).await
-    }
-
-    /// Puts an input into the one channel; false when the daemon is stopping.
-    pub async fn put(&self, input: Input) -> bool {
-        self.inbox.put(input).await.is_ok()
     }
 
     /// Asks the daemon to end in order; [`Daemon::stop`] also waits for the end.
@@ -372,7 +343,7 @@ impl Handle {
 
 /// Everything that the loop owns.
 struct World {
-    asks: Arc<OnceLock<mpsc::Sender<PartnerAsk>>>,
+    field: Field,
     controller: Controller,
     config: Config,
     clock: Clock,
@@ -391,6 +362,7 @@ struct World {
     replies: BTreeMap<RequestId, oneshot::Sender<Answer>>,
     next_request: u64,
     journal: Option<Journal>,
+    solver: Solver,
     pictures: mpsc::Sender<Arc<View>>,
     picture_due: Instant,
     watchdog: Watchdog,
@@ -487,11 +459,9 @@ impl World {
                 Output::Disconnect { link, politely, .. } => self.links.disconnect(link, politely),
                 Output::Event(event) => lines::event(&event),
                 Output::AskPartners { ask, token, evse } => {
-                    // Without an uplink, or with one that is busy, the site decides alone.
-                    if let Some(asks) = self.asks.get() {
-                        let _ = asks.try_send(PartnerAsk { ask, token, evse });
-                    }
+                    self.field.ask(PartnerAsk { ask, token, evse });
                 }
+                Output::Solve { number, problem } => self.solver.solve(number, problem),
                 Output::Reply { request, answer } => {
                     if let Some(reply) = self.replies.remove(&request) {
                         // An error means that nobody waits for the answer any more.

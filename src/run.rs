@@ -80,7 +80,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
         journal: args.journal,
     })
     .await?;
-    let mut handle = daemon.handle();
+    let handle = daemon.handle();
     let uplink_running = match ocpi {
         None => None,
         Some(ocpi) => {
@@ -93,7 +93,6 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
             Some(started)
         }
     };
-    handle.partners = uplink_running.as_ref().map(|uplink| uplink.wishes.clone());
     if let Some(address) = handle.ocpp_address {
         log::info!("chargers connect to ws://{address}/ocpp/{{identity}}");
     }

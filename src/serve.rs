@@ -19,7 +19,7 @@ pub async fn page(
     address: SocketAddr,
 ) -> Result<(JoinHandle<()>, SocketAddr), UiError> {
     let (view, orders) = (handle.view.clone(), handle.orders.clone());
-    let partners = handle.partners.clone();
+    let partners = handle.field.wishes();
     ui::serve(UiState { view, orders, history: history(&handle.store), partners }, address).await
 }
 

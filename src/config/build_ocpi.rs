@@ -42,22 +42,22 @@ pub fn build(file: &File, site: &Site) -> Option<Ocpi> {
             longitude: place.longitude.clone()?,
             publish: place.publish,
         },
-        facades: facades.map(|evse| facade(file, ocpi, evse)).collect(),
-        tariffs: file.tariff.iter().map(|tariff| json_tariff(ocpi, tariff)).collect(),
+        facades: facades.map(|evse| facade(ocpi, evse)).collect(),
+        tariffs: ocpi.tariff.iter().map(|tariff| json_tariff(ocpi, tariff)).collect(),
         update_every: derive::seconds(ocpi.update_s),
         voltage_v: site.diagram.voltage.as_f64().round() as i64,
         partners,
     })
 }
 
-fn facade(file: &File, ocpi: &file_ocpi::Ocpi, evse: &crate::model::diagram::Evse) -> Facade {
+fn facade(ocpi: &file_ocpi::Ocpi, evse: &crate::model::diagram::Evse) -> Facade {
     let own = ocpi.connector.iter().find(|one| one.evse.as_deref() == Some(evse.id.as_str()));
     let country = ocpi.country_code.as_deref().unwrap_or_default();
     let party = ocpi.party_id.as_deref().unwrap_or_default();
     let plain: String =
         evse.id.as_str().chars().filter(char::is_ascii_alphanumeric).take(31).collect();
     let derived = format!("{country}*{party}*E{}", plain.to_ascii_uppercase());
-    let first = || file.tariff.first().and_then(|tariff| tariff.id.clone());
+    let first = || ocpi.tariff.first().and_then(|tariff| tariff.id.clone());
     let tariff = own.and_then(|own| own.tariff.clone()).or_else(first);
     Facade {
         evse: evse.id.clone(),

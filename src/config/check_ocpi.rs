@@ -1,4 +1,4 @@
-//! Rules of `[ocpi]`, `[[tariff]]` and `[[partner]]`.
+//! Rules of `[ocpi]` and `[[partner]]`.
 
 use std::collections::BTreeSet;
 
@@ -72,11 +72,11 @@ fn check_connectors(file: &File, report: &mut Report) {
     for (index, connector) in ocpi.connector.iter().enumerate() {
         let path = format!("ocpi.connector[{index}]");
         check_evse(file, &format!("{path}.evse"), &connector.evse, report);
-        let known = || file.tariff.iter().filter_map(|tariff| tariff.id.as_deref());
+        let known = || ocpi.tariff.iter().filter_map(|tariff| tariff.id.as_deref());
         if let Some(tariff) = &connector.tariff
             && !known().any(|id| id == tariff)
         {
-            let expected = format!("the id of a [[tariff]]: {}", one_of(known()));
+            let expected = format!("the id of an [[ocpi.tariff]]: {}", one_of(known()));
             report.error(&format!("{path}.tariff"), quoted(tariff), expected);
         }
     }
@@ -99,15 +99,16 @@ fn check_tariffs(file: &File, report: &mut Report) {
     const DAYS: [&str; 7] =
         ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"];
     let mut known = BTreeSet::new();
-    for (index, tariff) in file.tariff.iter().enumerate() {
-        let path = format!("tariff[{index}]");
+    let Some(ocpi) = &file.ocpi else { return };
+    for (index, tariff) in ocpi.tariff.iter().enumerate() {
+        let path = format!("ocpi.tariff[{index}]");
         if let Some(id) = &tariff.id
             && !known.insert(id.to_lowercase())
         {
             report.error(&format!("{path}.id"), quoted(id), "an id that no other tariff has");
         }
         if tariff.element.is_empty() {
-            report.error(&path, "no element", "at least one [[tariff.element]] with a price");
+            report.error(&path, "no element", "at least one [[ocpi.tariff.element]] with a price");
         }
         for (place, element) in tariff.element.iter().enumerate() {
             let path = format!("{path}.element[{place}]");

@@ -36,6 +36,10 @@ pub struct Ocpi {
     /// The site as an OCPI Location.
     #[schemars(required)]
     pub location: Option<Location>,
+    /// What charging costs.
+    #[serde(default)]
+    #[schemars(length(max = 100))]
+    pub tariff: Vec<Tariff>,
     /// EVSEs that differ from what is derived of their `[[evse]]`.
     #[serde(default)]
     #[schemars(length(max = 1000))]
@@ -88,7 +92,7 @@ pub struct Connector {
     /// Whether the cable is fixed to the charger.
     #[serde(default)]
     pub cable: bool,
-    /// The tariff that is in force; the first `[[tariff]]` otherwise.
+    /// The tariff that is in force; the first `[[ocpi.tariff]]` otherwise.
     #[schemars(length(min = 1, max = 36), example = &"standard")]
     pub tariff: Option<String>,
 }

@@ -7,9 +7,12 @@ use crate::ground::time::{Duration, Now, Utc};
 use crate::ground::units::Amps;
 use crate::model::ask::{Ask, AskOutcome};
 use crate::model::event::Event;
+use crate::model::feed::{FeedKind, Received};
 use crate::model::preference::{PreferenceSource, Wish};
 use crate::model::record::{Record, Remembered};
 use crate::model::reservation::ReservationId;
+use crate::plan::problem::Problem;
+use crate::plan::solution::Plan;
 
 /// Everything that can happen to the controller.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +42,10 @@ pub enum Input {
     BrokerDown { why: String },
     /// The store has trouble (or none any more).
     Store { failing: Option<String> },
+    /// A series from outside: forecast, prices, CO2 intensity.
+    Series { kind: FeedKind, received: Received },
+    /// What came of [`Output::Solve`]; none where the solver failed.
+    Solved { number: u64, plan: Option<Box<Plan>> },
     /// A question or an order from a person.
     Operator { request: RequestId, order: Order },
 }
@@ -110,6 +117,8 @@ pub enum Output {
     Event(Event),
     /// Ask the partners whether a token may charge; [`Order::Vouch`] brings their word.
     AskPartners { ask: u64, token: IdToken, evse: Option<EvseId> },
+    /// Solve this beside the loop and answer with [`Input::Solved`]; the newest alone matters.
+    Solve { number: u64, problem: Box<Problem> },
     /// Answer a person.
     Reply { request: RequestId, answer: Answer },
 }

@@ -30,6 +30,8 @@ impl State {
         let expiry = |(image, meter): (&super::image::MeterImage, _)| image.expires(meter, seen);
         let silent = self.meters.iter().zip(&self.site.meters).filter_map(expiry).min();
         let waiting = self.evses.iter().filter_map(|evse| evse.wake_at()).min();
+        let planned = self.planning.wake_at(self.settle_time());
+        let planned = planned.filter(|_| self.site.plan.is_some());
         let later = [
             self.control.wake_at(seen),
             silent,
@@ -39,6 +41,7 @@ impl State {
             self.lists_at,
             self.partner_wake_at(seen),
             self.vouching_wake_at(),
+            planned,
         ];
         let later = later.into_iter().flatten().min().map(|at| at.max(floor));
         [self.due, later].into_iter().flatten().min()
@@ -53,7 +56,8 @@ impl State {
         self.hand_out_lists(now, out);
         self.start_free(now, out);
         let loads = self.other_loads(now.mono);
-        let facts = self.facts(now.mono);
+        self.plan_if_due(now, out);
+        let facts = self.facts(now);
         let setpoints = self.control.decide(now.mono, &loads, &facts);
         for setpoint in setpoints {
             self.order(now, &setpoint, out);
@@ -62,12 +66,17 @@ impl State {
         self.watch_obedience(now, out);
     }
 
-    fn facts(&self, now: Instant) -> Vec<EvseFacts> {
+    fn facts(&mut self, now: Now) -> Vec<EvseFacts> {
+        let mut planned = self.steer(now);
         let fact = |(index, evse): (usize, &super::evse::EvseState)| EvseFacts {
             online: self.is_online(index),
             charging_since: evse.live.map(|live| live.since),
             paused_by_car: evse.status == EvseStatus::SuspendedEv,
-            bounds: self.partner_bounds(index, now),
+            bounds: planned[index]
+                .take()
+                .into_iter()
+                .chain(self.partner_bounds(index, now.mono))
+                .collect(),
         };
         self.evses.iter().enumerate().map(fact).collect()
     }

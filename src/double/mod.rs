@@ -28,7 +28,7 @@ use crate::simulate::inputs;
 use crate::simulate::summary::Summary;
 use crate::simulate::table::TableError;
 use crate::simulate::uncontrolled::{self, Way};
-use crate::simulate::world::World as Site;
+use crate::simulate::world::{Preferences, World as Site};
 use crate::uplink::{self, Uplink, UplinkError, UplinkOptions};
 
 use fleet::Fleet;
@@ -199,6 +199,8 @@ fn read(args: &CpoArgs) -> Result<(Config, Site), CpoError> {
         power: Default::default(),
         price: args.price.as_deref().map(inputs::price).transpose()?,
         co2: None,
+        pv_forecast: None,
+        preferences: Preferences::Declared,
     };
     if let Some(file) = &args.pv {
         let (series, _) = inputs::pv(file, &site.site.diagram)?;

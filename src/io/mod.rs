@@ -6,6 +6,7 @@
 //! [`platform`] (systemd, memory and disk).
 
 pub mod clock;
+pub mod field;
 mod handshake;
 pub mod inbox;
 pub mod journal;
@@ -14,4 +15,5 @@ pub mod log;
 pub mod mqtt;
 pub mod partner;
 pub mod platform;
+pub mod solver;
 pub mod websocket;

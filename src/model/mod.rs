@@ -16,6 +16,7 @@ pub mod feed;
 pub mod message;
 pub mod meter;
 pub mod partner;
+pub mod policy;
 pub mod preference;
 pub mod record;
 pub mod reservation;

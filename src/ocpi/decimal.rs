@@ -210,12 +210,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn products_are_those_of_whole_numbers(one in -1_000_000i64..1_000_000, other in -1_000_000i64..1_000_000) {
-            prop_assert_eq!(Decimal::new(one, 4) * Decimal::new(other, 4), Decimal::new(one * other, 8));
+        fn products_are_those_of_whole_numbers(
+            one in -1_000_000i64..1_000_000,
+            other in -1_000_000i64..1_000_000,
+        ) {
+            let product = Decimal::new(one, 4) * Decimal::new(other, 4);
+            prop_assert_eq!(product, Decimal::new(one * other, 8));
         }
 
         #[test]
-        fn numbers_survive_the_wire(mantissa in -1_000_000_000_000i64..1_000_000_000_000, places in 0u32..7) {
+        fn numbers_survive_the_wire(
+            mantissa in -1_000_000_000_000i64..1_000_000_000_000,
+            places in 0u32..7,
+        ) {
             let decimal = Decimal::new(mantissa, places);
             let text = serde_json::to_string(&decimal).unwrap();
             prop_assert_eq!(serde_json::from_str::<Decimal>(&text).unwrap(), decimal);

@@ -271,10 +271,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_energy_is_lost_between_periods(steps in prop::collection::vec((1i64..90, 0i64..9000, 0u8..3), 1..40)) {
+        fn no_energy_is_lost_between_periods(
+            steps in prop::collection::vec((1i64..90, 0i64..9000, 0u8..3), 1..40),
+        ) {
             let tariff = tariff(json!([
                 {"price_components": [{"type": "ENERGY", "price": 1, "step_size": 1}],
-                 "restrictions": {"start_time": "18:00", "end_time": "06:00", "day_of_week": ["MONDAY", "SUNDAY"]}},
+                 "restrictions": {"start_time": "18:00", "end_time": "06:00",
+                                  "day_of_week": ["MONDAY", "SUNDAY"]}},
                 {"price_components": [{"type": "ENERGY", "price": 1, "step_size": 1}]},
             ]));
             let (mut now, mut energy_wh, mut samples) = (at(0), 0, Vec::new());
@@ -286,10 +289,12 @@ mod tests {
                 add(&mut samples, Sample { at: now, energy_wh, doing });
             }
             let all = periods(&samples, now, Some(&tariff), &paris());
-            let sum: Decimal = all.iter().filter_map(|period| period.volume(&Measure::Energy)).sum();
+            let volumes = all.iter().filter_map(|period| period.volume(&Measure::Energy));
+            let sum: Decimal = volumes.sum();
             let off = (sum - Decimal::new(energy_wh, 3)).as_f64().abs();
             prop_assert!(off <= 0.0001 * all.len() as f64, "off by {}", off);
-            prop_assert!(all.windows(2).all(|pair| pair[0].start_date_time < pair[1].start_date_time));
+            let mut pairs = all.windows(2);
+            prop_assert!(pairs.all(|two| two[0].start_date_time < two[1].start_date_time));
         }
     }
 }

@@ -179,7 +179,7 @@ impl Line {
     async fn live(self, daemon: Handle, mut frames: mpsc::Receiver<String>) {
         const AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
         loop {
-            let Some(mut link) = daemon.attach(&self.charge_point).await else { return };
+            let Some(mut link) = daemon.field.attach(&self.charge_point).await else { return };
             if !self.tell(What::Up).await {
                 return;
             }
@@ -193,7 +193,7 @@ impl Line {
                         let Some(text) = frame else { return };
                         let charge_point = self.charge_point.clone();
                         let input = Input::Frame { charge_point, link: link.id(), text };
-                        if !daemon.put(input).await {
+                        if !daemon.field.put(input).await {
                             return;
                         }
                     }

@@ -23,8 +23,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::controller::message::Order;
-use crate::daemon::{Handle, PartnerAsk};
+use crate::daemon::Handle;
 use crate::io::clock::Clock;
+use crate::io::field::PartnerAsk;
 use crate::io::partner::{self, Incoming};
 use crate::model::partner::Ocpi;
 use crate::store::error::StoreError;
@@ -113,8 +114,7 @@ pub async fn start(options: UplinkOptions<'_>) -> Result<Uplink, UplinkError> {
         }
     }
     let (asks, asked) = mpsc::channel(EVENTS_MAX);
-    // A second uplink of one daemon would find the place taken; there is only ever one.
-    let _ = handle.asks.set(asks);
+    handle.field.join(asks, wishes.clone());
     let active = ocpi.partners.iter().any(|partner| partner.gateway);
     tasks.push(tokio::spawn(carry_asks(asked, events.clone(), handle.clone(), active)));
     let ocpi = Arc::new(ocpi);

@@ -11,9 +11,10 @@ use tokio::runtime::Handle as Runtime;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::controller::view::View;
-use crate::daemon::{Handle, PartnerAsk};
+use crate::daemon::Handle;
 use crate::ground::time::{Duration, Instant};
 use crate::io::clock::Clock;
+use crate::io::field::PartnerAsk;
 use crate::io::partner::Caller;
 use crate::model::event::EventKind;
 use crate::model::partner::Ocpi;
