@@ -150,7 +150,8 @@ impl World {
                 let profile =
                     request.method == Method::Put && request.target.contains("/chargingprofiles/");
                 self.profiles += u64::from(profile);
-                if profile && self.answers == Answers::TooOften && self.profiles % 3 != 0 {
+                if profile && self.answers == Answers::TooOften && !self.profiles.is_multiple_of(3)
+                {
                     let data = json!({ "result": "TOO_OFTEN", "timeout": 30 });
                     // An error means that the partner has hung up.
                     let _ = reply.send(OcpiResponse::data(data, self.utc()));

@@ -31,6 +31,9 @@ type RowValue = (i64, &'static str, &'static str, &'static [u8]);
 const ROWS: TableDefinition<(&str, u64), RowValue> = TableDefinition::new("rows");
 const IDS: TableDefinition<(&str, &str), u64> = TableDefinition::new("ids");
 
+/// The file, every value that is kept in it, and what a person should know.
+pub type OpenedPartners = (PartnerStore, BTreeMap<String, Value>, Option<String>);
+
 /// The file of the partners.
 #[derive(Debug)]
 pub struct PartnerStore {
@@ -40,7 +43,7 @@ pub struct PartnerStore {
 impl PartnerStore {
     /// Opens or creates it, with every value that is kept. A file that cannot be read is moved
     /// aside, not overwritten: partners then have to register anew, and the site goes on.
-    pub fn open(dir: &Path) -> Result<(Self, BTreeMap<String, Value>, Option<String>), StoreError> {
+    pub fn open(dir: &Path) -> Result<OpenedPartners, StoreError> {
         let path = dir.join(FILE);
         let place = |source| StoreError::Io { place: path.clone(), source };
         fs::create_dir_all(dir).map_err(place)?;
@@ -75,8 +78,8 @@ impl PartnerStore {
         }
         let rows = read.open_table(ROWS)?;
         for kind in [RowKind::Session, RowKind::Cdr] {
-            let range = rows.range((kind.word(), 0)..=(kind.word(), u64::MAX))?;
-            if let Some(last) = range.rev().next() {
+            let mut range = rows.range((kind.word(), 0)..=(kind.word(), u64::MAX))?;
+            if let Some(last) = range.next_back() {
                 let number = last?.0.value().1;
                 kept.insert(format!("last/{}", kind.word()), Value::from(number));
             }

@@ -300,7 +300,8 @@ impl Engine {
         let grown = last.is_some_and(|last| last.energy_wh < fact.energy_wh);
         let update_due = self.site.update_every <= desk.utc.since(live.session.last_updated.0);
         let begun = live.session.status == SessionStatus::Pending;
-        if fact.ended.is_none() && !turned && !begun && !(grown && update_due) {
+        let is_news = fact.ended.is_some() || turned || begun || (grown && update_due);
+        if !is_news {
             return;
         }
         let doing =
