@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration as RealDuration;
 
@@ -290,6 +290,11 @@ fn flat(ended: Result<Result<(), StoreError>, tokio::task::JoinError>) -> Result
 }
 
 impl Handle {
+    /// The data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// Asks the controller for something and waits for its answer.
     pub async fn request(&self, order: Order) -> Answer {
         let (reply, answer) = oneshot::channel();
@@ -521,7 +526,7 @@ impl World {
         if (before.ocpp, before.web) != (self.config.ocpp, self.config.web) {
             log::warn!("the addresses to listen on change only with a restart");
         }
-        if before.mqtt != self.config.mqtt || topics(&before.site) != topics(&self.config.site) {
+        if before.mqtt != self.config.mqtt || before.site.topics() != self.config.site.topics() {
             self.subscription = subscribe(&self.config, &self.inbox, &self.clock);
         }
     }
@@ -588,13 +593,8 @@ fn silence(site: &Site) -> Duration {
     (site.charging.heartbeat_interval * 3).max(SILENCE_MIN)
 }
 
-fn topics(site: &Site) -> BTreeSet<String> {
-    let values = site.meters.iter().flat_map(|meter| &meter.values);
-    values.map(|value| value.topic.clone()).collect()
-}
-
 fn subscribe(config: &Config, inbox: &Inbox, clock: &Clock) -> Option<Subscription> {
     let broker = config.mqtt.clone()?;
-    let topics = topics(&config.site);
+    let topics = config.site.topics();
     (!topics.is_empty()).then(|| Subscription::begin(broker, topics, inbox.clone(), clock.clone()))
 }

@@ -69,7 +69,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     for warning in &checked.warnings {
         log::warn!("{warning}");
     }
-    let web = checked.config.web;
+    let (web, driver_page) = (checked.config.web, checked.config.driver_page.clone());
     let (ocpi, ocpi_address) = (checked.config.ocpi.clone(), checked.config.ocpi_address);
     let (data, clock) = (args.data.unwrap_or_else(data_directory), Clock::real());
     let daemon = daemon::start(DaemonOptions {
@@ -99,7 +99,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     let page = match web {
         None => None,
         Some(address) => {
-            let page = serve::page(&handle, address).await;
+            let page = serve::page(&handle, address, driver_page).await;
             let (page, address) = page.map_err(|error| RunError::Page { error })?;
             log::info!("page and API at http://{address} (loopback only: there are no users yet)");
             Some(page)

@@ -40,6 +40,7 @@ use std::path::PathBuf;
 
 use toml::de::DeTable;
 
+use crate::model::drivers::PageUrl;
 use crate::model::partner::Ocpi;
 use crate::model::site::Site;
 
@@ -58,6 +59,8 @@ pub struct Config {
     pub ocpp: Option<SocketAddr>,
     /// Web page and API; none = closed. Loopback only until users and roles exist.
     pub web: Option<SocketAddr>,
+    /// Where drivers reach their page; none = on this machine alone.
+    pub driver_page: Option<PageUrl>,
     /// The broker; none when no meter is configured.
     pub mqtt: Option<Broker>,
     /// OCPI listener; none = closed.
@@ -143,6 +146,7 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
         site: built.site,
         ocpp: check_policy::address(&file.listen.ocpp),
         web: check_policy::address(&file.listen.web),
+        driver_page: file.drivers.page_url.as_deref().and_then(PageUrl::parse),
         mqtt: file.mqtt.as_ref().and_then(broker),
     })
 }

@@ -2,14 +2,15 @@
 //! what it carries.
 //!
 //! Reading order: [`clock`] → [`inbox`] (how everything reaches the controller) → `handshake` →
-//! `link` (one charge point) → [`websocket`] (all of them) → [`mqtt`] → [`journal`] → [`log`] →
-//! [`platform`] (systemd, memory and disk).
+//! `link` (one charge point) → [`websocket`] (all of them) → [`mqtt`] → [`journal`] → [`key`] →
+//! [`log`] → [`platform`] (systemd, memory and disk).
 
 pub mod clock;
 pub mod field;
 mod handshake;
 pub mod inbox;
 pub mod journal;
+pub mod key;
 mod link;
 pub mod log;
 pub mod mqtt;
