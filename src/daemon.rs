@@ -28,6 +28,7 @@ use crate::controller::view::View;
 use crate::ground::ids::{LinkId, RequestId};
 use crate::ground::time::{Duration, Instant};
 use crate::io::clock::Clock;
+use crate::io::field::{Field, PartnerAsk};
 use crate::io::inbox::{self, Arrival, Inbox};
 use crate::io::journal::Journal;
 use crate::io::log as lines;
@@ -137,6 +138,7 @@ pub struct Handle {
     pub ocpp_address: Option<SocketAddr>,
     /// Where the page puts the orders of people.
     pub orders: mpsc::Sender<Asked>,
+    pub field: Field,
     data: PathBuf,
     wishes: mpsc::Sender<Wish>,
 }
@@ -150,6 +152,8 @@ enum Wish {
     Reload(Box<Config>, String, oneshot::Sender<()>),
     /// Tell people that a configuration was refused, with its problems.
     Refuse(String),
+    /// Tell people something that another part of the program has seen.
+    Tell(EventKind, String, String),
     Stop,
 }
 
@@ -186,8 +190,11 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
     let (orders, asked) = mpsc::channel(ORDERS_MAX);
     let (wishes, wished) = mpsc::channel(ORDERS_MAX);
     let ocpp_address = server.as_ref().map(Server::address);
-    let handle = Handle { view, store: store.reader(), ocpp_address, data, orders, wishes };
+    let field = Field::new(links.clone(), inbox.clone());
+    let reader = store.reader();
+    let handle = Handle { view, store: reader, ocpp_address, data, orders, wishes, field };
     let mut world = World {
+        field: handle.field.clone(),
         state: store.state(),
         store_failing: None,
         subscription: subscribe(&config, &inbox, &clock),
@@ -322,6 +329,11 @@ impl Handle {
         let _ = self.wishes.send(Wish::Refuse(line)).await;
     }
 
+    /// Tells people something that another part of the program has seen.
+    pub async fn tell(&self, kind: EventKind, subject: String, text: String) {
+        let _ = self.wishes.send(Wish::Tell(kind, subject, text)).await;
+    }
+
     /// Asks the daemon to end in order; [`Daemon::stop`] also waits for the end.
     pub async fn shutdown(&self) {
         // An error means that it is stopping already.
@@ -336,6 +348,7 @@ impl Handle {
 
 /// Everything that the loop owns.
 struct World {
+    field: Field,
     controller: Controller,
     config: Config,
     clock: Clock,
@@ -394,6 +407,7 @@ impl World {
                         // An error means that nobody waits for it any more.
                         let _ = done.send(());
                     }
+                    Wish::Tell(kind, subject, text) => self.tell(kind, &subject, text),
                     Wish::Refuse(problems) => self.tell(EventKind::ConfigRefused, "", problems),
                     Wish::Stop => break,
                 },
@@ -449,6 +463,9 @@ impl World {
                 Output::Frame { link, text, after_commit: true, .. } => self.gate(link, text),
                 Output::Disconnect { link, politely, .. } => self.links.disconnect(link, politely),
                 Output::Event(event) => lines::event(&event),
+                Output::AskPartners { ask, token, evse } => {
+                    self.field.ask(PartnerAsk { ask, token, evse });
+                }
                 Output::Solve { number, problem } => self.solver.solve(number, problem),
                 Output::Reply { request, answer } => {
                     if let Some(reply) = self.replies.remove(&request) {
@@ -509,7 +526,7 @@ impl World {
         if (before.ocpp, before.web) != (self.config.ocpp, self.config.web) {
             log::warn!("the addresses to listen on change only with a restart");
         }
-        if before.mqtt != self.config.mqtt || topics(&before.site) != topics(&self.config.site) {
+        if before.mqtt != self.config.mqtt || before.site.topics() != self.config.site.topics() {
             self.subscription = subscribe(&self.config, &self.inbox, &self.clock);
         }
     }
@@ -576,13 +593,8 @@ fn silence(site: &Site) -> Duration {
     (site.charging.heartbeat_interval * 3).max(SILENCE_MIN)
 }
 
-fn topics(site: &Site) -> BTreeSet<String> {
-    let values = site.meters.iter().flat_map(|meter| &meter.values);
-    values.map(|value| value.topic.clone()).collect()
-}
-
 fn subscribe(config: &Config, inbox: &Inbox, clock: &Clock) -> Option<Subscription> {
     let broker = config.mqtt.clone()?;
-    let topics = topics(&config.site);
+    let topics = config.site.topics();
     (!topics.is_empty()).then(|| Subscription::begin(broker, topics, inbox.clone(), clock.clone()))
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use ampgate::cli::plan::PlanArgs;
 use ampgate::demo::{self, DemoOptions};
+use ampgate::double::{self, CpoArgs};
 use ampgate::run::{CheckArgs, RunArgs};
 use ampgate::simulate::SimulateArgs;
 use ampgate::simulate::replay::{self, Replay};
@@ -37,11 +38,20 @@ enum Command {
         /// A journal that `run --journal` or `simulate --journal` wrote.
         journal: PathBuf,
     },
+    /// Doubles of what is around the site.
+    #[command(subcommand)]
+    Twin(TwinCommand),
     /// JSON Schemas.
     #[command(subcommand)]
     Schema(Schema),
     #[command(flatten)]
     Ask(cli::Command),
+}
+
+#[derive(Debug, Subcommand)]
+enum TwinCommand {
+    /// The back-end of an operator: serves sessions over OCPI, takes profiles, scores them.
+    Cpo(CpoArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -77,6 +87,7 @@ fn main() -> ExitCode {
         Command::Simulate(args) => finish(simulate::run(&args), EXIT_MISTAKE),
         Command::Plan(args) => print(cli::plan::answer(&args)),
         Command::Replay { journal } => play(&journal),
+        Command::Twin(TwinCommand::Cpo(args)) => finish(block_on(double::run(args)), EXIT_MISTAKE),
         Command::Schema(Schema::Config) => {
             println!("{:#}", config::schema());
             ExitCode::SUCCESS

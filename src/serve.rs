@@ -25,7 +25,9 @@ pub async fn page(
 ) -> Result<(JoinHandle<()>, SocketAddr), UiError> {
     let (view, orders) = (handle.view.clone(), handle.orders.clone());
     let drivers = DriverDoor { secret: secret(handle.data()), page_url };
-    ui::serve(UiState { view, orders, history: history(&handle.store), drivers }, address).await
+    let partners = handle.field.wishes();
+    let history = history(&handle.store);
+    ui::serve(UiState { view, orders, history, drivers, partners }, address).await
 }
 
 /// What the codes of drivers are signed with. Where it cannot be kept, the site goes on with one

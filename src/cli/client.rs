@@ -15,8 +15,8 @@ use crate::ui::trouble::Complaint;
 const URL_DEFAULT: &str = "http://127.0.0.1:8080";
 /// The daemon is on this machine; what takes longer than this does not come.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A charger may take its time over an order.
-const PATIENCE_ORDER: Duration = Duration::from_secs(80);
+/// An order may first have to ask a charger, or a partner three times.
+const PATIENCE_ORDER: Duration = Duration::from_secs(110);
 /// A drill lasts a lease (15 min at most) and some more.
 const PATIENCE_STREAM: Duration = Duration::from_secs(1200);
 /// The longest answer that is read: a thousand EVSEs with their sessions and more.

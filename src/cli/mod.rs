@@ -11,6 +11,7 @@ pub mod text;
 
 pub mod explain;
 pub mod plan;
+pub mod partner;
 pub mod prefer;
 pub mod remote;
 pub mod status;
@@ -44,6 +45,9 @@ pub enum Command {
     Sessions(Latest),
     /// Events, newest first
     Events(Latest),
+    /// Partners over OCPI: how they stand, invitations, registrations
+    #[command(subcommand)]
+    Partner(partner::Partner),
     /// Ask something of a charger: start, stop, unlock, reset, configuration and more
     #[command(subcommand)]
     Remote(remote::Command),
@@ -137,6 +141,7 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
                 Ok(status::sessions(&sessions, &zone))
             })
         }
+        Command::Partner(wanted) => partner::answer(wanted),
         Command::Events(Latest { count, target }) => {
             let path = format!("/api/v1/events?count={count}");
             let zone = zone(target)?;

@@ -6,11 +6,13 @@
 //! is left; only a file without errors becomes a [`Config`].
 
 mod build;
+mod build_ocpi;
 mod check_access;
 mod check_diagram;
 mod check_drivers;
 mod check_meter;
 mod check_names;
+mod check_ocpi;
 mod check_policy;
 mod check_shares;
 mod derive;
@@ -20,6 +22,7 @@ mod file_access;
 mod file_diagram;
 mod file_drivers;
 mod file_meter;
+mod file_ocpi;
 mod file_plan;
 mod file_tariff;
 mod maps;
@@ -38,6 +41,7 @@ use std::path::PathBuf;
 use toml::de::DeTable;
 
 use crate::model::drivers::PageUrl;
+use crate::model::partner::Ocpi;
 use crate::model::site::Site;
 
 use problem::{Problem, Severity};
@@ -59,6 +63,10 @@ pub struct Config {
     pub driver_page: Option<PageUrl>,
     /// The broker; none when no meter is configured.
     pub mqtt: Option<Broker>,
+    /// OCPI listener; none = closed.
+    pub ocpi_address: Option<SocketAddr>,
+    /// Partners over OCPI and what the site is to them.
+    pub ocpi: Option<Ocpi>,
 }
 
 /// Where the MQTT broker is.
@@ -130,8 +138,11 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
     check_drivers::check(&file, report);
     check_diagram::check(&file, &tree, report);
     check_meter::check(&file, &built, report);
+    check_ocpi::check(&file, report);
     check_shares::check(&built, report);
     Some(Config {
+        ocpi_address: check_policy::address(&file.listen.ocpi),
+        ocpi: build_ocpi::build(&file, &built.site),
         site: built.site,
         ocpp: check_policy::address(&file.listen.ocpp),
         web: check_policy::address(&file.listen.web),

@@ -23,6 +23,7 @@ mod loads;
 pub mod message;
 mod need;
 mod outlook;
+mod partner;
 pub mod plan_view;
 mod planning;
 mod power;
@@ -38,6 +39,7 @@ mod steer;
 mod terms;
 mod tick;
 pub mod view;
+mod vouch;
 
 use crate::ground::ids::RequestId;
 use crate::ground::time::{Duration, Instant, Now};
@@ -189,6 +191,17 @@ impl Controller {
                     });
                 }
                 Some(self.state.prefer(now, Asked { evse, session, wish, source }, out))
+            }
+            Order::Vouch { ask, token, accepted } => {
+                self.state.vouch(now, ask, (&token, accepted), traffic, out);
+                Some(Answer::Done)
+            }
+            Order::AskPartners { active } => {
+                self.state.vouching.active = active;
+                Some(Answer::Done)
+            }
+            Order::PartnerLimit { evse, partner, limit, lasts } => {
+                Some(self.state.partner_limit(now, &evse, partner, (limit, lasts)))
             }
             Order::ClearPreference { evse, session, source } => {
                 let wish = Wish::default();

@@ -213,6 +213,9 @@ impl State {
             self.event(now, EventKind::StopLost, evse_id.as_str(), text, out);
         }
         let info = self.admission(now, start.evse, &start.token);
+        let asked = (&start.token, start.evse, Some(started.transaction));
+        let is_new = !started.repeated && !start.replayed;
+        let waits = is_new && self.ask_partners(now, call, asked, &info, out);
         if !started.repeated {
             self.keep_transaction(started.transaction, out);
             self.totals.transactions += 1;
@@ -221,14 +224,16 @@ impl State {
                 if start.replayed { EventKind::SessionReplayed } else { EventKind::SessionStarted };
             let text = format!("transaction {}", started.transaction);
             self.event(now, kind, evse_id.as_str(), text, out);
-            if !info.is_accepted() {
+            if !info.is_accepted() && !waits {
                 let why = info.verdict.words();
                 let text = format!("transaction {}: token {why}", started.transaction);
                 self.event(now, EventKind::TokenRefused, evse_id.as_str(), text, out);
             }
         }
         let answer = Answer::Started { transaction: started.transaction, info };
-        self.central.answer(now, call, answer, true, caused);
+        if !waits {
+            self.central.answer(now, call, answer, true, caused);
+        }
         if let Some(evse) = start.evse {
             self.draws_from(now, evse, started.transaction, start.replayed, out);
         }

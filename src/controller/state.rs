@@ -23,8 +23,10 @@ use super::evse::{Drill, EvseState};
 use super::image::MeterImage;
 use super::loads::{Draw, Loads};
 use super::message::{Outbox, Output};
+use super::partner::PartnerLimit;
 use super::planning::Planning;
 use super::view::Totals;
+use super::vouch::Vouching;
 
 /// Events kept for people; all of them are in the store.
 const EVENTS_MAX: usize = 100;
@@ -76,6 +78,10 @@ pub struct State {
     pub disobeying: Vec<bool>,
     pub store_failing: Option<String>,
     pub broker_down: Option<String>,
+    /// Tokens that partners vouch for.
+    pub vouching: Vouching,
+    /// Limits that partners have set.
+    pub partner_limits: Vec<PartnerLimit>,
     pub started: Instant,
     /// The calendar less the monotonic time in milliseconds, to notice a step of the clock.
     pub clock_offset: Option<i64>,
@@ -137,6 +143,8 @@ impl State {
             disobeying: vec![false; diagram.evses.len()],
             store_failing: None,
             broker_down: None,
+            partner_limits: Vec::new(),
+            vouching: Vouching::default(),
             started: now.mono,
             clock_offset: None,
             due: Some(now.mono),
@@ -168,6 +176,7 @@ impl State {
         next.asks = self.asks.clone();
         next.store_failing = self.store_failing.clone();
         next.broker_down = self.broker_down.clone();
+        next.vouching = self.vouching.clone();
         for (meter, image) in next.site.meters.iter().zip(&mut next.meters) {
             let before = self.site.meters.iter().position(|known| known == meter);
             if let Some(before) = before {

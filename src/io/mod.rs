@@ -6,6 +6,7 @@
 //! [`log`] → [`platform`] (systemd, memory and disk).
 
 pub mod clock;
+pub mod field;
 mod handshake;
 pub mod inbox;
 pub mod journal;
@@ -13,6 +14,7 @@ pub mod key;
 mod link;
 pub mod log;
 pub mod mqtt;
+pub mod partner;
 pub mod platform;
 pub mod solver;
 pub mod websocket;

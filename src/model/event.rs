@@ -146,6 +146,22 @@ catalogue! {
     PlanFailed = "plan.failed", Warning;
     /// The store cannot write; the site goes on and facts wait in memory.
     StoreFailed = "store.failed", Alarm;
+    /// A token A was made for a partner, so that it can register.
+    PartnerInvited = "partner.invited", Info;
+    /// A partner is registered: both sides have tokens and endpoints of each other.
+    PartnerRegistered = "partner.registered", Info;
+    /// A partner is registered no longer.
+    PartnerRemoved = "partner.removed", Warning;
+    /// A partner does not answer; what it must know waits as state.
+    PartnerDown = "partner.down", Warning;
+    /// A partner answers again.
+    PartnerUp = "partner.up", Info;
+    /// A partner refused our token, an object or a registration.
+    PartnerRefused = "partner.refused", Alarm;
+    /// A partner sent something that had to be mended or left out.
+    PartnerOdd = "partner.odd", Info;
+    /// Somebody called the OCPI interface with a token that is not known.
+    PartnerUnknown = "partner.unknown", Warning;
     /// The clock is trusted from here on.
     ClockTrusted = "clock.trusted", Info;
     /// The clock was stepped.

@@ -7,7 +7,7 @@
 //! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`plan`] → [`page`] → [`chart`] →
 //! [`detail`] (the page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] →
 //! [`history`] → [`live`] → [`pass`] → [`state`] → [`order`] → [`metrics`] → [`remote`] (orders to
-//! chargers) → [`api`] → [`wish`] → [`driver`] (the page for a phone) → [`qr`] → [`visit`]. The
+//! chargers) → [`api`] → [`partners`] → [`wish`] → [`driver`] (the page for a phone) → [`qr`] → [`visit`]. The
 //! routes are here: one table names each with what serves it, and the description of the API is
 //! compared with it.
 
@@ -43,6 +43,7 @@ pub mod order;
 pub mod metrics;
 
 pub mod api;
+pub mod partners;
 pub mod remote;
 
 pub mod wish;
@@ -163,6 +164,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/api/v1/sessions", get(api::sessions)),
         ("/api/v1/events", get(api::events)),
         ("/api/v1/meters", get(api::meters)),
+        ("/api/v1/partners", get(partners::list).post(partners::wish)),
         ("/api/v1/plan", get(api::plan)),
         ("/api/v1/remote", post(remote::remote)),
         ("/api/v1/reservations", get(remote::reservations).post(remote::reserve)),

@@ -25,8 +25,10 @@ const FLOORS: &[(&str, u8)] = &[
     ("daemon", 6),
     ("simulate", 6),
     ("serve", 7),
+    ("uplink", 7),
     ("run", 8),
     ("demo", 8),
+    ("double", 8),
     ("cli", 8),
 ];
 
