@@ -10,8 +10,8 @@ pub mod client;
 pub mod text;
 
 pub mod explain;
-pub mod plan;
 pub mod partner;
+pub mod plan;
 pub mod prefer;
 pub mod remote;
 pub mod status;

@@ -24,6 +24,7 @@ pub mod message;
 mod need;
 mod outlook;
 mod partner;
+mod partner_limit;
 pub mod plan_view;
 mod planning;
 mod power;
@@ -40,6 +41,7 @@ mod terms;
 mod tick;
 pub mod view;
 mod vouch;
+mod vouching;
 
 use crate::ground::ids::RequestId;
 use crate::ground::time::{Duration, Instant, Now};

@@ -7,16 +7,8 @@ use crate::ground::units::Amps;
 use crate::model::bound::{Bound, Cause};
 
 use super::message::Answer;
+use super::partner_limit::PartnerLimit;
 use super::state::State;
-
-/// A partner's limit on an EVSE.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PartnerLimit {
-    evse: EvseIndex,
-    partner: String,
-    limit: Amps,
-    until: Instant,
-}
 
 impl State {
     /// Takes a partner's limit in, or back. It holds for the span and no longer, whatever happens

@@ -23,10 +23,10 @@ use super::evse::{Drill, EvseState};
 use super::image::MeterImage;
 use super::loads::{Draw, Loads};
 use super::message::{Outbox, Output};
-use super::partner::PartnerLimit;
+use super::partner_limit::PartnerLimit;
 use super::planning::Planning;
 use super::view::Totals;
-use super::vouch::Vouching;
+use super::vouching::Vouching;
 
 /// Events kept for people; all of them are in the store.
 const EVENTS_MAX: usize = 100;

@@ -12,6 +12,7 @@ use crate::ocpp::traffic::Traffic;
 
 use super::message::{Outbox, Output};
 use super::state::State;
+use super::vouching::Waiting;
 
 /// Partners decide within 4 s; a charger waits about half a minute.
 const PATIENCE: Duration = Duration::seconds(6);
@@ -24,34 +25,6 @@ const WAITING_MAX: usize = 500;
 
 /// Vouched tokens that are remembered; the oldest go first.
 const VOUCHED_MAX: usize = 2000;
-
-/// What waits for partners and what they have said.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Vouching {
-    /// There are partners to be asked.
-    pub active: bool,
-    waiting: Vec<Waiting>,
-    vouched: Vec<(IdToken, Instant)>,
-    last: u64,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-struct Waiting {
-    ask: u64,
-    call: Call,
-    token: IdToken,
-    evse: Option<EvseIndex>,
-    /// The transaction that has begun; none for a mere question.
-    transaction: Option<TransactionId>,
-    until: Instant,
-}
-
-impl Vouching {
-    /// Whether a partner has vouched for a token.
-    pub fn knows(&self, token: &IdToken) -> bool {
-        self.vouched.iter().any(|(known, _)| known == token)
-    }
-}
 
 impl State {
     /// Passes a question on to the partners. False where the site decides alone.

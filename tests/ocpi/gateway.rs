@@ -77,7 +77,7 @@ fn after_an_outage_each_object_is_put_once_and_each_cdr_comes_once() {
     site.step(facts(evses(Available), vec![]));
     site.drain();
     let ids = [(1, "EVSE-01"), (2, "EVSE-02"), (3, "EVSE-03")];
-    // The line is cut: whatever is tried comes to nothing, for an hour, and the box dies in between.
+    // The line is cut: whatever is tried comes to nothing for an hour, and the box dies meanwhile.
     for minute in 0..60 {
         site.wait(Duration::minutes(1));
         let of = |(number, name): (u64, &str)| {

@@ -206,7 +206,10 @@ impl OcpiBox {
 
     /// The answer to a request, if it was given.
     pub fn reply(&mut self, number: u64) -> Option<OcpiResponse> {
-        let is_it = |output: &Output| matches!(output, Output::Reply { number: known, .. } if *known == number);
+        let is_it = |output: &Output| match output {
+            Output::Reply { number: known, .. } => *known == number,
+            _ => false,
+        };
         let at = self.caused.iter().position(is_it)?;
         match self.caused.remove(at) {
             Output::Reply { response, .. } => Some(response),

@@ -11,7 +11,7 @@
 use serde_json::json;
 
 use crate::ground::ids::{EvseId, IdToken};
-use crate::ground::time::{Duration, Instant, Utc};
+use crate::ground::time::{Duration, Utc};
 
 use crate::ocpi::address;
 use crate::ocpi::codec;
@@ -22,6 +22,7 @@ use crate::ocpi::wire::session::CdrToken;
 use crate::ocpi::wire::token::{Allowed, AuthorizationInfo, Token, TokenType, Whitelist};
 
 use super::desk::{Desk, Output};
+use super::grant::{Asking, Grant, Granted, IDTAG_MAX, alias};
 use super::{Engine, Purpose, Trouble};
 
 /// A charger waits about half a minute; a driver far less.
@@ -32,41 +33,6 @@ const GRANT_LIFE: Duration = Duration::hours(24);
 
 /// Grants that are remembered.
 const GRANTS_MAX: usize = 1000;
-
-/// Longest idTag of OCPP 1.6.
-const IDTAG_MAX: usize = 20;
-
-/// A question of a charger that waits for partners.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Asking {
-    ask: u64,
-    token: IdToken,
-    open: usize,
-    /// What the rule says when nobody answers.
-    offline: bool,
-    /// When the charger gets its answer whatever comes.
-    pub until: Instant,
-    settled: bool,
-}
-
-/// Who charges, as session and CDR name it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Granted {
-    /// The token.
-    pub token: CdrToken,
-    /// `AUTH_REQUEST`, `COMMAND` or `WHITELIST`.
-    pub method: String,
-    /// As the partner gave it.
-    pub reference: Option<Ci>,
-}
-
-/// A grant that was given a moment ago.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Grant {
-    granted: Granted,
-    /// When it was given.
-    pub at: Utc,
-}
 
 impl Engine {
     /// A charger asks.
@@ -266,16 +232,4 @@ fn cdr_token(token: &Token) -> CdrToken {
             token.contract_id.clone()
         },
     }
-}
-
-/// An idTag of at most twenty characters for a uid: itself, or a digest of it (FNV-1a, 64 bit).
-pub fn alias(uid: &str) -> String {
-    if uid.len() <= IDTAG_MAX {
-        return uid.to_owned();
-    }
-    let mut hash: u64 = 0xCBF2_9CE4_8422_2325;
-    for byte in uid.to_ascii_lowercase().bytes() {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
-    }
-    format!("OCPI{hash:016X}")
 }

@@ -16,8 +16,8 @@ use crate::ocpi::wire::control::{
 };
 use crate::ocpi::wire::location::Status;
 
-use super::authorize::alias;
 use super::desk::{Desk, OrderOutcome, Output, SiteOrder};
+use super::grant::alias;
 use super::serve::{Asked, not_so, nowhere};
 use super::{Engine, Purpose};
 

@@ -14,6 +14,7 @@ mod authorize;
 mod command;
 pub mod desk;
 mod gateway;
+mod grant;
 mod link;
 mod profile;
 mod pull;
@@ -41,11 +42,11 @@ use crate::ocpi::http::{Encoding, Method, OcpiRequest, OcpiResponse, authorizati
 use crate::ocpi::wire::credentials::{Module, Side};
 use crate::ocpi::wire::token::Token;
 
-pub use authorize::alias;
-use authorize::{Asking, Grant};
 use command::{Commanded, Reserved};
 use desk::{Desk, Found, Input, Output, Query, Wish};
 use gateway::Gateway;
+pub use grant::alias;
+use grant::{Asking, Grant};
 use link::{Line, Link};
 use profile::Profiled;
 use push::Due;
