@@ -18,21 +18,10 @@ use crate::ocpi::charger::{Charger, Wiring};
 use crate::ocpi::engine::desk::{Foreign, ForeignEvent, LimitAnswer};
 use crate::ocpi::engine::wanted::Wanted;
 
-use super::world::Event;
+use super::event::{Event, Heard, What};
 
 /// Frames that wait for the control loop, for each charger.
 const FRAMES_MAX: usize = 64;
-
-/// What the controller did to one of the links.
-pub struct Heard {
-    evse: EvseId,
-    what: What,
-}
-
-enum What {
-    Up,
-    Frame(String),
-}
 
 /// All of them.
 pub struct Bridge {

@@ -10,6 +10,7 @@
 //! that depends on it leaves. The control loop waits for none of this.
 
 mod bridge;
+mod event;
 mod facts;
 mod orders;
 mod world;
@@ -32,7 +33,8 @@ use crate::store::error::StoreError;
 use crate::store::partners::PartnerStore;
 use crate::ui::state::PartnerWish;
 
-use world::{Event, World};
+use event::Event;
+use world::World;
 
 /// Events that may wait for the engine; whoever has one more waits.
 const EVENTS_MAX: usize = 256;

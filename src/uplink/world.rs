@@ -19,11 +19,12 @@ use crate::io::partner::Caller;
 use crate::model::event::EventKind;
 use crate::model::partner::Ocpi;
 use crate::ocpi::engine::Engine;
-use crate::ocpi::engine::desk::{Found, Input, Output, Query, Wish};
+use crate::ocpi::engine::desk::{Found, Input, Output, Query};
 use crate::ocpi::http::{OcpiRequest, OcpiResponse, SERVER};
 use crate::store::partners::PartnerStore;
 
 use super::bridge::Bridge;
+use super::event::Event;
 use super::facts::Observer;
 use super::orders;
 
@@ -32,22 +33,6 @@ const REPEAT_AFTER: Duration = Duration::minutes(10);
 
 /// The engine looks at its timers at least this often, in real time.
 const NAP_MAX: RealDuration = RealDuration::from_secs(10);
-
-/// What reaches the thread.
-pub enum Event {
-    /// For the engine as it is.
-    Input(Input),
-    /// A partner asks.
-    Request(OcpiRequest, oneshot::Sender<OcpiResponse>),
-    /// A person wants something.
-    Person(Wish, oneshot::Sender<Result<String, String>>),
-    /// The site as it is.
-    View(Arc<View>),
-    /// A charger of ours asks whether a token may charge.
-    Ask(PartnerAsk),
-    /// The controller spoke to a charge point of a partner.
-    Bridge(super::bridge::Heard),
-}
 
 /// Everything that the thread owns.
 pub struct World {
