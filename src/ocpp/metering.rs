@@ -10,7 +10,7 @@ use rust_ocpp::v1_6::types::{
     ValueFormat,
 };
 
-use crate::ground::time::{Now, Utc};
+use crate::ground::time::{Duration, Now, Utc};
 use crate::ground::units::{Amps, PerPhase, Volts, WattHours, Watts};
 use crate::model::message::Reading;
 
@@ -50,20 +50,43 @@ impl Place {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Register {
     start: Option<WattHours>,
-    first: Option<(Utc, WattHours)>,
+    last: Option<Sample>,
+    proof: Proof,
     in_kilo: bool,
 }
+
+/// One sample of a register.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Sample {
+    at: Utc,
+    written: WattHours,
+    power: Watts,
+}
+
+/// How far the register went while power flowed without a break, and how far it should have.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Proof {
+    grown: WattHours,
+    least: WattHours,
+    most: WattHours,
+}
+
+/// So much energy at least must have flowed before a register is judged.
+const JUDGED_FROM: WattHours = WattHours::new(1000);
+/// Samples further apart than this say nothing of the power between them.
+const SAMPLES_APART_MAX: Duration = Duration::minutes(20);
 
 impl Register {
     /// A transaction begins at this register.
     pub fn begin(&mut self, start: WattHours) {
         self.start = Some(start);
-        self.first = None;
+        self.last = None;
+        self.proof = Proof::default();
     }
 
     /// The register in Wh. It is in kWh in spite of its label when it stands at a thousandth of
     /// where the transaction began, or when, from zero, it grows a thousand times too slowly for
-    /// the power that flows.
+    /// the power that flows. When it grows as fast as the power says it is in Wh after all.
     fn correct(&mut self, written: WattHours, at: Option<Utc>, power: Option<Watts>) -> WattHours {
         let kilo = written * 1000;
         if let Some(start) = self.start
@@ -72,23 +95,32 @@ impl Register {
             let tolerance = start / 10;
             self.in_kilo = written < start / 100 && (kilo - start).abs() <= tolerance;
         } else if let (Some(at), Some(power)) = (at, power) {
-            self.weigh(written, at, power);
+            self.weigh(Sample { at, written, power });
         }
         if self.in_kilo { kilo } else { written }
     }
 
-    fn weigh(&mut self, written: WattHours, at: Utc, power: Watts) {
-        let Some((since, first)) = self.first else {
-            self.first = Some((at, written));
-            return;
-        };
-        let expected = power * at.since(since);
-        if self.start != Some(WattHours::ZERO) || expected < WattHours::new(500) {
+    /// Judges by what flowed from sample to sample; a car that paused proves nothing.
+    fn weigh(&mut self, sample: Sample) {
+        let Some(last) = self.last.replace(sample) else { return };
+        let span = sample.at.since(last.at);
+        let least = last.power.min(sample.power);
+        if span <= Duration::ZERO || SAMPLES_APART_MAX < span || least <= Watts::ZERO {
             return;
         }
-        let grown = (written - first) * 1000;
-        let is_near = expected / 2 <= grown && grown <= expected * 2;
-        self.in_kilo = self.in_kilo || is_near;
+        self.proof.grown = self.proof.grown + (sample.written - last.written);
+        self.proof.least = self.proof.least + least * span;
+        self.proof.most = self.proof.most + last.power.max(sample.power) * span;
+        if self.proof.least < JUDGED_FROM {
+            return;
+        }
+        let Proof { grown, least, most } = std::mem::take(&mut self.proof);
+        let fits = |grown: WattHours| least / 2 <= grown && grown <= most * 2;
+        if fits(grown) {
+            self.in_kilo = false;
+        } else if self.start == Some(WattHours::ZERO) && fits(grown * 1000) {
+            self.in_kilo = true;
+        }
     }
 }
 
@@ -535,5 +567,27 @@ mod tests {
         assert_eq!(register.correct(WattHours::ZERO, at(0), power), WattHours::ZERO);
         let later = register.correct(WattHours::from_f64(1.2), at(10), power);
         assert_eq!(later, WattHours::new(1200));
+    }
+
+    #[test]
+    fn a_car_that_paused_for_hours_does_not_make_kwh_of_wh() {
+        let mut register = Register::default();
+        register.begin(WattHours::ZERO);
+        let at = |minutes| now().utc.map(|utc| utc + Duration::minutes(minutes));
+        // 20 Wh, then a long wait, then full power: 7 kW over all the hours would be 70 kWh.
+        for (minute, wh, watts) in [(0, 0, 0), (1, 20, 7000), (2, 60, 0), (600, 60, 7000)] {
+            let right = register.correct(WattHours::new(wh), at(minute), Some(Watts::new(watts)));
+            assert_eq!(right, WattHours::new(wh), "minute {minute}");
+        }
+    }
+
+    #[test]
+    fn a_register_that_grows_as_the_power_says_is_in_wh_after_all() {
+        let mut register =
+            Register { start: Some(WattHours::ZERO), in_kilo: true, ..Register::default() };
+        let at = |minutes| now().utc.map(|utc| utc + Duration::minutes(minutes));
+        let power = Some(Watts::new(7200));
+        register.correct(WattHours::ZERO, at(0), power);
+        assert_eq!(register.correct(WattHours::new(1200), at(10), power), WattHours::new(1200));
     }
 }
