@@ -22,6 +22,7 @@ mod image;
 mod loads;
 pub mod message;
 mod need;
+mod newcomers;
 mod outlook;
 mod partner;
 mod partner_limit;

@@ -91,7 +91,9 @@ impl PlanView {
     pub fn new(problem: &Problem, plan: &Plan, forecast: String) -> Self {
         let zone = Zone::new(&problem.zone);
         let steps = plan.grid.len().saturating_sub(1);
+        // Cars to come have no EVSE yet.
         let cars = plan.cars.iter().zip(&problem.cars);
+        let cars = cars.filter(|(_, car)| car.kind != CarKind::Expected);
         let cars: Vec<CarPlanView> =
             cars.map(|(planned, car)| car_view(plan, planned, car, &zone)).collect();
         let sum = |step: usize| {

@@ -17,8 +17,6 @@ const NEAR: Duration = Duration::minutes(15);
 /// … as far as this; later ones are an hour.
 const NEAR_STEPS: usize = 16;
 const FAR: Duration = Duration::hours(1);
-/// What cars to come are taken to need of the room at the time they come: the rest can wait.
-const NEWCOMERS: f64 = 0.3;
 
 impl State {
     /// The problem of this moment; none without a car to plan for or without a clock.
@@ -38,8 +36,10 @@ impl State {
             car.presence = self.presence(car, &grid);
         }
         let series = self.planning.outlook.series(&grid, self.site_power(now));
-        let to_come = self.to_come(utc, &grid, &evses);
-        let nodes = self.problem_nodes(now, &grid, &series, &evses, &to_come);
+        let nodes = self.problem_nodes(now, &grid, &series, &evses);
+        let end = grid.last().copied().unwrap_or(utc);
+        cars.extend(self.newcomers(utc, end, &evses, policy));
+        evses.resize(cars.len(), None);
         let problem = Problem {
             format: FORMAT,
             site: self.site.name.clone(),
@@ -146,31 +146,12 @@ impl State {
         grid.windows(2).map(share).collect()
     }
 
-    /// By step, what cars that are still to come will draw as it is expected, in kW: each spread
-    /// over its stay.
-    fn to_come(&self, utc: Utc, grid: &[Utc], evses: &[Option<EvseIndex>]) -> Vec<f64> {
-        let free = self.evses.len().saturating_sub(evses.len());
-        let end = grid.last().copied().unwrap_or(utc);
-        let arrivals = self.planning.habits.arrivals(utc, end.since(utc), free);
-        let power = |pair: &[Utc]| {
-            let span = pair[1].since(pair[0]).as_hours().max(1e-6);
-            let drawn = arrivals.iter().map(|car| {
-                let stay = car.until.since(car.from).as_hours().max(0.25);
-                let inside = pair[1].min(car.until).since(pair[0].max(car.from)).as_hours();
-                NEWCOMERS * car.probability * car.kwh / stay * inside.max(0.0) / span
-            });
-            drawn.sum()
-        };
-        grid.windows(2).map(power).collect()
-    }
-
     fn problem_nodes(
         &self,
         now: Now,
         grid: &[Utc],
         series: &Series,
         evses: &[Option<EvseIndex>],
-        to_come: &[f64],
     ) -> Vec<ProblemNode> {
         let diagram = &self.site.diagram;
         let loads = self.other_loads(now.mono);
@@ -190,17 +171,12 @@ impl State {
                     here
                 } else {
                     let (load, sun) = (series.load_kw[step], series.pv_kw[step]);
-                    // A little on the safe side: what a plan counts on and is not there makes
-                    // cars short.
-                    let net = (load.mid + load.high - sun.low - sun.mid) / 2.0;
+                    // On the safe side: what a plan counts on and is not there makes cars short.
+                    let net = load.high - sun.low;
                     let net = net * 1000.0 / 3.0 / voltage;
                     [if node.generation_counts { net } else { net.max(0.0) }; 3]
                 };
-                let newcomers = if node.parent.is_none() { to_come[step] } else { 0.0 };
-                let newcomers = newcomers * 1000.0 / voltage;
-                std::array::from_fn(|phase| {
-                    ahead[phase] + reserved[phase] + newcomers * self.planning.shares[phase]
-                })
+                std::array::from_fn(|phase| ahead[phase] + reserved[phase])
             };
             ProblemNode {
                 id: node.id.to_string(),
