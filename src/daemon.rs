@@ -28,12 +28,13 @@ use crate::controller::view::View;
 use crate::ground::ids::{LinkId, RequestId};
 use crate::ground::time::{Duration, Instant};
 use crate::io::clock::Clock;
+use crate::io::doors::{self, DoorError, Doors};
 use crate::io::inbox::{self, Arrival, Inbox};
 use crate::io::journal::Journal;
 use crate::io::log as lines;
 use crate::io::mqtt::Subscription;
 use crate::io::platform::{self, Resources, Watchdog};
-use crate::io::websocket::{Door, Links, Server};
+use crate::io::websocket::{Door, Links};
 use crate::model::event::{Event, EventKind};
 use crate::model::record::Record;
 use crate::model::site::Site;
@@ -94,14 +95,9 @@ pub enum DaemonError {
     /// The data directory cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The listener cannot be opened.
-    #[error("cannot listen for chargers on {address}: {source}")]
-    Listen {
-        /// As configured.
-        address: SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    /// Chargers cannot be let in.
+    #[error(transparent)]
+    Door(#[from] DoorError),
     /// The journal cannot be written.
     #[error("cannot write the journal {file}: {source}")]
     Journal {
@@ -134,6 +130,8 @@ pub struct Handle {
     pub store: StoreReader,
     /// Where chargers connect; none if that is closed.
     pub ocpp_address: Option<SocketAddr>,
+    /// Where chargers connect inside TLS; none if that is closed.
+    pub ocpps_address: Option<SocketAddr>,
     /// Where the page puts the orders of people.
     pub orders: mpsc::Sender<Asked>,
     data: PathBuf,
@@ -173,14 +171,9 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         start,
         known: config.site.diagram.charge_points().into_iter().collect(),
         silence: silence(&config.site),
+        gate: doors::gate(&config, &data)?,
     });
-    let server = match config.ocpp {
-        None => None,
-        Some(address) => {
-            let opened = Server::open(address, links.clone(), inbox.clone(), clock.clone()).await;
-            Some(opened.map_err(|source| DaemonError::Listen { address, source })?)
-        }
-    };
+    let doors = Doors::open(&config, &data, &links, &inbox, &clock).await?;
     let (published, view) = watch::channel(Arc::new(controller.view(now)));
     let (pictures, mut drawn) = mpsc::channel::<Arc<View>>(1);
     // In a task of its own: whoever looks at a picture for long must not hold up the loop.
@@ -191,8 +184,10 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
     });
     let (orders, asked) = mpsc::channel(ORDERS_MAX);
     let (wishes, wished) = mpsc::channel(ORDERS_MAX);
-    let ocpp_address = server.as_ref().map(Server::address);
-    let handle = Handle { view, store: store.reader(), ocpp_address, data, orders, wishes };
+    let (ocpp_address, ocpps_address) = (doors.plain_address(), doors.tls_address());
+    let store_reader = store.reader();
+    let handle =
+        Handle { view, store: store_reader, ocpp_address, ocpps_address, data, orders, wishes };
     let mut world = World {
         state: store.state(),
         store_failing: None,
@@ -210,7 +205,7 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         clock,
         inbox,
         links,
-        server,
+        doors: Some(doors),
         journal,
         pictures,
     };
@@ -330,7 +325,7 @@ struct World {
     real: Clock,
     inbox: Inbox,
     links: Links,
-    server: Option<Server>,
+    doors: Option<Doors>,
     subscription: Option<Subscription>,
     store: Store,
     state: watch::Receiver<StoreState>,
@@ -491,7 +486,12 @@ impl World {
         }
         self.cause(out);
         let before = std::mem::replace(&mut self.config, config);
-        if (before.ocpp, before.web) != (self.config.ocpp, self.config.web) {
+        self.links.gate().open_networks(self.config.security.open_networks.clone());
+        if let Some(doors) = &self.doors {
+            doors.look_again();
+        }
+        let listens = |config: &Config| (config.ocpp, config.ocpps, config.web);
+        if listens(&before) != listens(&self.config) {
             log::warn!("the addresses to listen on change only with a restart");
         }
         if before.mqtt != self.config.mqtt || topics(&before.site) != topics(&self.config.site) {
@@ -522,7 +522,7 @@ impl World {
 
     async fn end(mut self) -> Result<(), StoreError> {
         self.tell(EventKind::Stopping, "", "the daemon ends in order".to_owned());
-        self.server = None;
+        self.doors = None;
         self.subscription = None;
         let World { links, store, journal, .. } = self;
         let closed = tokio::task::spawn_blocking(move || {

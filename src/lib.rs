@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod demo;
 pub mod ground;
 pub mod io;
+pub mod keyring;
 pub mod meter;
 pub mod model;
 pub mod ocpp;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use ampgate::demo::{self, DemoOptions};
+use ampgate::keyring::{self, CaCommand, KeyCommand};
 use ampgate::run::{CheckArgs, RunArgs};
 use ampgate::simulate::SimulateArgs;
 use ampgate::simulate::replay::{self, Replay};
@@ -33,6 +34,12 @@ enum Command {
         /// A journal that `run --journal` or `simulate --journal` wrote.
         journal: PathBuf,
     },
+    /// Certificates: of this box, and of chargers.
+    #[command(subcommand)]
+    Ca(CaCommand),
+    /// Passwords, certificates and security profile of a charger.
+    #[command(subcommand)]
+    Charger(KeyCommand),
     /// JSON Schemas.
     #[command(subcommand)]
     Schema(Schema),
@@ -76,8 +83,14 @@ fn main() -> ExitCode {
             println!("{:#}", config::schema());
             ExitCode::SUCCESS
         }
+        Command::Ca(command) => say(keyring::ca(command)),
+        Command::Charger(command) => say(keyring::keys(command)),
         Command::Ask(command) => cli::run(command),
     }
+}
+
+fn say<E: std::fmt::Display>(said: Result<String, E>) -> ExitCode {
+    finish(said.map(|text| print!("{text}")), 1)
 }
 
 fn play(journal: &Path) -> ExitCode {

@@ -78,6 +78,9 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     if let Some(address) = handle.ocpp_address {
         log::info!("chargers connect to ws://{address}/ocpp/{{identity}}");
     }
+    if let Some(address) = handle.ocpps_address {
+        log::info!("chargers connect to wss://{address}/ocpp/{{identity}}");
+    }
     let page = match web {
         None => None,
         Some(address) => {
@@ -139,7 +142,7 @@ fn read(file: &Path) -> Result<(Checked, String), String> {
     }
 }
 
-/// systemd names the state directory of its unit.
-fn data_directory() -> PathBuf {
+/// Where the data is when nobody says so: systemd names the state directory of its unit.
+pub fn data_directory() -> PathBuf {
     std::env::var_os("STATE_DIRECTORY").map_or_else(|| PathBuf::from(DATA_DEFAULT), PathBuf::from)
 }

@@ -10,12 +10,15 @@ mod check_diagram;
 mod check_meter;
 mod check_names;
 mod check_policy;
+mod check_security;
 mod check_shares;
 mod derive;
 mod file;
 mod file_diagram;
 mod file_meter;
+mod file_security;
 mod maps;
+pub mod network;
 pub mod problem;
 mod report;
 mod schema;
@@ -32,6 +35,7 @@ use toml::de::DeTable;
 
 use crate::model::site::Site;
 
+use network::Network;
 use problem::{Problem, Severity};
 use report::Report;
 
@@ -45,10 +49,36 @@ pub struct Config {
     pub site: Site,
     /// Plain OCPP listener (`ws://…/ocpp/{identity}`); none = closed.
     pub ocpp: Option<SocketAddr>,
+    /// OCPP listener inside TLS (`wss://…/ocpp/{identity}`); none = closed.
+    pub ocpps: Option<SocketAddr>,
+    /// What chargers have to show, and what they are shown.
+    pub security: Security,
     /// Web page and API; none = closed. Loopback only until users and roles exist.
     pub web: Option<SocketAddr>,
     /// The broker; none when no meter is configured.
     pub mqtt: Option<Broker>,
+}
+
+/// What chargers have to show, and what they are shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Security {
+    /// Certificate of this box; none = the one of the site's own authority.
+    pub certificate: Option<PathBuf>,
+    /// Its private key.
+    pub key: Option<PathBuf>,
+    /// Roots of the certificates of chargers; none = the site's own authority.
+    pub client_roots: Option<PathBuf>,
+    /// Networks whose chargers may connect without a password.
+    pub open_networks: Vec<OpenNetwork>,
+}
+
+/// A network whose chargers may connect without a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenNetwork {
+    /// What people call it.
+    pub name: String,
+    /// Its addresses.
+    pub network: Network,
 }
 
 /// Where the MQTT broker is.
@@ -115,6 +145,7 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
     let tree = tree::resolve(&file, report);
     let built = build::build(&file, &tree);
     check_policy::check(&file, report);
+    check_security::check(&file, report);
     check_names::check(&file, report);
     check_diagram::check(&file, &tree, report);
     check_meter::check(&file, &built, report);
@@ -122,6 +153,8 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
     Some(Config {
         site: built.site,
         ocpp: check_policy::address(&file.listen.ocpp),
+        ocpps: check_policy::address(&file.listen.ocpps),
+        security: check_security::security(&file),
         web: check_policy::address(&file.listen.web),
         mqtt: file.mqtt.as_ref().and_then(broker),
     })

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ground::ids::{ChargePointId, EvseId, LinkId, RequestId};
 use crate::ground::time::Now;
-use crate::model::event::Event;
+use crate::model::event::{Event, EventKind};
 use crate::model::record::{Record, Remembered};
 
 /// Everything that can happen to the controller.
@@ -35,6 +35,8 @@ pub enum Input {
     BrokerDown { why: String },
     /// The store has trouble (or none any more).
     Store { failing: Option<String> },
+    /// Something that the world around the controller wants people to know.
+    Noticed { kind: EventKind, subject: String, text: String },
     /// A question or an order from a person.
     Operator { request: RequestId, order: Order },
 }
@@ -49,6 +51,10 @@ pub enum Refusal {
     Handshake(String),
     /// It broke the WebSocket rules or the size limit.
     Protocol(String),
+    /// It showed no password, or not the right one.
+    Login(String),
+    /// Its certificate does not count, or is another's.
+    Certificate(String),
 }
 
 /// What people may ask of the controller. What they may merely *see* is in the view.

@@ -1,11 +1,17 @@
 //! Floor 5: the real plant. Sockets, the broker, the clock and systemd; nothing here understands
 //! what it carries.
 //!
-//! Reading order: [`clock`] → [`inbox`] (how everything reaches the controller) → `handshake` →
-//! `link` (one charge point) → [`websocket`] (all of them) → [`mqtt`] → [`journal`] → [`log`] →
+//! Reading order: [`clock`] → [`inbox`] (how everything reaches the controller) → [`secret`] →
+//! [`credentials`] → [`gate`] (who may come in) → [`certificate`] → [`tls`] → [`stream`] →
+//! `handshake` → `link` (one charge point) → [`websocket`] (all of them) → [`mqtt`] → [`journal`] → [`log`] →
 //! [`platform`] (systemd, memory and disk).
 
+pub mod authority;
+pub mod certificate;
 pub mod clock;
+pub mod credentials;
+pub mod doors;
+pub mod gate;
 mod handshake;
 pub mod inbox;
 pub mod journal;
@@ -13,4 +19,8 @@ mod link;
 pub mod log;
 pub mod mqtt;
 pub mod platform;
+pub mod renewal;
+pub mod secret;
+pub mod stream;
+pub mod tls;
 pub mod websocket;
