@@ -16,7 +16,7 @@ use ampgate::store::error::StoreError;
 use ampgate::store::state::{Backing, CommitNumber, StoreState};
 use ampgate::store::{Opened, Store};
 use disk::Disk;
-use facts::{Model, event, lease, reading, session, setpoint, start, stop};
+use facts::{Model, event, intent, lease, preference, reading, session, setpoint, start, stop};
 use proptest::prelude::*;
 use redb::{Database, ReadableDatabase, TableDefinition};
 
@@ -74,6 +74,27 @@ fn facts_survive_a_restart() {
     assert_eq!((opened.remembered, opened.start), (model.remembered(), 2));
     let events = opened.store.reader().events(0, 10).unwrap();
     assert_eq!(events[0].text, "a car has come");
+}
+
+#[test]
+fn what_drivers_said_survives_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut model = Model::default();
+    let store = Store::open(dir.path()).unwrap().store;
+    let records = [
+        vec![start(1, 1), session(1, 1, None), preference(1, Some(20)), intent(2, Some(8))],
+        vec![preference(1, Some(12)), intent(3, Some(5))],
+        vec![start(2, 3), session(2, 3, None), preference(2, Some(5)), intent(3, None)],
+        vec![preference(2, None)],
+    ];
+    for records in records {
+        model.take(&records);
+        store.commit(records);
+    }
+    store.close().unwrap();
+    let opened = Store::open(dir.path()).unwrap();
+    assert_eq!(opened.remembered, model.remembered());
+    assert_eq!((opened.remembered.preferences.len(), opened.remembered.intents.len()), (2, 1));
 }
 
 /// The power fails at every single write and sync of a day, and each time some of what was not

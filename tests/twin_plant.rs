@@ -156,7 +156,8 @@ impl Script {
 
 fn visit(evse: usize, from_min: i64, to_min: i64, car: CarModel) -> Visit {
     let at = |minutes: i64| Utc::from_millis(DAY) + Duration::minutes(minutes);
-    Visit { evse, token: "TAG1".to_owned(), arrival: at(from_min), departure: at(to_min), car }
+    let (token, arrival, departure) = ("TAG1".to_owned(), at(from_min), at(to_min));
+    Visit { evse, token, arrival, departure, car, declared: None }
 }
 
 fn one_car(behaviour: Behaviour) -> Script {

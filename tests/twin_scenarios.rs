@@ -24,7 +24,8 @@ const DAY: Utc = Utc::from_millis(1_551_398_400_000); // 2019-03-01T00:00:00Z
 fn visit(evse: usize, from_min: i64, to_min: i64, car: CarModel) -> Visit {
     let at = |minutes: i64| DAY + Duration::minutes(minutes);
     let token = format!("TAG{evse}");
-    Visit { evse, token, arrival: at(from_min), departure: at(to_min), car }
+    let (arrival, departure) = (at(from_min), at(to_min));
+    Visit { evse, token, arrival, departure, car, declared: None }
 }
 
 /// Three cars that together want more than the site has, beside a house of 10 A a phase.

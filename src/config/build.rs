@@ -7,6 +7,7 @@ use crate::ground::units::{Amps, PerPhase, Volts, Watts};
 use crate::model::diagram::{Diagram, Equipment, EquipmentKind, Evse, Node};
 use crate::model::site::{Access, ChargingPolicy, LeasePolicy, Site};
 
+use super::check_drivers;
 use super::derive;
 use super::file::File;
 use super::file_diagram::AmpsPerPhase;
@@ -33,6 +34,7 @@ pub fn build(file: &File, tree: &Tree) -> Built {
         lease: lease(file),
         charging: charging(file),
         access: access(file),
+        drivers: check_drivers::build(file),
     };
     Built { site, node_at: tree.order.clone() }
 }

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::file_diagram::{Battery, Evse, Load, Node, Pv};
+use super::file_drivers::Drivers;
 use super::file_meter::Meter;
 use super::file_security::Security;
 
@@ -36,6 +37,9 @@ pub struct File {
     /// Who may charge.
     #[schemars(required)]
     pub access: Option<Access>,
+    /// What holds for drivers who say nothing, and who comes first.
+    #[serde(default)]
+    pub drivers: Drivers,
     /// How long a limit holds without being renewed, and how fast limits move.
     #[serde(default)]
     pub lease: Lease,

@@ -7,6 +7,7 @@
 
 mod build;
 mod check_diagram;
+mod check_drivers;
 mod check_meter;
 mod check_names;
 mod check_policy;
@@ -15,6 +16,7 @@ mod check_shares;
 mod derive;
 mod file;
 mod file_diagram;
+mod file_drivers;
 mod file_meter;
 mod file_security;
 mod maps;
@@ -147,6 +149,7 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
     check_policy::check(&file, report);
     check_security::check(&file, report);
     check_names::check(&file, report);
+    check_drivers::check(&file, report);
     check_diagram::check(&file, &tree, report);
     check_meter::check(&file, &built, report);
     check_shares::check(&built, report);

@@ -3,7 +3,11 @@
 use expect_test::expect_file;
 use proptest::prelude::*;
 
-use crate::ground::units::{Amps, PerPhase, Phase};
+use crate::ground::ids::IdToken;
+use crate::ground::time::Duration;
+use crate::ground::units::{Amps, PerPhase, Phase, WattHours};
+use crate::ground::zone::TimeOfDay;
+use crate::model::drivers::Leaves;
 use crate::model::meter::Quantity;
 
 use super::*;
@@ -177,6 +181,45 @@ fn one_unreadable_line_hides_nothing_on_the_others() {
         ("another kind of file", "<html>\n<body>no site</body>\n</html>\n".to_owned()),
     ];
     expect_file!["tests/unreadable.txt"].assert_eq(&told(&texts));
+}
+
+#[test]
+fn what_holds_for_drivers_is_checked() {
+    let with = |text: &str| spoiled(&[("[[node]]", &format!("{text}\n\n[[node]]"))]);
+    let known = |text: &str| with(text).replace("anyone = true", "tokens = [\"AB12\"]");
+    let group = |keys: &str| format!("[[drivers.group]]\nid = \"fleet\"\n{keys}");
+    let two = "tokens = [\"F*\"]\n[[drivers.group]]\nid = \"fleet\"\ntokens = [\"f*\"]";
+    let texts = [
+        ("no time of day", with("[drivers]\ndeparture = \"25:00\"")),
+        ("both", with("[drivers]\ndeparture = \"17:30\"\nstay_h = 8")),
+        ("more than it needs", with("[drivers]\nenergy_kwh = 4\nguaranteed_kwh = 5")),
+        ("a group without tokens", with(&group("priority = 1"))),
+        ("a star inside", with(&group("tokens = [\"F*1\"]"))),
+        ("a group twice", with(&group(two))),
+        ("a token that may not charge", known(&group("tokens = [\"ab*\", \"CD*\"]"))),
+        ("no number", with(&group("tokens = [\"A\"]\npriority = \"high\""))),
+        ("a group's time", with(&group("tokens = [\"A\"]\ndeparture = \"noon\""))),
+        ("far too long", with("[drivers]\nstay_h = 1000")),
+    ];
+    expect_file!["tests/drivers.txt"].assert_eq(&told(&texts));
+}
+
+#[test]
+fn what_holds_for_a_group_is_what_it_says_and_else_what_holds_for_all() {
+    let drivers = "[drivers]\ndeparture = \"17:30\"\nenergy_kwh = 15\nfast_percent = 20\n\
+                   [[drivers.group]]\nid = \"fleet\"\ntokens = [\"F-*\"]\npriority = 10\n\
+                   stay_h = 2.5\nguaranteed_kwh = 5\n\n[[node]]";
+    let text = spoiled(&[("[[node]]", drivers)]);
+    let policy = parse(&text, "site.toml").expect("it is sound").config.site.drivers;
+    let usual = policy.terms(&IdToken::new("GUEST"));
+    let fleet = policy.terms(&IdToken::new("f-12"));
+    assert_eq!(usual.leaves, TimeOfDay::new(17, 30).map(Leaves::At));
+    assert_eq!(fleet.leaves, Some(Leaves::After(Duration::minutes(150))));
+    assert_eq!((usual.priority, fleet.priority), (0, 10));
+    assert_eq!((usual.energy, fleet.energy), (fleet.energy, Some(WattHours::new(15_000))));
+    assert_eq!((usual.guaranteed, fleet.guaranteed), (WattHours::ZERO, WattHours::new(5_000)));
+    assert_eq!((usual.fast_percent, fleet.fast_percent), (Some(20.0), Some(20.0)));
+    assert_eq!((usual.group.as_deref(), fleet.group.as_deref()), (None, Some("fleet")));
 }
 
 #[test]

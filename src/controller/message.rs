@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ground::ids::{ChargePointId, EvseId, LinkId, RequestId};
+use crate::ground::ids::{ChargePointId, EvseId, LinkId, RequestId, SessionId};
 use crate::ground::time::Now;
 use crate::model::event::{Event, EventKind};
+use crate::model::event::Event;
+use crate::model::preference::{PreferenceSource, Wish};
 use crate::model::record::{Record, Remembered};
 
 /// Everything that can happen to the controller.
@@ -63,6 +65,12 @@ pub enum Refusal {
 pub enum Order {
     /// Ask the charger of an EVSE for fresh meter values.
     MeterNow { evse: EvseId },
+    /// What the driver at an EVSE wants: of the running session, or of the one that follows where
+    /// a car is plugged in. Replaces what was said before. Where a session is named it must still
+    /// be running.
+    Prefer { evse: EvseId, session: Option<SessionId>, wish: Wish, source: PreferenceSource },
+    /// Takes back what was said.
+    ClearPreference { evse: EvseId, session: Option<SessionId>, source: PreferenceSource },
 }
 
 /// The answer to an [`Order`].

@@ -17,6 +17,8 @@ mod evse;
 mod image;
 mod loads;
 pub mod message;
+pub mod plan_view;
+pub mod preference;
 mod reports;
 mod snapshot;
 mod state;
@@ -31,7 +33,9 @@ use crate::model::record::Remembered;
 use crate::model::site::Site;
 use crate::ocpp::traffic::Traffic;
 
+use crate::model::preference::Wish;
 use message::{Answer, Input, Order, Outbox, Output, Refusal};
+use preference::Asked;
 use state::State;
 use view::View;
 
@@ -120,14 +124,14 @@ impl Controller {
                 self.state.event(now, kind, &subject, text, out);
             }
             Input::Operator { request, order } => {
-                let answer = self.order(now, order, &mut traffic);
+                let answer = self.order(now, order, &mut traffic, out);
                 out.push(Output::Reply { request, answer });
             }
         }
         self.state.absorb(now, traffic, out);
     }
 
-    fn order(&mut self, now: Now, order: Order, traffic: &mut Traffic) -> Answer {
+    fn order(&mut self, now: Now, order: Order, traffic: &mut Traffic, out: &mut Outbox) -> Answer {
         match order {
             Order::MeterNow { evse } => {
                 let Some(index) = self.state.site.diagram.evse(&evse) else {
@@ -138,6 +142,19 @@ impl Controller {
                 }
                 self.state.central.command(now, Command::MeterNow { evse: index }, traffic);
                 Answer::Done
+            }
+            Order::Prefer { evse, session, wish, source } => {
+                if wish.is_empty() {
+                    let expected = "an energy, a state of charge or a departure";
+                    return Answer::Refused {
+                        why: format!("nothing was said: expected {expected}"),
+                    };
+                }
+                self.state.prefer(now, Asked { evse, session, wish, source }, out)
+            }
+            Order::ClearPreference { evse, session, source } => {
+                let wish = Wish::default();
+                self.state.prefer(now, Asked { evse, session, wish, source }, out)
             }
         }
     }

@@ -139,6 +139,9 @@ impl State {
             let name = self.evse_name(evse);
             self.event_seldom(now, EventKind::ChargerFault, &name, error, out);
         }
+        if self.evses[evse].is_empty() {
+            self.drop_intent(evse, out);
+        }
         if before != status {
             self.evses[evse].touch(now.mono);
             self.mark(now.mono);
@@ -166,7 +169,7 @@ impl State {
     }
 
     /// Transactions that waited long enough for their stop and are charging draw from here on.
-    pub fn promote(&mut self, now: Now) {
+    pub fn promote(&mut self, now: Now, out: &mut Outbox) {
         for evse in 0..self.evses.len() {
             let Some(waited) = self.evses[evse].waited(now.mono) else { continue };
             let open = self.book.transaction(waited).filter(|known| known.stop.is_none());
@@ -174,6 +177,7 @@ impl State {
                 Some(session) if self.evses[evse].is_drawing() => {
                     self.evses[evse].go_live(waited, session, now.mono);
                     self.control.session_began(evse, now.mono);
+                    self.adopt_intent(now, evse, session, out);
                 }
                 _ => self.evses[evse].go_idle(now.mono),
             }
@@ -222,11 +226,18 @@ impl State {
         let answer = Answer::Started { transaction: started.transaction, accepted };
         self.central.answer(now, call, answer, true, caused);
         if let Some(evse) = start.evse {
-            self.draws_from(now, evse, started.transaction, start.replayed);
+            self.draws_from(now, evse, started.transaction, start.replayed, out);
         }
     }
 
-    fn draws_from(&mut self, now: Now, evse: EvseIndex, id: TransactionId, replayed: bool) {
+    fn draws_from(
+        &mut self,
+        now: Now,
+        evse: EvseIndex,
+        id: TransactionId,
+        replayed: bool,
+        out: &mut Outbox,
+    ) {
         let Some(open) = self.book.transaction(id).filter(|known| known.stop.is_none()) else {
             return;
         };
@@ -242,6 +253,7 @@ impl State {
             }
             self.evses[evse].go_live(id, session, now.mono);
             self.control.session_began(evse, now.mono);
+            self.adopt_intent(now, evse, session, out);
         }
         self.mark(now.mono);
     }

@@ -45,6 +45,7 @@ impl State {
                 frames_bad: self.totals.frames_bad + counters.frames_bad,
                 ..self.totals
             },
+            plan: None,
         }
     }
 
@@ -146,6 +147,7 @@ impl State {
             power_w: reading.and_then(|reading| reading.power),
             armed: self.control.is_armed(index),
             soc_percent: state.soc_percent,
+            preference: self.preference_view(index, now),
             reason: cause.words(now.mono),
             cause,
         }

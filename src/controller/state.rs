@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use crate::control::Control;
 use crate::control::situation::OtherLoad;
-use crate::ground::ids::{ChargePointId, EvseIndex};
+use crate::ground::ids::{ChargePointId, EvseIndex, SessionId};
 use crate::ground::time::{Duration, Instant, Now};
 use crate::model::event::{Event, EventKind};
+use crate::model::preference::{Intent, Preference};
 use crate::model::record::{ChargePointRecord, LeaseRecord, Record, Remembered};
 use crate::model::site::Site;
 use crate::ocpp::Central;
@@ -48,6 +49,10 @@ pub struct State {
     pub central: Central,
     pub control: Control,
     pub book: Book,
+    /// What drivers want, for every session of the book of which something was said.
+    pub preferences: BTreeMap<SessionId, Preference>,
+    /// The same of cars whose transaction has not begun.
+    pub intents: BTreeMap<EvseIndex, Intent>,
     pub meters: Vec<MeterImage>,
     pub loads: Loads,
     pub evses: Vec<EvseState>,
@@ -93,6 +98,16 @@ impl State {
                 now.mono,
             ),
             book: Book::new(remembered, |id| diagram.evse(id)),
+            preferences: remembered
+                .preferences
+                .iter()
+                .map(|known| (known.session, known.clone()))
+                .collect(),
+            intents: remembered
+                .intents
+                .iter()
+                .filter_map(|intent| Some((diagram.evse(&intent.evse)?, intent.clone())))
+                .collect(),
             meters: vec![MeterImage::default(); site.meters.len()],
             loads: Loads::new(&diagram),
             evses: vec![EvseState::new(now.mono); diagram.evses.len()],
@@ -248,6 +263,8 @@ impl State {
     pub fn remember(&self) -> Remembered {
         let mut remembered = Remembered {
             leases: self.leases.iter().flatten().cloned().collect(),
+            preferences: self.preferences.values().cloned().collect(),
+            intents: self.intents.values().cloned().collect(),
             charge_points: self.points.values().map(|point| point.record.clone()).collect(),
             ..Remembered::default()
         };

@@ -38,7 +38,7 @@ impl State {
     fn tick(&mut self, now: Now, out: &mut Outbox) {
         (self.due, self.decided) = (None, Some(now.mono));
         self.watch_meters(now, out);
-        self.promote(now);
+        self.promote(now, out);
         let loads = self.other_loads(now.mono);
         let facts = self.facts();
         let setpoints = self.control.decide(now.mono, &loads, &facts);

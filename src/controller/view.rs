@@ -7,6 +7,9 @@ use crate::ground::units::{Amps, PerPhase, Volts, WattHours, Watts};
 use crate::model::bound::Cause;
 use crate::model::event::Event;
 use crate::model::message::{EvseStatus, Identity};
+use crate::model::preference::{PreferenceSource, StateOfCharge};
+
+use super::plan_view::PlanView;
 
 /// The site at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +42,9 @@ pub struct View {
     pub events: Vec<Event>,
     /// Running totals since the start.
     pub totals: Totals,
+    /// The plan in force; none where there is none yet or nobody charges.
+    #[serde(default)]
+    pub plan: Option<PlanView>,
 }
 
 /// A node of the diagram with its load.
@@ -103,10 +109,32 @@ pub struct EvseView {
     pub armed: bool,
     /// State of charge in percent, where the car tells it.
     pub soc_percent: Option<f64>,
+    /// What the driver wants, where it was said.
+    #[serde(default)]
+    pub preference: Option<PreferenceView>,
     /// Why it gets what it gets, in words.
     pub reason: String,
     /// The same as data.
     pub cause: Cause,
+}
+
+/// What a driver wants, as it was said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PreferenceView {
+    /// The session it is for; none for the one that follows when the transaction begins.
+    pub session: Option<u64>,
+    /// Energy from the start of the session to its end.
+    pub energy_wh: Option<WattHours>,
+    /// The need in percent of the battery.
+    pub charge: Option<StateOfCharge>,
+    /// When the car leaves.
+    pub departure: Option<Utc>,
+    /// Who said it.
+    pub source: PreferenceSource,
+    /// When.
+    pub at: Option<Utc>,
+    /// The same in words, e.g. `20.0 kWh by 17:30`.
+    pub words: String,
 }
 
 /// A meter with its values and their age.

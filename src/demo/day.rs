@@ -72,6 +72,7 @@ fn visit(site: &Site, evse: usize, midnight: Utc, random: &mut Random) -> Visit 
             taper_wh: 2500.0,
             start_delay: random.span(Duration::seconds(3), Duration::seconds(12)),
         },
+        declared: None,
     }
 }
 

@@ -5,3 +5,4 @@ pub mod quantiles;
 pub mod series;
 pub mod time;
 pub mod units;
+pub mod zone;

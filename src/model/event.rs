@@ -110,6 +110,8 @@ catalogue! {
     StopLost = "session.stop_lost", Warning;
     /// A stop for a transaction that nobody knows; kept as evidence.
     StopUnknown = "session.stop_unknown", Warning;
+    /// A driver, or somebody for them, has said what a session needs, or took it back.
+    PreferenceChanged = "session.preference", Info;
     /// A token was refused.
     TokenRefused = "token.refused", Info;
     /// A meter has fallen silent; the worst load is assumed behind it.

@@ -7,6 +7,7 @@
 pub mod bound;
 pub mod constraint;
 pub mod diagram;
+pub mod drivers;
 pub mod event;
 pub mod message;
 pub mod meter;

@@ -1,10 +1,24 @@
 //! What a driver wants of one session: energy, departure, and who said it (PREF-1).
+//!
+//! A [`Preference`] belongs to a session. What is said while a car is plugged in and its
+//! transaction has not begun is an [`Intent`] of the EVSE; the session that follows takes it over.
 
 use serde::{Deserialize, Serialize};
 
-use crate::ground::ids::SessionId;
+use crate::ground::ids::{EvseId, SessionId};
 use crate::ground::time::Utc;
 use crate::ground::units::WattHours;
+
+/// What can be wanted of a session. What is absent was not said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Wish {
+    /// Energy that is wanted from the start of the session to its end.
+    pub energy_wh: Option<WattHours>,
+    /// The need in percent of the battery.
+    pub charge: Option<StateOfCharge>,
+    /// When the car leaves.
+    pub departure: Option<Utc>,
+}
 
 /// What a driver, or somebody for them, has said of a session. What is absent was not said.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +32,20 @@ pub struct Preference {
     pub charge: Option<StateOfCharge>,
     /// When the car leaves.
     pub departure: Option<Utc>,
+    /// Where it was said.
+    pub source: PreferenceSource,
+    /// When it was said.
+    pub at: Option<Utc>,
+}
+
+/// What was said of the car at an EVSE before its transaction began. Without a word in it nothing
+/// is said any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    /// Where the car is plugged in.
+    pub evse: EvseId,
+    /// What is wanted.
+    pub wish: Wish,
     /// Where it was said.
     pub source: PreferenceSource,
     /// When it was said.
@@ -47,4 +75,73 @@ pub enum PreferenceSource {
     Partner,
     /// A simulation's file.
     File,
+}
+
+impl Wish {
+    /// Whether nothing was said at all.
+    pub fn is_empty(&self) -> bool {
+        self.energy_wh.is_none() && self.charge.is_none() && self.departure.is_none()
+    }
+
+    /// The energy that is wanted, where it is known: as said, else by state of charge and capacity.
+    pub fn energy(&self) -> Option<WattHours> {
+        self.energy_wh.or_else(|| self.charge.as_ref().and_then(StateOfCharge::energy))
+    }
+}
+
+impl Preference {
+    /// A wish for a session.
+    pub fn new(session: SessionId, wish: Wish, source: PreferenceSource, at: Option<Utc>) -> Self {
+        let Wish { energy_wh, charge, departure } = wish;
+        Self { session, energy_wh, charge, departure, source, at }
+    }
+
+    /// What is wanted.
+    pub fn wish(&self) -> Wish {
+        let (energy_wh, charge, departure) = (self.energy_wh, self.charge, self.departure);
+        Wish { energy_wh, charge, departure }
+    }
+
+    /// The energy that is wanted, where it is known: as said, else by state of charge and capacity.
+    pub fn energy(&self) -> Option<WattHours> {
+        self.wish().energy()
+    }
+}
+
+impl StateOfCharge {
+    /// The energy between the two states, where the capacity is known.
+    pub fn energy(&self) -> Option<WattHours> {
+        let share = (self.target_percent - self.arrival_percent).max(0.0) / 100.0;
+        self.capacity_wh.map(|capacity| WattHours::from_f64(capacity.as_f64() * share))
+    }
+}
+
+impl PreferenceSource {
+    /// Who it is, for people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            PreferenceSource::Driver => "the driver",
+            PreferenceSource::Operator => "the operator",
+            PreferenceSource::Partner => "the partner",
+            PreferenceSource::File => "the file",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_need_in_percent_is_energy_where_the_capacity_is_known() {
+        let mut charge =
+            StateOfCharge { arrival_percent: 20.0, target_percent: 80.0, capacity_wh: None };
+        assert_eq!(charge.energy(), None);
+        charge.capacity_wh = Some(WattHours::new(60_000));
+        let wish = Wish { charge: Some(charge), ..Wish::default() };
+        assert_eq!(wish.energy(), Some(WattHours::new(36_000)));
+        // What was said in kWh counts before what follows from percent.
+        let said = Wish { energy_wh: Some(WattHours::new(5_000)), ..wish };
+        assert_eq!(said.energy(), Some(WattHours::new(5_000)));
+    }
 }

@@ -10,6 +10,7 @@ use crate::ground::units::{Amps, PerPhase, WattHours, Watts};
 use super::bound::Cause;
 use super::event::Event;
 use super::message::{Identity, LimitScope};
+use super::preference::{Intent, Preference};
 use super::session::{Session, Transaction};
 
 /// One fact for the store.
@@ -24,6 +25,11 @@ pub enum Record {
     Lease(LeaseRecord),
     /// Who a charge point is and what it can do; replaces the earlier state.
     ChargePoint(ChargePointRecord),
+    /// What a driver wants of a session; replaces what was said before. Without a word in it
+    /// nothing is said any more.
+    Preference(Preference),
+    /// The same for the car at an EVSE whose transaction has not begun.
+    Intent(Intent),
     /// A reading of an EVSE.
     Reading(ReadingRecord),
     /// A setpoint that was sent, with its cause.
@@ -109,7 +115,9 @@ impl Record {
             Record::Transaction(_)
             | Record::Session(_)
             | Record::Lease(_)
-            | Record::ChargePoint(_) => Durability::Now,
+            | Record::ChargePoint(_)
+            | Record::Preference(_)
+            | Record::Intent(_) => Durability::Now,
             Record::Reading(_) | Record::Setpoint(_) | Record::Event(_) => Durability::Batched,
         }
     }
@@ -126,6 +134,12 @@ pub struct Remembered {
     pub leases: Vec<LeaseRecord>,
     /// All charge points.
     pub charge_points: Vec<ChargePointRecord>,
+    /// What was said of these sessions.
+    #[serde(default)]
+    pub preferences: Vec<Preference>,
+    /// What was said of cars whose transaction has not begun.
+    #[serde(default)]
+    pub intents: Vec<Intent>,
     /// The largest transaction id that was ever given, also to transactions deleted since.
     pub last_transaction: i64,
     /// The largest session id that was ever given.

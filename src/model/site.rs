@@ -5,6 +5,7 @@ use crate::ground::time::Duration;
 use crate::ground::units::Amps;
 
 use super::diagram::Diagram;
+use super::drivers::DriverPolicy;
 use super::meter::Meter;
 
 /// A checked configuration of a site, without anything of sockets and files.
@@ -24,6 +25,8 @@ pub struct Site {
     pub charging: ChargingPolicy,
     /// Who may charge.
     pub access: Access,
+    /// What holds for drivers who say nothing, and who comes first.
+    pub drivers: DriverPolicy,
 }
 
 /// How long a limit holds without being renewed, and how fast limits move.

@@ -35,6 +35,7 @@ pub fn twin(world: &World) -> Twin {
         arrival: row.arrival,
         departure: row.departure,
         car: CarModel::plain(row.phases, row.max_a, row.energy_wh),
+        declared: None,
     });
     let points = world.site.diagram.charge_points();
     let charger = Behaviour { tells_changes_after: Some(TELLS_AFTER), ..Behaviour::default() };

@@ -7,11 +7,15 @@ use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable};
 use serde::de::DeserializeOwned;
 
 use crate::ground::ids::ChargePointId;
+use crate::model::preference::Preference;
 use crate::model::record::Remembered;
 use crate::model::session::{Session, Transaction};
 
 use super::error::StoreError;
-use super::table::{CHARGE_POINTS, EVENTS, LEASES, OPEN, SESSIONS, TRANSACTIONS, value};
+use super::table::{
+    CHARGE_POINTS, EVENTS, INTENTS, LEASES, OPEN, PREFERENCES, SESSIONS, TRANSACTIONS,
+    open_if_there, value,
+};
 
 /// Newest closed transactions that are kept for each charge point, to know a repeated start.
 pub const CLOSED_PER_CHARGE_POINT: usize = 16;
@@ -27,9 +31,12 @@ pub fn remembered(database: &Database) -> Result<(Remembered, Vec<String>), Stor
     let load = || -> Result<_, redb::Error> {
         let read = database.begin_read()?;
         let mut problems = Vec::new();
+        let sessions = sessions(&read, &mut problems)?;
         let remembered = Remembered {
             transactions: transactions(&read, &mut problems)?,
-            sessions: sessions(&read, &mut problems)?,
+            preferences: preferences(&read, &sessions, &mut problems)?,
+            intents: all(&read, INTENTS, &mut problems)?,
+            sessions,
             leases: all(&read, LEASES, &mut problems)?,
             charge_points: all(&read, CHARGE_POINTS, &mut problems)?,
             last_transaction: read
@@ -109,6 +116,22 @@ fn sessions(
     Ok(kept.into_values().collect())
 }
 
+/// What was said of these sessions.
+fn preferences(
+    read: &ReadTransaction,
+    sessions: &[Session],
+    problems: &mut Vec<String>,
+) -> Result<Vec<Preference>, redb::Error> {
+    let mut found = Vec::new();
+    let Some(table) = open_if_there(read, PREFERENCES)? else { return Ok(found) };
+    for session in sessions {
+        if let Some(row) = table.get(session.id.0)? {
+            keep(row.value(), "preference", session.id, problems, |value| found.push(value));
+        }
+    }
+    Ok(found)
+}
+
 fn open(read: &ReadTransaction, kind: &str) -> Result<Vec<u64>, redb::Error> {
     let table = read.open_table(OPEN)?;
     let rows = table.range((kind, 0)..=(kind, u64::MAX))?;
@@ -121,7 +144,8 @@ fn all<T: DeserializeOwned>(
     problems: &mut Vec<String>,
 ) -> Result<Vec<T>, redb::Error> {
     let mut found = Vec::new();
-    for row in read.open_table(table)?.iter()? {
+    let Some(table) = open_if_there(read, table)? else { return Ok(found) };
+    for row in table.iter()? {
         let (key, row) = row?;
         keep(row.value(), "row", key.value(), problems, |value| found.push(value));
     }

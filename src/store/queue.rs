@@ -30,6 +30,10 @@ pub enum Key {
     Transaction(TransactionId),
     /// By its number.
     Session(SessionId),
+    /// By its session.
+    Preference(SessionId),
+    /// One for each EVSE.
+    Intent(EvseId),
     /// By time, then EVSE.
     Reading(Utc, EvseId),
     /// By time, then EVSE.
@@ -143,6 +147,8 @@ impl Queue {
             Record::ChargePoint(point) => Key::ChargePoint(point.charge_point.clone()),
             Record::Transaction(transaction) => Key::Transaction(transaction.id),
             Record::Session(session) => Key::Session(session.id),
+            Record::Preference(preference) => Key::Preference(preference.session),
+            Record::Intent(intent) => Key::Intent(intent.evse.clone()),
             Record::Reading(reading) => Key::Reading(reading.at, reading.evse.clone()),
             Record::Setpoint(setpoint) => Key::Setpoint(setpoint.at, setpoint.evse.clone()),
             Record::Event(_) => {

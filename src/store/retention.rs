@@ -11,7 +11,7 @@ use redb::{Key, ReadableTable, ReadableTableMetadata, Table, TableDefinition, Wr
 use crate::ground::time::{Duration, Utc};
 use crate::model::event::Event;
 
-use super::table::{EVENTS, OPEN, READINGS, SESSIONS, SETPOINTS, TRANSACTIONS, value};
+use super::table::{EVENTS, OPEN, PREFERENCES, READINGS, SESSIONS, SETPOINTS, TRANSACTIONS, value};
 
 /// Readings are for curves of recent sessions: five weeks, or 35 days of 12 busy chargers with a
 /// reading a minute for 11 hours a day; some 60 MB at the most.
@@ -41,7 +41,8 @@ pub fn trim(write: &WriteTransaction) -> Result<(), redb::Error> {
     trim_timed(write, SETPOINTS, SETPOINTS_MAX, SETPOINTS_AGE)?;
     trim_events(write)?;
     trim_closed(write, TRANSACTIONS, "transaction", |id| id as u64)?;
-    trim_closed(write, SESSIONS, "session", |id| id)
+    trim_closed(write, SESSIONS, "session", |id| id)?;
+    trim_preferences(write)
 }
 
 /// Forgets the oldest rows before their time, because the disk is full: of readings, else of
@@ -114,6 +115,20 @@ fn trim_events(write: &WriteTransaction) -> Result<(), redb::Error> {
     }
     for number in doomed {
         table.remove(number)?;
+    }
+    Ok(())
+}
+
+/// What was said of a session goes with the session.
+fn trim_preferences(write: &WriteTransaction) -> Result<(), redb::Error> {
+    let oldest = write.open_table(SESSIONS)?.first()?.map(|(id, _)| id.value());
+    let mut table = write.open_table(PREFERENCES)?;
+    let mut doomed = Vec::new();
+    for row in table.range(..oldest.unwrap_or(0))?.take(TRIM_MAX) {
+        doomed.push(row?.0.value());
+    }
+    for id in doomed {
+        table.remove(id)?;
     }
     Ok(())
 }

@@ -32,6 +32,11 @@ pub const OPEN: TableDefinition<(&str, u64), ()> = TableDefinition::new("open");
 pub const LEASES: TableDefinition<&str, &[u8]> = TableDefinition::new("leases");
 /// By identity.
 pub const CHARGE_POINTS: TableDefinition<&str, &[u8]> = TableDefinition::new("charge_points");
+/// By session id. Files of earlier versions lack this table and the next; they come with the first
+/// row, so that those versions can still read the file.
+pub const PREFERENCES: TableDefinition<u64, &[u8]> = TableDefinition::new("preferences");
+/// By EVSE.
+pub const INTENTS: TableDefinition<&str, &[u8]> = TableDefinition::new("intents");
 /// By time in milliseconds since 1970, then EVSE.
 pub const READINGS: TableDefinition<(i64, &str), &[u8]> = TableDefinition::new("readings");
 /// By time in milliseconds since 1970, then EVSE.
@@ -51,6 +56,8 @@ pub fn create(database: &Database) -> Result<(), redb::Error> {
     write.open_table(OPEN)?;
     write.open_table(LEASES)?;
     write.open_table(CHARGE_POINTS)?;
+    write.open_table(PREFERENCES)?;
+    write.open_table(INTENTS)?;
     write.open_table(READINGS)?;
     write.open_table(SETPOINTS)?;
     write.open_table(EVENTS)?;
@@ -101,6 +108,15 @@ pub fn put(write: &WriteTransaction, facts: &Facts) -> Result<(), redb::Error> {
                 let key = value.charge_point.as_str();
                 write.open_table(CHARGE_POINTS)?.insert(key, json(value).as_slice())?;
             }
+            Record::Preference(value) => {
+                write.open_table(PREFERENCES)?.insert(value.session.0, json(value).as_slice())?;
+            }
+            Record::Intent(value) if value.wish.is_empty() => {
+                write.open_table(INTENTS)?.remove(value.evse.as_str())?;
+            }
+            Record::Intent(value) => {
+                write.open_table(INTENTS)?.insert(value.evse.as_str(), json(value).as_slice())?;
+            }
             Record::Reading(value) => {
                 let key = timed(value.at, &value.evse);
                 write.open_table(READINGS)?.insert(key, json(value).as_slice())?;
@@ -117,6 +133,18 @@ pub fn put(write: &WriteTransaction, facts: &Facts) -> Result<(), redb::Error> {
         }
     }
     Ok(())
+}
+
+/// A table that files of earlier versions lack; none where it is missing.
+pub fn open_if_there<K: redb::Key + 'static, V: redb::Value + 'static>(
+    read: &redb::ReadTransaction,
+    definition: TableDefinition<K, V>,
+) -> Result<Option<redb::ReadOnlyTable<K, V>>, redb::Error> {
+    match read.open_table(definition) {
+        Ok(table) => Ok(Some(table)),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The value of a row; none if it cannot be read.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::ground::ids::{ChargePointId, EvseId, SessionId, TransactionId};
 use crate::ground::time::Instant;
+use crate::model::preference::{Intent, Preference};
 use crate::model::record::{ChargePointRecord, LeaseRecord, Record, Remembered};
 use crate::model::session::{Session, Transaction};
 
@@ -21,6 +22,8 @@ pub struct Memory {
     sessions: BTreeMap<SessionId, Session>,
     leases: BTreeMap<EvseId, LeaseRecord>,
     charge_points: BTreeMap<ChargePointId, ChargePointRecord>,
+    preferences: BTreeMap<SessionId, Preference>,
+    intents: BTreeMap<EvseId, Intent>,
     last_transaction: i64,
     last_session: u64,
 }
@@ -33,7 +36,9 @@ impl Memory {
             Record::Transaction(_)
             | Record::Session(_)
             | Record::Lease(_)
-            | Record::ChargePoint(_) => self.waiting.push_back((durable_at, record)),
+            | Record::ChargePoint(_)
+            | Record::Preference(_)
+            | Record::Intent(_) => self.waiting.push_back((durable_at, record)),
         }
     }
 
@@ -64,6 +69,8 @@ impl Memory {
             sessions: self.sessions.values().cloned().collect(),
             leases: self.leases.values().cloned().collect(),
             charge_points: self.charge_points.values().cloned().collect(),
+            preferences: self.preferences.values().cloned().collect(),
+            intents: self.intents.values().cloned().collect(),
             last_transaction: self.last_transaction,
             last_session: self.last_session,
         }
@@ -80,12 +87,22 @@ impl Memory {
                 self.last_session = self.last_session.max(session.id.0);
                 self.sessions.insert(session.id, session);
                 forget(&mut self.sessions, |old| old.ended.is_some());
+                self.preferences.retain(|id, _| self.sessions.contains_key(id));
             }
             Record::Lease(lease) => {
                 self.leases.insert(lease.evse.clone(), lease);
             }
             Record::ChargePoint(known) => {
                 self.charge_points.insert(known.charge_point.clone(), known);
+            }
+            Record::Preference(preference) => {
+                self.preferences.insert(preference.session, preference);
+            }
+            Record::Intent(intent) if intent.wish.is_empty() => {
+                self.intents.remove(&intent.evse);
+            }
+            Record::Intent(intent) => {
+                self.intents.insert(intent.evse.clone(), intent);
             }
             Record::Reading(_) | Record::Setpoint(_) | Record::Event(_) => {}
         }

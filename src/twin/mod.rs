@@ -38,11 +38,14 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use crate::controller::Controller;
-use crate::controller::message::{Input, JournalLine, Output};
+use crate::controller::message::{Answer, Input, JournalLine, Order, Output};
+use crate::controller::preference::ENERGY_MIN;
 use crate::controller::view::View;
-use crate::ground::ids::{ChargePointId, LinkId};
+use crate::ground::ids::{ChargePointId, LinkId, RequestId};
 use crate::ground::time::{Duration, Instant, Now, Utc};
+use crate::ground::units::WattHours;
 use crate::model::event::Event;
+use crate::model::preference::{PreferenceSource, Wish};
 use crate::model::record::{Durability, Record};
 use crate::model::site::Site;
 
@@ -51,12 +54,16 @@ use memory::Memory;
 use network::{Network, Way};
 use output::PlantOutput;
 use plant::{Outcome, Plant, PlantState};
-use scenario::{Fault, Scenario};
+use scenario::{Declared, Fault, Scenario};
 
 /// From a record until it is durable: a commit on flash.
 const COMMIT: Duration = Duration::millis(10);
 /// From a charger's attempt to connect until it is refused when the box is away.
 const REFUSED_AFTER: Duration = Duration::seconds(1);
+/// From the start of a transaction until its driver has said what is needed.
+const DECLARED_AFTER: Duration = Duration::millis(500);
+/// When the box is away the driver tries again after this long.
+const DECLARED_AGAIN: Duration = Duration::minutes(1);
 /// Events kept; the oldest go first.
 const EVENTS_MAX: usize = 10_000;
 
@@ -77,6 +84,8 @@ enum Delivery {
     Leave(ChargePointId, LinkId, String),
     /// A frame reaches its charger.
     Down(ChargePointId, LinkId, String),
+    /// A driver says what a visit needs.
+    Declared(usize, Declared),
     /// The box starts.
     Start,
 }
@@ -229,6 +238,11 @@ impl Twin {
         self.run_until(until, &mut |_, _, _| {});
     }
 
+    /// A person asks for something; none while the box is away.
+    pub fn order(&mut self, order: Order) -> Option<Answer> {
+        self.step(Input::Operator { request: RequestId(0), order })
+    }
+
     /// Something goes wrong, or is put right.
     pub fn fault(&mut self, fault: Fault) {
         if fault == Fault::Heal {
@@ -247,7 +261,10 @@ impl Twin {
         self.checker.attended_since = None;
         self.broker_told = false;
         self.deliveries.retain(|_, delivery| match delivery {
-            Delivery::Connected(_) | Delivery::Refused(_) | Delivery::Dropped(..) => true,
+            Delivery::Connected(_)
+            | Delivery::Refused(_)
+            | Delivery::Dropped(..)
+            | Delivery::Declared(..) => true,
             Delivery::LinkGone(..)
             | Delivery::Up(..)
             | Delivery::Leave(..)
@@ -324,6 +341,7 @@ impl Twin {
                     self.plant.frame(&charge_point, &text, self.now(), &mut out);
                 }
             }
+            Delivery::Declared(evse, declared) => self.declare(evse, declared),
             Delivery::Start => self.start(),
         }
         self.absorb(out);
@@ -343,6 +361,26 @@ impl Twin {
         self.step(Input::LinkUp { charge_point: charge_point.clone(), link, address });
         self.plant.connected(&charge_point, self.now(), &mut out);
         self.absorb(out);
+    }
+
+    /// A driver says what a visit needs; again a while later when the box is away.
+    fn declare(&mut self, evse: usize, declared: Declared) {
+        let Declared { energy_wh, departure } = declared;
+        if self.controller.is_none() {
+            return self.post(self.now + DECLARED_AGAIN, Delivery::Declared(evse, declared));
+        }
+        let now = self.now().utc.unwrap_or_default();
+        let wish = Wish {
+            energy_wh: energy_wh.map(WattHours::from_f64).filter(|need| ENERGY_MIN <= *need),
+            departure: departure.filter(|leaves| now < *leaves),
+            charge: None,
+        };
+        if !wish.is_empty() {
+            let evse = self.site.diagram.evses[evse].id.clone();
+            let source = PreferenceSource::File;
+            let order = Order::Prefer { evse, session: None, wish, source };
+            self.order(order);
+        }
     }
 
     /// Does what the plant asks for.
@@ -385,6 +423,9 @@ impl Twin {
         for transaction in self.plant.take_doubly_granted() {
             self.checker.given_twice(transaction, now);
         }
+        for (evse, declared) in self.plant.take_declared() {
+            self.post(now + DECLARED_AFTER, Delivery::Declared(evse, declared));
+        }
         self.outcomes.append(&mut self.plant.take_outcomes());
         self.checker.limits(now, &self.plant.state().evses);
         self.tell_broker();
@@ -395,10 +436,11 @@ impl Twin {
         self.post(self.now + REFUSED_AFTER, Delivery::LinkGone(charge_point, link));
     }
 
-    /// Gives the controller an input and does what follows.
-    fn step(&mut self, input: Input) {
+    /// Gives the controller an input, does what follows, and hands on its answer where it has one.
+    fn step(&mut self, input: Input) -> Option<Answer> {
         let now = self.now();
-        let Some(controller) = &mut self.controller else { return };
+        let controller = self.controller.as_mut()?;
+        let mut said = None;
         self.steps += 1;
         let mut outputs = Vec::new();
         let kept = self.journal.is_some().then(|| input.clone());
@@ -435,9 +477,10 @@ impl Twin {
                     }
                     self.events.push_back(event);
                 }
-                Output::Reply { .. } => {}
+                Output::Reply { answer, .. } => said = Some(answer),
             }
         }
+        said
     }
 
     /// A frame leaves the box.

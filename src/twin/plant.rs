@@ -20,7 +20,7 @@ use super::electric::{Electric, Flow};
 use super::meters::Meters;
 use super::output::PlantOutput;
 use super::random::Random;
-use super::scenario::{Fault, Scenario, Visit};
+use super::scenario::{Declared, Fault, Scenario, Visit};
 
 /// From plug-in until the driver presents a token, at most; at least it is 2 s.
 const TOKEN_DELAY: Duration = Duration::seconds(12);
@@ -103,6 +103,10 @@ struct Stand {
     coming: VecDeque<(usize, Visit)>,
     /// The visit whose car stands there (none for a car that a fault brought), and when it leaves.
     here: Option<(Option<usize>, Instant)>,
+    /// What its driver has to say.
+    declared: Option<Declared>,
+    /// The transaction for which it was said.
+    said_of: Option<i64>,
 }
 
 /// The whole site.
@@ -126,6 +130,7 @@ pub struct Plant {
     closed: Vec<Closed>,
     granted: BTreeMap<i64, (usize, u64)>,
     doubly_granted: Vec<i64>,
+    said: Vec<(usize, Declared)>,
 }
 
 impl Plant {
@@ -153,15 +158,9 @@ impl Plant {
             }
             let behaviour = scenario.chargers.get(&id).cloned().unwrap_or_default();
             let seed = Random::new(scenario.seed.wrapping_add(index as u64)).bits();
-            let power = electric.voltage;
-            charge_points.push(ChargePoint::new(
-                id.clone(),
-                connectors,
-                power,
-                behaviour,
-                seed,
-                (start.mono, utc),
-            ));
+            let (power, from, own) = (electric.voltage, (start.mono, utc), id.clone());
+            let one = ChargePoint::new(own, connectors, power, behaviour, seed, from);
+            charge_points.push(one);
             names.insert(id, index);
         }
         let mut visits: Vec<(usize, Visit)> = scenario.visits.into_iter().enumerate().collect();
@@ -193,6 +192,7 @@ impl Plant {
             closed: Vec::new(),
             granted: BTreeMap::new(),
             doubly_granted: Vec::new(),
+            said: Vec::new(),
         };
         plant.step_power(start.mono);
         for index in 0..plant.charge_points.len() {
@@ -225,6 +225,12 @@ impl Plant {
     /// Transaction ids that were given to two transactions, since this was last called.
     pub fn take_doubly_granted(&mut self) -> Vec<i64> {
         std::mem::take(&mut self.doubly_granted)
+    }
+
+    /// What drivers have said since this was last called: each at the EVSE whose transaction has
+    /// begun, with the energy that is left to be charged from there on.
+    pub fn take_declared(&mut self) -> Vec<(usize, Declared)> {
+        std::mem::take(&mut self.said)
     }
 
     /// What the visits come to whose cars still stand here or are still to come.
@@ -381,6 +387,15 @@ impl Plant {
                     got_wh: car.got_wh,
                 }),
             };
+            let (stand, state) = (&mut self.stands[connector.evse], &*state);
+            if let (Some(declared), Some(transaction)) = (stand.declared, state.transaction)
+                && stand.said_of != Some(transaction)
+            {
+                stand.said_of = Some(transaction);
+                let got = state.car.map_or(0.0, |car| car.got_wh);
+                let energy_wh = declared.energy_wh.map(|energy| energy - got);
+                self.said.push((connector.evse, Declared { energy_wh, ..declared }));
+            }
         }
         changed
     }
@@ -446,6 +461,7 @@ impl Plant {
         let token_at = now + self.random.span(Duration::seconds(2), TOKEN_DELAY);
         let stand = &mut self.stands[evse];
         stand.here = Some((number, leaves));
+        (stand.declared, stand.said_of) = (visit.declared, None);
         let index = stand.charge_point;
         let one = &mut self.charge_points[index];
         one.plug(stand.connector, visit.car, &visit.token, token_at);
@@ -455,6 +471,7 @@ impl Plant {
 
     fn leave(&mut self, evse: usize, now: Instant, out: &mut Vec<PlantOutput>) {
         let stand = &mut self.stands[evse];
+        stand.declared = None;
         let index = stand.charge_point;
         let one = &mut self.charge_points[index];
         let car = one.unplug(stand.connector, now);

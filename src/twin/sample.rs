@@ -5,6 +5,7 @@ use crate::ground::series::Series;
 use crate::ground::time::{Duration, Utc};
 use crate::ground::units::{Amps, PerPhase, Phase, Volts, Watts};
 use crate::model::diagram::{Diagram, Equipment, EquipmentKind, Evse, Node};
+use crate::model::drivers::DriverPolicy;
 use crate::model::meter::{Meter, MeterValue, Quantity};
 use crate::model::site::{Access, ChargingPolicy, LeasePolicy, Site};
 
@@ -64,6 +65,7 @@ pub fn yard() -> Site {
         lease: LeasePolicy::default(),
         charging: ChargingPolicy::default(),
         access: Access::Anyone,
+        drivers: DriverPolicy::default(),
     }
 }
 
@@ -124,7 +126,8 @@ pub fn working_day(site: &Site, midnight: Utc, seed: u64) -> Vec<Visit> {
             };
             let stay = stay + random.span(Duration::ZERO, Duration::minutes(60));
             let token = format!("TAG{evse:02}{}", visits.len());
-            visits.push(Visit { evse, token, arrival, departure: arrival + stay, car });
+            let departure = arrival + stay;
+            visits.push(Visit { evse, token, arrival, departure, car, declared: None });
         };
         visit(Duration::hours(6), Duration::hours(8), Duration::hours(6), 14_000.0);
         if evse % 2 == 0 {

@@ -41,6 +41,17 @@ pub struct Visit {
     pub departure: Utc,
     /// The car.
     pub car: CarModel,
+    /// What its driver says, shortly after the transaction has started.
+    pub declared: Option<Declared>,
+}
+
+/// What a driver says of a visit.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub struct Declared {
+    /// Energy that is wanted over the whole visit, in Wh.
+    pub energy_wh: Option<f64>,
+    /// When the car will leave.
+    pub departure: Option<Utc>,
 }
 
 /// What a car can and wants to take.

@@ -138,6 +138,7 @@ fn bare() -> View {
             mqtt_in: 7_190,
             transactions: 9,
         },
+        plan: None,
     }
 }
 
@@ -176,6 +177,7 @@ fn evse(index: usize) -> EvseView {
         power_w: Some(Watts::ZERO),
         armed: true,
         soc_percent: None,
+        preference: None,
         reason: String::new(),
         cause: Cause::Idle,
     }

@@ -8,6 +8,7 @@ use ampgate::ground::units::{Amps, PerPhase, WattHours, Watts};
 use ampgate::model::bound::Cause;
 use ampgate::model::event::{Event, EventKind};
 use ampgate::model::message::{Identity, LimitScope};
+use ampgate::model::preference::{Intent, Preference, PreferenceSource, Wish};
 use ampgate::model::record::{
     ChargePointRecord, LeaseRecord, ReadingRecord, Record, Remembered, SetpointRecord,
 };
@@ -72,6 +73,23 @@ pub fn lease(point: u32, ceiling: i64) -> Record {
     })
 }
 
+/// Of the session with this number; without energy it is taken back.
+pub fn preference(id: u64, energy_kwh: Option<i64>) -> Record {
+    let wish = wish(energy_kwh);
+    let at = Some(Utc::from_millis(id as i64 * 1000));
+    Record::Preference(Preference::new(SessionId(id), wish, PreferenceSource::Driver, at))
+}
+
+/// Of a car whose transaction has not begun.
+pub fn intent(point: u32, energy_kwh: Option<i64>) -> Record {
+    let (source, at) = (PreferenceSource::Driver, None);
+    Record::Intent(Intent { evse: evse(point), wish: wish(energy_kwh), source, at })
+}
+
+fn wish(energy_kwh: Option<i64>) -> Wish {
+    Wish { energy_wh: energy_kwh.map(|kwh| WattHours::new(kwh * 1000)), ..Wish::default() }
+}
+
 pub fn charge_point(point: u32, model: &str) -> Record {
     Record::ChargePoint(ChargePointRecord {
         charge_point: ChargePointId::new(&format!("CP-{point:02}")),
@@ -113,6 +131,8 @@ pub struct Model {
     pub sessions: BTreeMap<u64, Session>,
     leases: BTreeMap<EvseId, LeaseRecord>,
     charge_points: BTreeMap<ChargePointId, ChargePointRecord>,
+    preferences: BTreeMap<u64, Preference>,
+    intents: BTreeMap<EvseId, Intent>,
 }
 
 impl Model {
@@ -125,6 +145,11 @@ impl Model {
                 Record::ChargePoint(value) => {
                     self.charge_points.insert(value.charge_point.clone(), value);
                 }
+                Record::Preference(value) => drop(self.preferences.insert(value.session.0, value)),
+                Record::Intent(value) if value.wish.is_empty() => {
+                    self.intents.remove(&value.evse);
+                }
+                Record::Intent(value) => drop(self.intents.insert(value.evse.clone(), value)),
                 Record::Reading(_) | Record::Setpoint(_) | Record::Event(_) => {}
             }
         }
@@ -155,6 +180,8 @@ impl Model {
             sessions,
             leases: self.leases.values().cloned().collect(),
             charge_points: self.charge_points.values().cloned().collect(),
+            preferences: self.preferences.values().cloned().collect(),
+            intents: self.intents.values().cloned().collect(),
             last_transaction: self.transactions.keys().last().copied().unwrap_or(0),
             last_session: self.sessions.keys().last().copied().unwrap_or(0),
         }
