@@ -34,6 +34,7 @@ use crate::io::journal::Journal;
 use crate::io::log as lines;
 use crate::io::mqtt::Subscription;
 use crate::io::platform::{self, Resources, Watchdog};
+use crate::io::tls::Tls;
 use crate::io::websocket::{Door, Links};
 use crate::model::event::{Event, EventKind};
 use crate::model::record::Record;
@@ -132,6 +133,12 @@ pub struct Handle {
     pub ocpp_address: Option<SocketAddr>,
     /// Where chargers connect inside TLS; none if that is closed.
     pub ocpps_address: Option<SocketAddr>,
+    /// The links of chargers, and who may come in.
+    pub links: Links,
+    /// What chargers see of this box inside TLS.
+    pub tls: Option<Tls>,
+    /// The time of its world.
+    pub clock: Clock,
     /// Where the page puts the orders of people.
     pub orders: mpsc::Sender<Asked>,
     data: PathBuf,
@@ -174,20 +181,22 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         gate: doors::gate(&config, &data)?,
     });
     let doors = Doors::open(&config, &data, &links, &inbox, &clock).await?;
-    let (published, view) = watch::channel(Arc::new(controller.view(now)));
-    let (pictures, mut drawn) = mpsc::channel::<Arc<View>>(1);
-    // In a task of its own: whoever looks at a picture for long must not hold up the loop.
-    tokio::spawn(async move {
-        while let Some(picture) = drawn.recv().await {
-            published.send_replace(picture);
-        }
-    });
+    let (pictures, view) = gallery(controller.view(now));
     let (orders, asked) = mpsc::channel(ORDERS_MAX);
     let (wishes, wished) = mpsc::channel(ORDERS_MAX);
     let (ocpp_address, ocpps_address) = (doors.plain_address(), doors.tls_address());
-    let store_reader = store.reader();
-    let handle =
-        Handle { view, store: store_reader, ocpp_address, ocpps_address, data, orders, wishes };
+    let handle = Handle {
+        view,
+        store: store.reader(),
+        ocpp_address,
+        ocpps_address,
+        links: links.clone(),
+        tls: doors.secrets(),
+        clock: clock.clone(),
+        data,
+        orders,
+        wishes,
+    };
     let mut world = World {
         state: store.state(),
         store_failing: None,
@@ -217,6 +226,19 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         world.run(arrivals, asked, wished).await
     });
     Ok(Daemon { handle, task })
+}
+
+/// Where the loop puts pictures, and where they are looked at.
+fn gallery(first: View) -> (mpsc::Sender<Arc<View>>, watch::Receiver<Arc<View>>) {
+    let (published, view) = watch::channel(Arc::new(first));
+    let (pictures, mut drawn) = mpsc::channel::<Arc<View>>(1);
+    // In a task of its own: whoever looks at a picture for long must not hold up the loop.
+    tokio::spawn(async move {
+        while let Some(picture) = drawn.recv().await {
+            published.send_replace(picture);
+        }
+    });
+    (pictures, view)
 }
 
 impl Daemon {

@@ -193,13 +193,7 @@ pub fn keys(command: KeyCommand) -> Result<String, KeyError> {
         KeyCommand::Password { identity, stdin, at_once, at } => {
             let file = CredentialFile::in_data(&at.folder());
             let (hash, said) = if stdin { chosen()? } else { made() };
-            change(&file, &identity, |own| {
-                if at_once {
-                    (own.password, own.next) = (Some(hash), None);
-                } else {
-                    own.next = Some(hash);
-                }
-            })?;
+            change(&file, &identity, |own| own.expect(hash, at_once))?;
             Ok(said)
         }
         KeyCommand::LeastProfile { identity, profile, at } => {

@@ -7,6 +7,7 @@ pub mod control;
 pub mod controller;
 pub mod daemon;
 pub mod demo;
+pub mod desk;
 pub mod ground;
 pub mod io;
 pub mod keyring;

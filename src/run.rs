@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::problem::Severity;
 use crate::config::{self, Checked, Config};
 use crate::daemon::{self, DaemonError, DaemonOptions};
+use crate::desk::Desk;
 use crate::io::clock::Clock;
 use crate::io::log as lines;
 use crate::serve;
@@ -84,7 +85,10 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     let page = match web {
         None => None,
         Some(address) => {
-            let page = serve::page(&handle, address).await;
+            let page = {
+                let desk = Desk::new(handle.clone(), Some(args.config.clone()));
+                serve::page(&handle, desk, address).await
+            };
             let (page, address) = page.map_err(|error| RunError::Page { error })?;
             log::info!("page and API at http://{address} (loopback only: there are no users yet)");
             Some(page)

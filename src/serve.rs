@@ -1,4 +1,4 @@
-//! Floor 6: joins the page to a running daemon: the view, the orders of people, the store's past.
+//! Floor 8: joins the page to a running daemon: the view, the orders of people, the store's past.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,20 +6,35 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use crate::daemon::Handle;
+use crate::desk::Desk;
 use crate::model::session::Session;
 use crate::store::error::StoreError;
 use crate::store::reader::StoreReader;
 use crate::ui::history::{History, Page};
+use crate::ui::security::Counter;
 use crate::ui::state::UiState;
 use crate::ui::{self, UiError};
 
 /// Serves page and API of a daemon. Comes back with the address that was bound.
 pub async fn page(
     handle: &Handle,
+    desk: Desk,
     address: SocketAddr,
 ) -> Result<(JoinHandle<()>, SocketAddr), UiError> {
     let (view, orders) = (handle.view.clone(), handle.orders.clone());
-    ui::serve(UiState { view, orders, history: history(&handle.store) }, address).await
+    let history = history(&handle.store);
+    ui::serve(UiState { view, orders, history, security: counter(desk) }, address).await
+}
+
+fn counter(desk: Desk) -> Counter {
+    let (look, order) = (desk.clone(), desk);
+    Counter {
+        look: Arc::new(move || look.view()),
+        order: Arc::new(move |wish| {
+            let desk = order.clone();
+            Box::pin(async move { desk.order(wish).await })
+        }),
+    }
 }
 
 fn history(store: &StoreReader) -> History {

@@ -6,6 +6,8 @@
 mod site_security;
 
 use ampgate::controller::message::Refusal;
+use ampgate::ground::time::Duration;
+use ampgate::io::clock::Clock;
 use ampgate::io::secret::Hash;
 use ampgate::model::event::EventKind;
 use site_security::{Charger, KEY, OTHER_KEY, Site, key_of};
@@ -136,6 +138,22 @@ async fn a_renewed_certificate_of_the_box_needs_no_restart() {
     let knock = site.knocks(charger()).await;
     assert_eq!(knock.server_serial(), renewed, "what cannot be used changes nothing");
     knock.comes_in(2);
+}
+
+/// Nobody knows a stranger's make from its knock alone; asked, it says it and is promised nothing.
+#[tokio::test]
+async fn a_stranger_is_listed_and_says_who_it_is_while_somebody_listens() {
+    let mut site = Site::open(&[]).await;
+    assert_eq!(site.knocks(Charger::plain("ACE-7")).await.status(), 404);
+    let listed = site.links.strangers().all();
+    assert_eq!((listed[0].identity.as_str(), listed[0].vendor.as_str()), ("ACE-7", ""));
+    let soon = Clock::real().now().mono + Duration::minutes(1);
+    site.links.strangers().listen(soon);
+    let answer = site.introduces("ACE-7", "Acme").await;
+    assert!(answer.contains("\"Pending\""), "{answer}");
+    let listed = site.links.strangers().all();
+    assert_eq!((listed[0].vendor.as_str(), listed[0].times), ("Acme", 2));
+    assert!(site.links.profiles().is_empty(), "it is no link of this site");
 }
 
 /// Run alone, with `--ignored --nocapture`.

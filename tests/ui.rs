@@ -21,6 +21,7 @@ use ampgate::model::event::EventKind;
 use ampgate::model::record::{ReadingRecord, SetpointRecord};
 use ampgate::model::session::Session;
 use ampgate::ui::history::History;
+use ampgate::ui::security::Counter;
 use ampgate::ui::state::UiState;
 use ampgate::ui::{UiError, serve};
 use ampgate::{controller, ground, model};
@@ -40,7 +41,8 @@ fn served(view: View) -> Served {
     let runtime = Runtime::new().expect("a runtime");
     let (view, views) = watch::channel(Arc::new(view));
     let (sender, orders) = mpsc::channel(1);
-    let state = UiState { view: views, orders: sender, history: history() };
+    let state =
+        UiState { view: views, orders: sender, history: history(), security: Counter::closed() };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let (_, bound) = runtime.block_on(serve(state, any)).expect("loopback can be had");
     Served { runtime, view, orders, url: format!("http://{bound}") }
@@ -257,7 +259,7 @@ fn only_loopback_can_be_listened_on() {
     let runtime = Runtime::new().expect("a runtime");
     let (_view, views) = watch::channel(Arc::new(sample::empty()));
     let (orders, _) = mpsc::channel(1);
-    let state = UiState { view: views, orders, history: history() };
+    let state = UiState { view: views, orders, history: history(), security: Counter::closed() };
     let refused = runtime.block_on(serve(state, SocketAddr::from(([0, 0, 0, 0], 0))));
     let error = refused.map(|_| ()).expect_err("it must not listen there");
     assert!(matches!(error, UiError::NotLoopback(_)));

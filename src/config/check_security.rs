@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use super::file::File;
-use super::network::Network;
+use super::network::{Network, OpenNetwork, Security};
 use super::report::Report;
 use super::words::quoted;
-use super::{OpenNetwork, Security};
 
 /// Checks what chargers have to show.
 pub fn check(file: &File, report: &mut Report) {

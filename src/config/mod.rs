@@ -5,6 +5,7 @@
 //! the `check_…` files (rules between keys). Each step says all that is wrong and goes on with what
 //! is left; only a file without errors becomes a [`Config`].
 
+pub mod adopt;
 mod build;
 mod check_diagram;
 mod check_drivers;
@@ -37,7 +38,7 @@ use toml::de::DeTable;
 
 use crate::model::site::Site;
 
-use network::Network;
+use network::Security;
 use problem::{Problem, Severity};
 use report::Report;
 
@@ -59,28 +60,6 @@ pub struct Config {
     pub web: Option<SocketAddr>,
     /// The broker; none when no meter is configured.
     pub mqtt: Option<Broker>,
-}
-
-/// What chargers have to show, and what they are shown.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Security {
-    /// Certificate of this box; none = the one of the site's own authority.
-    pub certificate: Option<PathBuf>,
-    /// Its private key.
-    pub key: Option<PathBuf>,
-    /// Roots of the certificates of chargers; none = the site's own authority.
-    pub client_roots: Option<PathBuf>,
-    /// Networks whose chargers may connect without a password.
-    pub open_networks: Vec<OpenNetwork>,
-}
-
-/// A network whose chargers may connect without a password.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenNetwork {
-    /// What people call it.
-    pub name: String,
-    /// Its addresses.
-    pub network: Network,
 }
 
 /// Where the MQTT broker is.

@@ -1,6 +1,30 @@
-//! A network of addresses as it is written: `10.20.0.0/24`, or one address alone.
+//! What chargers have to show and from where, as the daemon needs it; and a network of addresses as
+//! it is written: `10.20.0.0/24`, or one address alone.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// What chargers have to show, and what they are shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Security {
+    /// Certificate of this box; none = the one of the site's own authority.
+    pub certificate: Option<PathBuf>,
+    /// Its private key.
+    pub key: Option<PathBuf>,
+    /// Roots of the certificates of chargers; none = the site's own authority.
+    pub client_roots: Option<PathBuf>,
+    /// Networks whose chargers may connect without a password.
+    pub open_networks: Vec<OpenNetwork>,
+}
+
+/// A network whose chargers may connect without a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenNetwork {
+    /// What people call it.
+    pub name: String,
+    /// Its addresses.
+    pub network: Network,
+}
 
 /// All addresses with the same first bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

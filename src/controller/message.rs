@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use crate::ground::ids::{ChargePointId, EvseId, LinkId, RequestId, SessionId};
 use crate::ground::time::Now;
 use crate::model::event::{Event, EventKind};
-use crate::model::event::Event;
 use crate::model::preference::{PreferenceSource, Wish};
 use crate::model::record::{Record, Remembered};
 

@@ -127,7 +127,7 @@ impl Authority {
         })
     }
 
-    /// Makes root and certificate of this box, which chargers reach under these names and addresses.
+    /// Makes root and certificate of this box, which chargers reach under these names.
     ///
     /// # Errors
     /// There is an authority already, or the disk does not take it.
@@ -185,7 +185,8 @@ impl Authority {
     ) -> Result<(String, Issued), AuthorityError> {
         let wrong = |why: String| AuthorityError::Request(why);
         if REQUEST_BYTES_MAX < request.len() {
-            let why = format!("it has {} bytes, expected at most {REQUEST_BYTES_MAX}", request.len());
+            let why =
+                format!("it has {} bytes, expected at most {REQUEST_BYTES_MAX}", request.len());
             return Err(wrong(why));
         }
         let der = decoded(request).ok_or_else(|| wrong("it is no PEM".to_owned()))?;
@@ -378,9 +379,8 @@ mod tests {
         let twice = authority.init("Office", &[], now());
         assert!(matches!(twice, Err(AuthorityError::Exists(_))));
         assert!(secret::read(&authority.server_key()).unwrap().is_some());
-        let names = certificate::facts_of_pem(
-            &fs::read_to_string(authority.server_certificate()).unwrap(),
-        );
+        let names =
+            certificate::facts_of_pem(&fs::read_to_string(authority.server_certificate()).unwrap());
         assert_eq!(names.unwrap().names, ["box.site.example", "box.site.example"]);
     }
 }

@@ -38,6 +38,17 @@ pub struct Credential {
     pub certificate_name: Option<String>,
 }
 
+impl Credential {
+    /// It has to show another password from here on, or from the moment it has shown it.
+    pub fn expect(&mut self, password: Hash, at_once: bool) {
+        if at_once {
+            (self.password, self.next) = (Some(password), None);
+        } else {
+            self.next = Some(password);
+        }
+    }
+}
+
 /// Which password a charger has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
@@ -134,7 +145,8 @@ mod tests {
         let file = CredentialFile::in_data(folder.path());
         assert_eq!(file.read().unwrap(), Credentials::default());
         let id = ChargePointId::new("CP-01");
-        let all = file.change(&id, |own| own.password = Some(Hash::of_key(b"very secret"))).unwrap();
+        let all =
+            file.change(&id, |own| own.password = Some(Hash::of_key(b"very secret"))).unwrap();
         assert_eq!(file.read().unwrap(), all);
         assert!(all.of(&id).unwrap().password.as_ref().unwrap().matches(b"very secret"));
         let text = std::fs::read_to_string(file.path()).unwrap();

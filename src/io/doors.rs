@@ -47,6 +47,7 @@ pub enum DoorError {
 pub struct Doors {
     plain: Option<Server>,
     tls: Option<Server>,
+    secrets: Option<Tls>,
     renewal: Renewal,
 }
 
@@ -78,8 +79,9 @@ impl Doors {
                 (Some(open(address, Some(secrets.clone())).await?), Some(secrets))
             }
         };
-        let renewal = Renewal::begin(secrets, links.gate().clone(), inbox.clone(), clock.clone());
-        Ok(Self { plain, tls, renewal })
+        let (gate, inbox, clock) = (links.gate().clone(), inbox.clone(), clock.clone());
+        let renewal = Renewal::begin(secrets.clone(), gate, inbox, clock);
+        Ok(Self { plain, tls, secrets, renewal })
     }
 
     /// Where chargers connect without TLS.
@@ -90,6 +92,11 @@ impl Doors {
     /// Where chargers connect inside TLS.
     pub fn tls_address(&self) -> Option<SocketAddr> {
         self.tls.as_ref().map(Server::address)
+    }
+
+    /// What chargers see of this box inside TLS.
+    pub fn secrets(&self) -> Option<Tls> {
+        self.secrets.clone()
     }
 
     /// Looks at the files of passwords and certificates at once.

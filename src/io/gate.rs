@@ -8,8 +8,8 @@
 //! Invariants: a charger that has a password never comes in without it, wherever it is; it never
 //! comes in below its least profile; a password that was right once costs one HMAC the next time, so
 //! a storm of reconnects costs no Argon2; a slow look is one at a time; what is guessed wrongly too
-//! often from one address is not looked at any more, while those who know their password from that
-//! same address still get in.
+//! often from one address is not looked at any more, while those who know their password from
+//! there still get in.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ring::hmac;
 use tokio::sync::Mutex as AsyncMutex;
 
-use crate::config::OpenNetwork;
+use crate::config::network::OpenNetwork;
 use crate::ground::ids::ChargePointId;
 use crate::ground::time::{Duration, Instant};
 
@@ -281,9 +281,10 @@ impl Gate {
 
     fn is_too_often(&self, from: IpAddr, now: Instant) -> bool {
         let memory = self.memory();
-        memory.wrong.get(&from).is_some_and(|(times, since)| {
-            WRONG_MAX <= *times && now.since(*since) < WRONG_WITHIN
-        })
+        memory
+            .wrong
+            .get(&from)
+            .is_some_and(|(times, since)| WRONG_MAX <= *times && now.since(*since) < WRONG_WITHIN)
     }
 
     /// Counts a wrong password.

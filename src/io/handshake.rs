@@ -70,6 +70,21 @@ pub struct Shaken {
     pub admitted: Admitted,
 }
 
+/// Who has shaken hands.
+pub enum Welcome {
+    /// A charge point of the site.
+    Known(Shaken),
+    /// Somebody else, who may have a word.
+    Stranger {
+        /// What it calls itself, fit for a log.
+        identity: String,
+        /// Its connection.
+        socket: WebSocketStream<Stream>,
+        /// How it names its software, fit for a log.
+        agent: String,
+    },
+}
+
 /// What is known of a connection before it says a word.
 pub struct Caller {
     /// Its end of the connection.
@@ -80,6 +95,8 @@ pub struct Caller {
     pub encrypted: bool,
     /// The names in its certificate.
     pub certificate: Option<Vec<String>>,
+    /// Strangers may have a word.
+    pub curious: bool,
 }
 
 /// Shakes hands, or says why not.
@@ -88,7 +105,7 @@ pub async fn shake(
     caller: Caller,
     gate: &Gate,
     known: impl Fn(&ChargePointId) -> bool,
-) -> Result<Shaken, Refused> {
+) -> Result<Welcome, Refused> {
     let nobody = |why| Refused { identity: String::new(), why, agent: String::new() };
     let (request, rest) = match head(&mut stream).await {
         Ok(Some(read)) => read,
@@ -110,12 +127,22 @@ pub async fn shake(
         }
     };
     let charge_point = ChargePointId::new(&identity);
+    let agreed = request.protocols.iter().find(|name| name.eq_ignore_ascii_case(PROTOCOL));
+    let agreed = agreed.map(String::as_str);
+    let may_speak = caller.curious && (agreed.is_some() || request.protocols.is_empty());
+    if !known(&charge_point) && may_speak && !identity.is_empty() {
+        let Ok(socket) = upgraded(stream, rest, &key, agreed).await else {
+            return Err(refused(Refusal::UnknownIdentity));
+        };
+        let (identity, agent) = (shown(&identity), request.agent);
+        return Ok(Welcome::Stranger { identity, socket, agent });
+    }
     if !known(&charge_point) {
         answer(&mut stream, "404 Not Found", "", "no charge point of this site").await;
         return Err(refused(Refusal::UnknownIdentity));
     }
     let login = request.login.clone();
-    let Caller { from, now, encrypted, certificate } = caller;
+    let Caller { from, now, encrypted, certificate, .. } = caller;
     let what = Shown { encrypted, certificate, login };
     let admitted = match gate.admit(&charge_point, from.ip(), now, &what).await {
         Ok(admitted) => admitted,
@@ -125,8 +152,7 @@ pub async fn shake(
             return Err(refused(why));
         }
     };
-    let agreed = request.protocols.iter().find(|name| name.eq_ignore_ascii_case(PROTOCOL));
-    let mut socket = match upgraded(stream, rest, &key, agreed.map(String::as_str)).await {
+    let mut socket = match upgraded(stream, rest, &key, agreed).await {
         Ok(socket) => socket,
         Err(_) => return Err(Refused { why: None, ..refused(Refusal::UnknownIdentity) }),
     };
@@ -138,7 +164,7 @@ pub async fn shake(
         let why = format!("it offers only {offered}, and {PROTOCOL} is spoken here");
         return Err(refused(Refusal::Handshake(why)));
     }
-    Ok(Shaken { charge_point, socket, admitted })
+    Ok(Welcome::Known(Shaken { charge_point, socket, admitted }))
 }
 
 /// Status, further header lines and reason of a refusal.

@@ -2,9 +2,10 @@
 //! what it carries.
 //!
 //! Reading order: [`clock`] → [`inbox`] (how everything reaches the controller) → [`secret`] →
-//! [`credentials`] → [`gate`] (who may come in) → [`certificate`] → [`tls`] → [`stream`] →
-//! `handshake` → `link` (one charge point) → [`websocket`] (all of them) → [`mqtt`] → [`journal`] → [`log`] →
-//! [`platform`] (systemd, memory and disk).
+//! [`credentials`] → [`gate`] (who may come in) → [`certificate`] → [`authority`] → [`tls`] →
+//! [`stream`] → `handshake` → [`strangers`] → `link` (one charge point) → [`websocket`] (all of
+//! them) → [`renewal`] → [`doors`] → [`mqtt`] → [`journal`] → [`log`] → [`platform`] (systemd,
+//! memory and disk).
 
 pub mod authority;
 pub mod certificate;
@@ -21,6 +22,7 @@ pub mod mqtt;
 pub mod platform;
 pub mod renewal;
 pub mod secret;
+pub mod strangers;
 pub mod stream;
 pub mod tls;
 pub mod websocket;

@@ -133,7 +133,7 @@ pub fn random_hex<const N: usize>() -> String {
 /// The one form of a charger's password: 32 hexadecimal digits and more are the bytes they stand
 /// for, since some chargers send the digits and others what they stand for.
 pub fn canonical(password: &[u8]) -> Vec<u8> {
-    let digits = 32 <= password.len() && password.len() % 2 == 0;
+    let digits = 32 <= password.len() && password.len().is_multiple_of(2);
     match HEXLOWER_PERMISSIVE.decode(password) {
         Ok(bytes) if digits => bytes,
         _ => password.to_vec(),

@@ -155,8 +155,7 @@ impl Current {
                 builder.with_client_cert_verifier(verifier.map_err(|error| wrong(&error))?)
             }
         };
-        let mut config =
-            builder.with_single_cert(chain, key).map_err(|error| wrong(&error))?;
+        let mut config = builder.with_single_cert(chain, key).map_err(|error| wrong(&error))?;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];

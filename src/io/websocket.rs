@@ -27,9 +27,10 @@ use crate::model::event::EventKind;
 use super::certificate;
 use super::clock::Clock;
 use super::gate::{Followed, Gate};
-use super::handshake::{Caller, Refused, Shaken, shake};
+use super::handshake::{Caller, Refused, Shaken, Welcome, shake};
 use super::inbox::Inbox;
 use super::link::{End, Line, OUTGOING_MAX, Outgoing};
+use super::strangers::Strangers;
 use super::stream::Stream;
 use super::tls::{self, Failure, Tls};
 
@@ -73,6 +74,7 @@ struct Shared {
     introduction: AsyncMutex<()>,
     open: watch::Sender<usize>,
     gate: Gate,
+    strangers: Strangers,
 }
 
 #[derive(Debug)]
@@ -114,7 +116,13 @@ impl Links {
         };
         let (open, _) = watch::channel(0);
         let (list, introduction) = (Mutex::new(list), AsyncMutex::new(()));
-        Self(Arc::new(Shared { list, introduction, open, gate: door.gate }))
+        Self(Arc::new(Shared {
+            list,
+            introduction,
+            open,
+            gate: door.gate,
+            strangers: Strangers::default(),
+        }))
     }
 
     /// Sends a text, without waiting. A link that is gone is no error: its end is reported by an
@@ -166,6 +174,16 @@ impl Links {
     /// Who may come in.
     pub fn gate(&self) -> &Gate {
         &self.0.gate
+    }
+
+    /// Who knocked and is not of this site.
+    pub fn strangers(&self) -> &Strangers {
+        &self.0.strangers
+    }
+
+    /// The charge points of the site.
+    pub fn known(&self) -> BTreeSet<ChargePointId> {
+        self.list().known.clone()
     }
 
     /// The charge points that are connected, each with the security profile it came with.
@@ -298,7 +316,13 @@ async fn serve(
     let shaken = tokio::time::timeout(HANDSHAKE_TIME, Box::pin(greet(stream, from, &world))).await;
     drop(hand);
     match shaken {
-        Ok(Ok(shaken)) => live(shaken, from, world).await,
+        Ok(Ok(Welcome::Known(shaken))) => live(shaken, from, world).await,
+        Ok(Ok(Welcome::Stranger { identity, socket, agent })) => {
+            let why = Some(Refusal::UnknownIdentity);
+            refuse(&world, from, Refused { identity: identity.clone(), why, agent }).await;
+            let now = world.clock.now().utc.unwrap_or_default();
+            world.links.strangers().word(&identity, socket, now).await;
+        }
         Ok(Err(refused)) => refuse(&world, from, refused).await,
         Err(_) => {
             let why = format!("the handshake took more than {} s", HANDSHAKE_TIME.as_secs());
@@ -308,9 +332,10 @@ async fn serve(
 }
 
 /// TLS where it is wanted, then HTTP, then frames.
-async fn greet(stream: TcpStream, from: SocketAddr, world: &World) -> Result<Shaken, Refused> {
+async fn greet(stream: TcpStream, from: SocketAddr, world: &World) -> Result<Welcome, Refused> {
     let now = world.clock.now().mono;
-    let mut caller = Caller { from, now, encrypted: false, certificate: None };
+    let curious = world.links.strangers().may_speak(now);
+    let mut caller = Caller { from, now, encrypted: false, certificate: None, curious };
     let stream = match &world.tls {
         None => Stream::Plain(stream),
         Some(tls) => {
@@ -395,7 +420,11 @@ fn notice(charge_point: &ChargePointId, followed: Followed) -> Input {
 }
 
 async fn refuse(world: &World, from: SocketAddr, refused: Refused) {
-    let Refused { identity, why, agent: _ } = refused;
+    let Refused { identity, why, agent } = refused;
+    if why == Some(Refusal::UnknownIdentity) && !identity.is_empty() {
+        let (address, now) = (from.to_string(), world.clock.now().utc);
+        world.links.strangers().knocked(&identity, &address, &agent, now);
+    }
     match why {
         Some(why) => {
             let address = from.to_string();

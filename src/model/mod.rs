@@ -13,5 +13,6 @@ pub mod message;
 pub mod meter;
 pub mod preference;
 pub mod record;
+pub mod security;
 pub mod session;
 pub mod site;

@@ -34,6 +34,7 @@ mod clock;
 mod composite;
 pub mod frame;
 mod incoming;
+pub mod interview;
 mod lease;
 mod link;
 mod message;

@@ -32,9 +32,11 @@ pub mod listen;
 pub mod history;
 
 pub mod live;
+pub mod security;
 pub mod state;
 
 pub mod metrics;
+pub mod pending;
 
 pub mod api;
 
@@ -145,6 +147,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/api/v1/sessions", get(api::sessions)),
         ("/api/v1/events", get(api::events)),
         ("/api/v1/meters", get(api::meters)),
+        ("/api/v1/security", get(pending::security).post(pending::order)),
     ]
 }
 

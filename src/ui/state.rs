@@ -12,6 +12,7 @@ use crate::controller::view::View;
 
 use super::history::History;
 use super::live::Live;
+use super::security::Counter;
 
 /// A view older than this, in real time, is no longer the truth.
 const FRESH: Duration = Duration::from_secs(5);
@@ -25,6 +26,8 @@ pub struct UiState {
     pub orders: mpsc::Sender<(Order, oneshot::Sender<Answer>)>,
     /// Readers of the past.
     pub history: History,
+    /// Who may connect.
+    pub security: Counter,
 }
 
 /// What the handlers share.
@@ -37,6 +40,8 @@ pub struct Shared {
     pub orders: mpsc::Sender<(Order, oneshot::Sender<Answer>)>,
     /// Readers of the past.
     pub history: History,
+    /// Who may connect.
+    pub security: Counter,
 }
 
 impl Shared {
@@ -48,6 +53,7 @@ impl Shared {
             fresh: AtomicBool::new(true),
             orders: state.orders,
             history: state.history,
+            security: state.security,
         }
     }
 

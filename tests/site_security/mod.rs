@@ -1,7 +1,6 @@
 //! A door for charge points with passwords and certificates in a folder of its own, and chargers
 //! that knock.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration as RealDuration;
@@ -20,6 +19,7 @@ use ampgate::io::tls::{Tls, TlsFiles, provider};
 use ampgate::io::websocket::{Door, Links, Server};
 use ampgate::model::event::EventKind;
 use data_encoding::{BASE64, HEXUPPER};
+use futures_util::{SinkExt, StreamExt};
 use rcgen::{CertificateParams, DnType, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -29,6 +29,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::tungstenite::Message;
 
 /// 20 bytes, as they are typed into a charger.
 pub const KEY: &str = "0123456789ABCDEF0123456789ABCDEF01234567";
@@ -236,6 +237,20 @@ impl Site {
         let serial = certificate::facts(&shown).unwrap().serial;
         let answer = said(&mut stream, &charger.request()).await;
         self.outcome(answer, Some(serial), &charger.identity, stream).await
+    }
+
+    /// A stranger that says who it is; gives the answer.
+    pub async fn introduces(&mut self, identity: &str, vendor: &str) -> String {
+        let url = format!("ws://{}/ocpp/{identity}", self.plain.address());
+        let stream = TcpStream::connect(self.plain.address()).await.unwrap();
+        let (mut socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
+        let boot = format!(
+            "[2,\"1\",\"BootNotification\",{{\"chargePointVendor\":\"{vendor}\",\
+             \"chargePointModel\":\"X\"}}]"
+        );
+        socket.send(Message::text(boot)).await.unwrap();
+        let heard = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap();
+        heard.unwrap().unwrap().into_text().unwrap().to_string()
     }
 
     /// Speaks plain HTTP to the listener that wants TLS.

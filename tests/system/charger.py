@@ -181,6 +181,7 @@ class Charger:
         self.broken = []
         self.queue = []  # transaction messages that wait for a connection
         self.link = None
+        self.shows = {}  # password and certificates, as arguments of websockets.connect
         self.on_change = lambda: None  # called whenever a limit in force may have changed
         self._counted = time.time()
         self._numbers = itertools.count(1)
@@ -211,7 +212,7 @@ class Charger:
     async def connect(self, boot=True, path=None):
         socket = await websockets.connect(
             path or f"{self.url}/{self.identity}", subprotocols=["ocpp1.6"],
-            ping_interval=None, max_size=None, compression=None, open_timeout=10,
+            ping_interval=None, max_size=None, compression=None, open_timeout=10, **self.shows,
         )
         number = next(self._numbers)
         self.link = Link(self, Recorder(socket, self, number))
