@@ -8,6 +8,7 @@ pub mod controller;
 pub mod daemon;
 pub mod demo;
 pub mod desk;
+pub mod forecast;
 pub mod ground;
 pub mod io;
 pub mod keyring;

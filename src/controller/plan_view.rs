@@ -284,6 +284,7 @@ mod tests {
             import_kw: vec![-2.0, 1.7, 1.7, -2.0],
             cost: CostTerms::default(),
             words: "The sun is enough.".to_owned(),
+            note: String::new(),
         }
     }
 

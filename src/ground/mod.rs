@@ -1,5 +1,6 @@
 //! Floor 1: units, time, identifiers and step functions. Imports nothing of ours, holds no clock.
 
+pub mod calendar;
 pub mod ids;
 pub mod quantiles;
 pub mod series;

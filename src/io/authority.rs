@@ -2,7 +2,7 @@
 //! chargers ask for (SignCertificate of the OCPP 1.6 security extension).
 //!
 //! Invariants: its key never leaves its file, which only its owner may read; a charger gets a
-//! certificate for its own identity alone, whatever it asks for; each certificate that was issued is
+//! certificate for its own identity alone, whatever it asks for; each certificate is
 //! in the list before it is given away.
 
 use std::fs;

@@ -6,8 +6,8 @@
 //! neither, from an open network, and none was ever set ─▶ profile 0
 //! ```
 //! Invariants: a charger that has a password never comes in without it, wherever it is; it never
-//! comes in below its least profile; a password that was right once costs one HMAC the next time, so
-//! a storm of reconnects costs no Argon2; a slow look is one at a time; what is guessed wrongly too
+//! comes in below its least profile; a password that was right once costs one HMAC after that, so a
+//! storm of reconnects costs no Argon2; a slow look is one at a time; what is guessed wrongly too
 //! often from one address is not looked at any more, while those who know their password from
 //! there still get in.
 

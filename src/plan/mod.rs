@@ -1,6 +1,54 @@
 //! Floor 3: what to offer over the coming day. Pure; knows no protocol, no clock and no socket.
 //!
-//! [`problem`] (everything a plan depends on, as a value) → [`solution`] (the plan, as a value).
+//! Reading order: [`problem`] (everything a plan depends on, as a value) → [`figures`] ([`wish`],
+//! [`rows`], [`tariff`]: the same in plain numbers) → [`instant`] (always there) → [`lp`] with
+//! [`round`] (better) → [`cost`] and [`audit`] (own arithmetic: which is cheaper, which is safe) →
+//! [`finish`] ([`reason`], [`words`]) → [`solution`] (the plan, as a value).
+//!
+//! [`best`] is what everybody calls. Nothing here can fail: a problem without sense gets a plan in
+//! which nobody charges, and a solver that fails costs nothing but the better plan.
 
+pub mod audit;
+pub mod cost;
+pub mod figures;
+pub mod finish;
+pub mod instant;
+pub mod lp;
 pub mod problem;
+pub mod reason;
+pub mod round;
+pub mod rows;
 pub mod solution;
+pub mod tariff;
+pub mod wish;
+pub mod words;
+
+use figures::Figures;
+use problem::Problem;
+use solution::{Method, Plan};
+
+/// The cheapest plan that the audit passes.
+pub fn best(problem: &Problem) -> Plan {
+    let figures = Figures::new(problem);
+    let mut notes = Vec::new();
+    let mut found = (Method::Greedy, figures.nothing());
+    let mut cost = f64::INFINITY;
+    let mut consider = |method: Method, currents: Vec<Vec<f64>>, notes: &mut Vec<String>| {
+        if let Some(fault) = audit::schedule(problem, &currents).first() {
+            notes.push(format!("a plan was refused ({method:?}): {fault}"));
+            return;
+        }
+        let total = cost::terms(problem, &currents).total_eur;
+        if total < cost {
+            cost = total;
+            found = (method, currents);
+        }
+    };
+    match lp::currents(&figures) {
+        Ok(currents) => consider(Method::Program, currents, &mut notes),
+        Err(error) => notes.push(error.to_string()),
+    }
+    consider(Method::Greedy, instant::currents(&figures), &mut notes);
+    let (method, currents) = found;
+    finish::plan(problem, method, &currents, notes.join("; "))
+}

@@ -20,6 +20,9 @@ pub struct Plan {
     pub cost: CostTerms,
     /// The plan in a few sentences.
     pub words: String,
+    /// What went wrong on the way to it (a solver that failed, a plan that the audit refused).
+    #[serde(default)]
+    pub note: String,
 }
 
 /// How a plan was found.

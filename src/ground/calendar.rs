@@ -1,0 +1,158 @@
+//! The calendar of a place: local days, weekdays and hours of a time zone with its summer time.
+//!
+//! From the zone data inside the program, so that the same input gives the same local time on every
+//! box. Nothing that protects a breaker depends on it.
+
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::time::Utc;
+
+/// Milliseconds of a day that is neither shortened nor lengthened by summer time.
+const DAY_MS: i64 = 86_400_000;
+
+/// The local days of a time zone; an unknown name counts as UTC.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Calendar(TimeZone);
+
+/// A moment as people on site see it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LocalTime {
+    /// Calendar year.
+    pub year: i16,
+    /// 1 to 12.
+    pub month: i8,
+    /// 1 to 31.
+    pub day: i8,
+    /// Days since 1970-01-01 by the local calendar.
+    pub day_number: i64,
+    /// 0 is Monday, 6 is Sunday.
+    pub weekday: u8,
+    /// Minutes since local midnight, by the clock on the wall.
+    pub minute: i16,
+}
+
+impl LocalTime {
+    /// Whether this is a Saturday or Sunday.
+    pub fn is_weekend(self) -> bool {
+        5 <= self.weekday
+    }
+}
+
+impl Calendar {
+    /// Of an IANA time zone.
+    pub fn new(name: &str) -> Self {
+        Self(TimeZoneDatabase::bundled().get(name).unwrap_or(TimeZone::UTC))
+    }
+
+    /// Its IANA name.
+    pub fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or("UTC")
+    }
+
+    /// What is added to UTC at this moment, in milliseconds.
+    pub fn offset_ms(&self, at: Utc) -> i64 {
+        let stamp = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default();
+        i64::from(self.0.to_offset(stamp).seconds()) * 1000
+    }
+
+    /// What the calendar and the clock on the wall show.
+    pub fn local(&self, at: Utc) -> LocalTime {
+        let wall = at.as_millis().saturating_add(self.offset_ms(at));
+        let day_number = wall.div_euclid(DAY_MS);
+        let date = jiff::Timestamp::from_second(day_number.saturating_mul(DAY_MS / 1000))
+            .unwrap_or_default();
+        let date = jiff::tz::Offset::UTC.to_datetime(date);
+        LocalTime {
+            year: date.year(),
+            month: date.month(),
+            day: date.day(),
+            day_number,
+            // 1970-01-01 was a Thursday.
+            weekday: (day_number + 3).rem_euclid(7) as u8,
+            minute: (wall.rem_euclid(DAY_MS) / 60_000) as i16,
+        }
+    }
+
+    /// The moment when the local calendar and clock show this day and minute; where summer time
+    /// leaves the minute out, the one an hour later, where it comes twice, the second.
+    pub fn moment(&self, day_number: i64, minute: i64) -> Utc {
+        let wall = day_number.saturating_mul(DAY_MS).saturating_add(minute.saturating_mul(60_000));
+        let guess = Utc::from_millis(wall.saturating_sub(self.offset_ms(Utc::from_millis(wall))));
+        Utc::from_millis(wall.saturating_sub(self.offset_ms(guess)))
+    }
+
+    /// When the local day of this moment begins.
+    pub fn day_start(&self, at: Utc) -> Utc {
+        self.moment(self.local(at).day_number, 0)
+    }
+
+    /// When the local day after this moment's begins.
+    pub fn next_day(&self, at: Utc) -> Utc {
+        self.moment(self.local(at).day_number + 1, 0)
+    }
+
+    /// When the local month of this moment begins.
+    pub fn month_start(&self, at: Utc) -> Utc {
+        let local = self.local(at);
+        self.moment(local.day_number - i64::from(local.day) + 1, 0)
+    }
+}
+
+impl Default for Calendar {
+    fn default() -> Self {
+        Self(TimeZone::UTC)
+    }
+}
+
+impl Serialize for Calendar {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Calendar {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from).map(|name| Self::new(&name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Utc {
+        Utc::parse(text).expect("a time")
+    }
+
+    #[test]
+    fn the_clock_on_the_wall_knows_summer_time() {
+        let paris = Calendar::new("Europe/Paris");
+        let local = paris.local(at("2019-07-01T22:30:00Z"));
+        assert_eq!((local.year, local.month, local.day), (2019, 7, 2));
+        assert_eq!((local.weekday, local.minute), (1, 30));
+        assert_eq!(paris.moment(local.day_number, 30), at("2019-07-01T22:30:00Z"));
+        assert_eq!(paris.month_start(at("2019-03-31T23:30:00Z")), at("2019-03-31T22:00:00Z"));
+    }
+
+    #[test]
+    fn days_of_23_and_25_hours_begin_at_midnight() {
+        let paris = Calendar::new("Europe/Paris");
+        let spring = at("2019-03-31T12:00:00Z");
+        assert_eq!(paris.day_start(spring), at("2019-03-30T23:00:00Z"));
+        assert_eq!(paris.next_day(spring), at("2019-03-31T22:00:00Z"));
+        let autumn = at("2019-10-27T12:00:00Z");
+        assert_eq!(paris.day_start(autumn), at("2019-10-26T22:00:00Z"));
+        assert_eq!(paris.next_day(autumn), at("2019-10-27T23:00:00Z"));
+    }
+
+    #[test]
+    fn no_moment_is_too_strange() {
+        let zone = Calendar::new("Moon/Tycho");
+        assert_eq!(zone.name(), "UTC");
+        for millis in [i64::MIN, -1, 0, i64::MAX] {
+            let local = Calendar::new("Asia/Kathmandu").local(Utc::from_millis(millis));
+            assert!(local.weekday < 7 && (0..1440).contains(&local.minute));
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Why a car gets no more, step by step, read from the finished schedule and the problem.
+//!
+//! A schedule is explained by what stands in the way of one more ampere: the car, a limit, the
+//! breaker; or, where nothing does, by what the car waits for.
+
+use super::problem::{Car, Problem};
+use super::rows::phase;
+use super::solution::Reason;
+use super::tariff::Tariff;
+
+/// Less than this is nothing, in A.
+const NOTHING_A: f64 = 0.05;
+/// Prices closer than this are the same, in EUR per kWh.
+const SAME_EUR: f64 = 1e-4;
+/// A step is called sunny where the sun is expected to give this share of the cars' power.
+const SUNNY_SHARE: f64 = 0.3;
+
+/// A schedule with what explains it.
+pub struct Scene<'a> {
+    problem: &'a Problem,
+    current_a: &'a [Vec<f64>],
+    tariffs: Vec<Tariff>,
+    /// Expected power of all cars by step, in kW.
+    cars_kw: Vec<f64>,
+    /// Import as expected, in kW by step.
+    import_kw: &'a [f64],
+    highest_kw: f64,
+    /// By node, step and phase, in A.
+    load_a: Vec<Vec<[f64; 3]>>,
+}
+
+impl<'a> Scene<'a> {
+    /// Of currents by car and step; `import_kw` as it was weighed.
+    pub fn new(problem: &'a Problem, current_a: &'a [Vec<f64>], import_kw: &'a [f64]) -> Self {
+        let steps = problem.grid.len().saturating_sub(1);
+        let mut load_a = vec![vec![[0.0; 3]; steps]; problem.nodes.len()];
+        for (car, currents) in problem.cars.iter().zip(current_a) {
+            for node in path(problem, car) {
+                for (load, current) in load_a[node].iter_mut().zip(currents) {
+                    for phase in (0..3).filter(|phase| car.phases[*phase]) {
+                        load[phase] += current;
+                    }
+                }
+            }
+        }
+        let tariffs: Vec<Tariff> = (0..steps).map(|step| Tariff::new(problem, step)).collect();
+        let cars_kw: Vec<f64> = import_kw
+            .iter()
+            .zip(&tariffs)
+            .map(|(import, tariff)| (import + tariff.surplus_kw).max(0.0))
+            .collect();
+        let free = problem.objective.peak_so_far_kw;
+        let highest_kw = import_kw.iter().copied().fold(free, f64::max);
+        Self { problem, current_a, tariffs, cars_kw, import_kw, highest_kw, load_a }
+    }
+
+    /// What the last kWh of a step costs, in EUR.
+    fn price_of_last(&self, step: usize) -> f64 {
+        self.tariffs[step].marginal((self.cars_kw[step] - 0.01).max(0.0))
+    }
+
+    /// What one more kWh for a car would save after `step`, in EUR: the dearest that it buys later,
+    /// with the needs that are missed before; or what is missed in the end.
+    pub fn worth(&self, car: usize, step: usize, missing_kwh: &[f64]) -> f64 {
+        let needs = &self.problem.cars[car].needs;
+        let missed = |until: crate::ground::time::Utc| {
+            let each = needs.iter().zip(missing_kwh);
+            let short = each.filter(|(need, missing)| 1e-3 < **missing && need.by <= until);
+            short.map(|(need, _)| need.eur_per_kwh).sum::<f64>()
+        };
+        let factor = 2_f64.powi(self.problem.cars[car].priority.clamp(-8, 8));
+        let last = needs.iter().map(|need| need.by).max();
+        let mut worth = last.map_or(0.0, |last| missed(last) * factor);
+        for (later, current) in self.current_a[car].iter().enumerate().skip(step + 1) {
+            if NOTHING_A < *current {
+                let saved = self.price_of_last(later) + missed(self.problem.grid[later]) * factor;
+                worth = worth.max(saved);
+            }
+        }
+        worth
+    }
+
+    /// Why a car gets no more, by step.
+    pub fn reasons(&self, car: usize, missing_kwh: &[f64]) -> Vec<Reason> {
+        let steps = self.tariffs.len();
+        (0..steps).map(|step| self.reason(car, step, missing_kwh)).collect()
+    }
+
+    fn reason(&self, at: usize, step: usize, missing_kwh: &[f64]) -> Reason {
+        let car = &self.problem.cars[at];
+        let (begin, end) = (self.problem.grid[step], self.problem.grid[step + 1]);
+        if end <= car.from || car.until <= begin {
+            return Reason::Away;
+        }
+        let current = self.current_a[at][step];
+        if let Some(reason) = self.own_limit(car, step, current) {
+            return reason;
+        }
+        let later = self.next(at, step, current);
+        let short = missing_kwh.iter().any(|missing| 1e-3 < *missing);
+        if later.is_none() && !short {
+            return Reason::Enough;
+        }
+        let here = self.tariffs[step].marginal(self.cars_kw[step]);
+        if here + SAME_EUR < self.worth(at, step, missing_kwh) {
+            let shared = self.shared_limit(car, step, current);
+            if let Some(reason) = shared.or_else(|| self.peak(step)) {
+                return reason;
+            }
+        }
+        match later {
+            Some(later) if self.is_sunny(later) => Reason::Sun { until: self.problem.grid[later] },
+            Some(later) => Reason::Price { until: self.problem.grid[later] },
+            None if current <= NOTHING_A => Reason::Minimum,
+            None => Reason::Enough,
+        }
+    }
+
+    /// The car itself, or a limit on it.
+    fn own_limit(&self, car: &Car, step: usize, current: f64) -> Option<Reason> {
+        let (begin, end) = (self.problem.grid[step], self.problem.grid[step + 1]);
+        let reaches = car
+            .bounds
+            .iter()
+            .filter(|bound| bound.from < end && bound.until.is_none_or(|until| begin < until));
+        let tightest = reaches.min_by(|one, other| one.limit_a.total_cmp(&other.limit_a));
+        let binds =
+            |limit: f64| limit < car.max_a && (limit <= current + NOTHING_A || limit < car.min_a);
+        if let Some(bound) = tightest.filter(|bound| binds(bound.limit_a)) {
+            return Some(Reason::Limit { cause: bound.cause.clone() });
+        }
+        let most = car.max_a <= current + NOTHING_A;
+        most.then(|| Reason::Most { cause: car.max_cause.clone() })
+    }
+
+    /// The first node on the way up that leaves no more.
+    fn shared_limit(&self, car: &Car, step: usize, current: f64) -> Option<Reason> {
+        let wanted_a = if current <= NOTHING_A { car.min_a.max(NOTHING_A) } else { NOTHING_A };
+        let single = car.phases != [true; 3];
+        for at in path(self.problem, car) {
+            let node = &self.problem.nodes[at];
+            let load = self.load_a[at][step];
+            let other = node.other_a.get(step).or(node.other_a.last()).copied().unwrap_or_default();
+            let name = || node.name.clone();
+            for p in (0..3).filter(|p| car.phases[*p]) {
+                let left = node.rating_a.map(|rating| rating[p] - other[p] - load[p]);
+                let balance = node.imbalance_a.filter(|_| single).map(|most| most - load[p]);
+                if left.into_iter().chain(balance).any(|left| left < wanted_a) {
+                    return Some(Reason::Breaker { node: name(), phase: Some(phase(p)) });
+                }
+            }
+            let volts = self.problem.voltage_v / 1000.0;
+            let count = car.phases.iter().filter(|loads| **loads).count() as f64;
+            let wanted_kw = wanted_a * volts * count;
+            let cars_kw = load.iter().sum::<f64>() * volts;
+            let other_kw = other.iter().sum::<f64>() * volts;
+            if node.power_limit_kw.is_some_and(|most| most - other_kw - cars_kw < wanted_kw) {
+                return Some(Reason::Breaker { node: name(), phase: None });
+            }
+            let (begin, end) = (self.problem.grid[step], self.problem.grid[step + 1]);
+            let full = node.limits.iter().find(|limit| {
+                limit.from < end
+                    && limit.until.is_none_or(|until| begin < until)
+                    && limit.limit_kw - cars_kw < wanted_kw
+            });
+            if let Some(limit) = full {
+                return Some(Reason::Limit { cause: limit.cause.clone() });
+            }
+        }
+        None
+    }
+
+    fn peak(&self, step: usize) -> Option<Reason> {
+        let priced = 0.0 < self.problem.objective.peak_eur_per_kw;
+        (priced && self.highest_kw <= self.import_kw[step] + 0.1).then_some(Reason::Peak)
+    }
+
+    /// When the car gets more than this, or goes on after a pause.
+    fn next(&self, car: usize, step: usize, current: f64) -> Option<usize> {
+        let currents = &self.current_a[car];
+        let more = |from: f64| {
+            (step + 1..currents.len()).find(|later| from + NOTHING_A < currents[*later])
+        };
+        more(current).or_else(|| more(0.0))
+    }
+
+    fn is_sunny(&self, step: usize) -> bool {
+        let sun = self.tariffs[step].surplus_kw;
+        0.1 < sun && SUNNY_SHARE * self.cars_kw[step] <= sun
+    }
+
+    /// Energy of all cars that the sun is expected to give, in kWh.
+    pub fn sun_kwh(&self) -> f64 {
+        let grid = &self.problem.grid;
+        let each =
+            self.cars_kw.iter().zip(&self.tariffs).enumerate().map(|(step, (kw, tariff))| {
+                let length = grid[step + 1].since(grid[step]).as_hours();
+                kw.min(tariff.surplus_kw.max(0.0)) * length.max(0.0)
+            });
+        each.sum()
+    }
+}
+
+/// From the car's node up to the root; a tree that makes no sense ends where it stops to.
+fn path(problem: &Problem, car: &Car) -> Vec<usize> {
+    let mut path = Vec::new();
+    let mut next = Some(car.node);
+    while let Some(at) = next.filter(|at| *at < problem.nodes.len()) {
+        path.push(at);
+        next = problem.nodes[at].parent.filter(|parent| *parent < at);
+    }
+    path
+}
