@@ -63,7 +63,7 @@ const GATED_MAX: usize = 10_000;
 const ORDERS_MAX: usize = 64;
 
 /// A person gets an answer within this, in real time.
-const ANSWER_TIME: RealDuration = RealDuration::from_secs(30);
+const ANSWER_TIME: RealDuration = RealDuration::from_secs(75);
 
 /// Problems of a refused configuration are told in one line, cut to this many characters; `check`
 /// tells them all.

@@ -56,7 +56,7 @@ fn clear(twin: &mut Twin) -> Answer {
 fn refused(answer: Answer, words: &str) {
     match answer {
         Answer::Refused { why } => assert!(why.contains(words), "{why}"),
-        Answer::Done => panic!("it was taken: {words}"),
+        other => panic!("{other:?} where it should say {words}"),
     }
 }
 

@@ -12,11 +12,14 @@ use std::time::Duration;
 
 use ampgate::ground::ids::{SessionId, TransactionId};
 use ampgate::model::record::Record;
+use ampgate::model::reservation::ReservationState;
 use ampgate::store::error::StoreError;
 use ampgate::store::state::{Backing, CommitNumber, StoreState};
 use ampgate::store::{Opened, Store};
 use disk::Disk;
-use facts::{Model, event, intent, lease, preference, reading, session, setpoint, start, stop};
+use facts::{
+    Model, event, intent, lease, preference, reading, reservation, session, setpoint, start, stop,
+};
 use proptest::prelude::*;
 use redb::{Database, ReadableDatabase, TableDefinition};
 
@@ -95,6 +98,22 @@ fn what_drivers_said_survives_a_restart() {
     let opened = Store::open(dir.path()).unwrap();
     assert_eq!(opened.remembered, model.remembered());
     assert_eq!((opened.remembered.preferences.len(), opened.remembered.intents.len()), (2, 1));
+}
+
+#[test]
+fn a_reservation_is_remembered_as_it_stands() {
+    let mut model = Model::default();
+    let directory = tempfile::tempdir().expect("a directory");
+    for state in [ReservationState::Asked, ReservationState::Held] {
+        let Opened { store, .. } = Store::open(directory.path()).expect("it opens");
+        let batch = vec![reservation(1, state), reservation(2, ReservationState::Expired)];
+        model.take(&batch);
+        store.commit(batch);
+        store.close().expect("it is written");
+        let opened = Store::open(directory.path()).expect("it opens");
+        assert_eq!(opened.remembered, model.remembered());
+        opened.store.close().expect("nothing is left");
+    }
 }
 
 /// The power fails at every single write and sync of a day, and each time some of what was not

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::Args;
 use serde::de::DeserializeOwned;
 use ureq::Agent;
 
@@ -12,8 +13,24 @@ use crate::ui::trouble::Complaint;
 const URL_DEFAULT: &str = "http://127.0.0.1:8080";
 /// The daemon is on this machine; what takes longer than this does not come.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A charger may take its time over an order.
+const PATIENCE_ORDER: Duration = Duration::from_secs(80);
 /// The longest answer that is read: a thousand EVSEs with their sessions and more.
 const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Where the daemon is and how to answer.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// Address of the daemon's web page
+    #[arg(long, value_name = "URL", conflicts_with = "config")]
+    pub url: Option<String>,
+    /// Read the address from listen.web of this configuration
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The answer of the API as it is
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +54,9 @@ pub enum ClientError {
         /// What would have been right.
         expected: String,
     },
+    /// The charger says no.
+    #[error("{0}")]
+    Charger(String),
     /// Something else listens there, or another version.
     #[error("what answers is not this version of Ampgate: {0}")]
     Strange(String),
@@ -69,13 +89,28 @@ impl Client {
         Ok(Self { agent, url })
     }
 
+    /// Gives an order with this JSON body; the body of a good answer.
+    pub fn post(&self, path: &str, body: &str) -> Result<String, ClientError> {
+        let url = format!("{}{path}", self.url);
+        let request = self.agent.post(url).config().timeout_global(Some(PATIENCE_ORDER)).build();
+        let request = request.header("content-type", "application/json");
+        self.read(request.send(body))
+    }
+
     /// The body of a good answer.
     pub fn get(&self, path: &str) -> Result<String, ClientError> {
+        self.read(self.agent.get(format!("{}{path}", self.url)).call())
+    }
+
+    fn read(
+        &self,
+        response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<String, ClientError> {
         let lost = |error: ureq::Error| ClientError::Unreachable {
             url: self.url.clone(),
             why: error.to_string(),
         };
-        let mut response = self.agent.get(format!("{}{path}", self.url)).call().map_err(lost)?;
+        let mut response = response.map_err(lost)?;
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
         let body = body.read_to_string().map_err(lost)?;
         if response.status().is_success() {

@@ -1,16 +1,17 @@
 //! Floor 7: the questions that the command line asks a running daemon, over the API that scripts
 //! use too. Nothing here knows the store, the controller or a socket of the field.
 //!
-//! Reading order: [`client`] → [`text`] (aligned tables) → [`explain`] → [`status`].
+//! Reading order: [`client`] → [`text`] (aligned tables) → [`explain`] → [`status`] →
+//! [`remote`] (orders to chargers).
 
 pub mod client;
 pub mod text;
 
 pub mod explain;
+pub mod remote;
 pub mod status;
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -19,7 +20,7 @@ use crate::controller::view::View;
 use crate::ui::api::{Events, Sessions};
 use crate::ui::html::segment;
 
-use client::{Client, ClientError};
+use client::{Client, ClientError, Target};
 
 /// What can be asked of a running daemon.
 #[derive(Debug, Subcommand)]
@@ -37,20 +38,20 @@ pub enum Command {
     Sessions(Latest),
     /// Events, newest first
     Events(Latest),
-}
-
-/// Where the daemon is and how to answer.
-#[derive(Debug, Args)]
-pub struct Target {
-    /// Address of the daemon's web page
-    #[arg(long, value_name = "URL", conflicts_with = "config")]
-    url: Option<String>,
-    /// Read the address from listen.web of this configuration
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The answer of the API as it is
-    #[arg(long)]
-    json: bool,
+    /// Ask something of a charger: start, stop, unlock, reset, configuration and more
+    #[command(subcommand)]
+    Remote(remote::Command),
+    /// Keep an EVSE, or any of a charge point, for a token
+    Reserve(remote::Reserve),
+    /// Give a reservation up
+    CancelReservation {
+        /// Its number
+        id: i32,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Reservations, newest first
+    Reservations(Target),
 }
 
 /// How many records.
@@ -106,6 +107,18 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
             ask(target, &path, |body| {
                 let Events { events } = client::read(body)?;
                 Ok(status::events(&events, &zone))
+            })
+        }
+        Command::Remote(command) => remote::remote(command),
+        Command::Reserve(wish) => remote::reserve(wish),
+        Command::CancelReservation { id, target } => {
+            let path = format!("/api/v1/reservations/{id}/cancel");
+            remote::order(target, &path, "{}")
+        }
+        Command::Reservations(target) => {
+            let zone = zone(target)?;
+            ask(target, "/api/v1/reservations", |body| {
+                Ok(remote::reservations(&client::read(body)?, &zone))
             })
         }
     }

@@ -2,14 +2,16 @@
 //! is allowed is not decided here (a file with errors never gets further).
 
 use crate::ground::ids::{ChargePointId, EvseId, IdToken, MeterId, NodeId};
-use crate::ground::time::Duration;
+use crate::ground::time::{Duration, Utc};
 use crate::ground::units::{Amps, PerPhase, Volts, Watts};
 use crate::model::diagram::{Diagram, Equipment, EquipmentKind, Evse, Node};
 use crate::model::site::{Access, ChargingPolicy, LeasePolicy, Site};
+use crate::model::token::{self, Authorisation, Token};
 
 use super::check_drivers;
 use super::derive;
 use super::file::File;
+use super::file_access::Offline;
 use super::file_diagram::AmpsPerPhase;
 use super::tree::{Tree, find};
 
@@ -137,16 +139,45 @@ fn charging(file: &File) -> ChargingPolicy {
         sample_interval: derive::seconds(file.charging.meter_interval_s),
         heartbeat_interval: derive::seconds(file.charging.heartbeat_s),
         call_timeout: derive::seconds(file.charging.call_timeout_s),
+        authorisation: authorisation(file),
     }
 }
 
 fn access(file: &File) -> Access {
-    match &file.access {
-        Some(access) if access.anyone => Access::Anyone,
-        Some(access) => {
-            let tokens = access.tokens.iter().flatten();
-            Access::Tokens(tokens.map(|token| IdToken::new(token)).collect())
-        }
-        None => Access::Tokens(Vec::new()),
+    if file.access.as_ref().is_some_and(|access| access.anyone) {
+        return Access::Anyone;
+    }
+    let short = file.access.iter().flat_map(|access| access.tokens.iter().flatten());
+    let short = short.map(|token| Token::plain(IdToken::new(token)));
+    let time = |text: &Option<String>| text.as_deref().and_then(Utc::parse);
+    let long = file.token.iter().filter_map(|token| {
+        Some(Token {
+            id: IdToken::new(token.id.as_deref()?),
+            group: token.group.as_deref().map(IdToken::new),
+            from: time(&token.valid_from),
+            until: time(&token.valid_until),
+            evses: token.evses.as_ref().map(|ids| ids.iter().map(|id| EvseId::new(id)).collect()),
+            blocked: token.blocked,
+            single: token.single,
+        })
+    });
+    Access::Tokens(long.chain(short).collect())
+}
+
+fn authorisation(file: &File) -> Authorisation {
+    let usual = Authorisation::default();
+    let free = file.evse.iter().filter(|evse| evse.free);
+    let free = free.filter_map(|evse| evse.id.as_deref().map(EvseId::new)).collect();
+    let Some(access) = &file.access else { return Authorisation { free, ..usual } };
+    Authorisation {
+        offline: match access.offline {
+            Offline::Known => token::Offline::Known,
+            Offline::Anyone => token::Offline::Anyone,
+            Offline::Nobody => token::Offline::Nobody,
+        },
+        local_list: access.local_list,
+        cache_max_age: derive::seconds(access.cache_max_age_h * 3600.0),
+        free,
+        ..usual
     }
 }

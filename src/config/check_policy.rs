@@ -1,4 +1,4 @@
-//! Rules of `[site]`, `[listen]`, `[mqtt]`, `[access]` and `[lease]`.
+//! Rules of `[site]`, `[listen]`, `[mqtt]` and `[lease]`.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,6 @@ pub fn check(file: &File, report: &mut Report) {
     check_site(file, report);
     check_listen(file, report);
     check_mqtt(file, report);
-    check_access(file, report);
     check_timing(file, report);
 }
 
@@ -113,39 +112,5 @@ fn check_mqtt(file: &File, report: &mut Report) {
     }
     if let (Some(_), None) = (&mqtt.password_file, &mqtt.username) {
         report.error("mqtt.password_file", "a password without username", "username beside it");
-    }
-}
-
-fn check_access(file: &File, report: &mut Report) {
-    let Some(access) = &file.access else { return };
-    match (&access.tokens, access.anyone) {
-        (Some(_), true) => report.error(
-            "access.anyone",
-            "anyone = true beside tokens",
-            "one of the two: with anyone = true the list would mean nothing",
-        ),
-        (None, false) if report.is_wrong_below("access.") => {}
-        (None, false) => report.error(
-            "access",
-            "nobody who may charge",
-            "anyone = true, or tokens = [\"04A1B2C3D4\", …]",
-        ),
-        (Some(tokens), false) if tokens.is_empty() => {
-            report.warning(
-                "access.tokens",
-                "an empty list",
-                "at least one token: nobody may charge",
-            );
-        }
-        (Some(_), false) | (None, true) => {}
-    }
-    let tokens: Vec<String> =
-        access.tokens.iter().flatten().map(|token| token.to_ascii_lowercase()).collect();
-    let mut known = std::collections::BTreeSet::new();
-    for (index, token) in tokens.iter().enumerate() {
-        if !known.insert(token) {
-            let path = format!("access.tokens[{index}]");
-            report.warning(&path, "a token that is in the list already", "each token once");
-        }
     }
 }

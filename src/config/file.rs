@@ -10,6 +10,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::file_access::{Access, Token};
 use super::file_diagram::{Battery, Evse, Load, Node, Pv};
 use super::file_drivers::Drivers;
 use super::file_meter::Meter;
@@ -37,6 +38,10 @@ pub struct File {
     /// Who may charge.
     #[schemars(required)]
     pub access: Option<Access>,
+    /// Tokens with a group, a time, or certain EVSEs.
+    #[serde(default)]
+    #[schemars(length(max = 10_000))]
+    pub token: Vec<Token>,
     /// What holds for drivers who say nothing, and who comes first.
     #[serde(default)]
     pub drivers: Drivers,
@@ -133,20 +138,6 @@ pub struct Mqtt {
     /// the configuration.
     #[schemars(length(min = 1, max = 4096), example = &"/etc/ampgate/mqtt.password")]
     pub password_file: Option<String>,
-}
-
-/// Who may charge: everybody, or the tokens in a list.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Access {
-    /// Every card and tag may charge (a private yard, a demonstration).
-    #[serde(default)]
-    pub anyone: bool,
-    /// Only these tokens (idTag) may charge, at most 20 characters each; upper and lower case are
-    /// the same.
-    #[schemars(length(max = 10_000), inner(length(min = 1, max = 20)))]
-    #[schemars(example = ["04A1B2C3D4", "DEADBEEF"])]
-    pub tokens: Option<Vec<String>>,
 }
 
 /// How long a limit holds without being renewed, and how fast limits move.

@@ -125,6 +125,9 @@ pub struct Evse {
     /// worst-case load, because they are what is left when everything else has failed.
     #[schemars(required, range(min = 0, max = 1000), example = 6, example = 0)]
     pub safe_a: Option<f64>,
+    /// Free vending: whoever plugs in charges, without showing anything.
+    #[serde(default)]
+    pub free: bool,
 }
 
 /// A PV generator.

@@ -7,6 +7,7 @@
 
 pub mod adopt;
 mod build;
+mod check_access;
 mod check_diagram;
 mod check_drivers;
 mod check_meter;
@@ -16,6 +17,7 @@ mod check_security;
 mod check_shares;
 mod derive;
 mod file;
+mod file_access;
 mod file_diagram;
 mod file_drivers;
 mod file_meter;
@@ -127,6 +129,7 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
     let built = build::build(&file, &tree);
     check_policy::check(&file, report);
     check_security::check(&file, report);
+    check_access::check(&file, report);
     check_names::check(&file, report);
     check_drivers::check(&file, report);
     check_diagram::check(&file, &tree, report);

@@ -61,6 +61,8 @@ struct Car {
     cause: Cause,
     changed: Option<Instant>,
     refused_until: Option<Instant>,
+    /// Room for a car that is to come.
+    reserved: bool,
     link_down_since: Option<Instant>,
 }
 
@@ -83,6 +85,7 @@ impl Control {
             cause: Cause::NeverConnected,
             changed: None,
             refused_until: None,
+            reserved: false,
             link_down_since: None,
         };
         Self {
@@ -163,6 +166,11 @@ impl Control {
     /// The limit that was last accepted in the running session.
     pub fn limit(&self, evse: EvseIndex) -> Option<Amps> {
         self.ledger[evse].accepted()
+    }
+
+    /// Keeps room for the minimum of a car that is to come to an EVSE, or no longer.
+    pub fn keep_room(&mut self, evse: EvseIndex, is_kept: bool) {
+        self.cars[evse].reserved = is_kept;
     }
 
     /// Why an EVSE gets what it gets, by the last decision.
@@ -306,6 +314,12 @@ impl Control {
         }
         let fixed = |evse: EvseIndex| match takes_part[evse] {
             true => Draw { current: PerPhase::ZERO, uses: PhaseSet::NONE },
+            false if self.cars[evse].reserved => {
+                let draw = self.ledger[evse].draw(now);
+                let minimum = ceil_deci(self.diagram.evses[evse].minimum);
+                let wanted = self.ledger[evse].on_phases(minimum);
+                Draw { current: draw.current.zip(wanted, Amps::max), ..draw }
+            }
             false => self.ledger[evse].draw(now),
         };
         let taken = self.rows.load(fixed);

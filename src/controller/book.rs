@@ -338,6 +338,7 @@ mod tests {
             meter_start: WattHours::new(register),
             at: Some(at(seconds)),
             replayed: false,
+            reservation: None,
         }
     }
 

@@ -62,6 +62,8 @@ pub struct EvseState {
     pub reading: Option<SeenReading>,
     /// State of charge in percent, where the car tells it.
     pub soc_percent: Option<f64>,
+    /// A car waits at a free EVSE: when it is started, and none once it was.
+    pub free_at: Option<Option<Instant>>,
     waiting: Option<(TransactionId, Instant)>,
     touched: Instant,
     recorded: Option<Instant>,
@@ -75,6 +77,7 @@ impl EvseState {
             live: None,
             reading: None,
             soc_percent: None,
+            free_at: None,
             waiting: None,
             touched: now,
             recorded: None,

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ground::ids::{ChargePointId, EvseId, LinkId, RequestId, SessionId};
-use crate::ground::time::Now;
+use crate::ground::ids::{ChargePointId, EvseId, IdToken, LinkId, RequestId, SessionId};
+use crate::ground::time::{Now, Utc};
+use crate::model::ask::{Ask, AskOutcome};
 use crate::model::event::{Event, EventKind};
 use crate::model::preference::{PreferenceSource, Wish};
 use crate::model::record::{Record, Remembered};
+use crate::model::reservation::ReservationId;
 
 /// Everything that can happen to the controller.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,6 +66,12 @@ pub enum Refusal {
 pub enum Order {
     /// Ask the charger of an EVSE for fresh meter values.
     MeterNow { evse: EvseId },
+    /// Ask something of a charge point, or of one of its EVSEs, by its name.
+    Charger { target: String, ask: Ask },
+    /// Keep an EVSE, or any of a charge point, for a token.
+    Reserve { target: String, token: IdToken, group: Option<IdToken>, until: Utc },
+    /// Give a reservation up.
+    CancelReservation { id: ReservationId },
     /// What the driver at an EVSE wants: of the running session, or of the one that follows where
     /// a car is plugged in. Replaces what was said before. Where a session is named it must still
     /// be running.
@@ -80,6 +88,8 @@ pub enum Answer {
     Done,
     /// It could not be done, with the reason in words.
     Refused { why: String },
+    /// What a charger made of it.
+    Charger { outcome: AskOutcome },
 }
 
 /// Everything that the controller causes.

@@ -12,6 +12,9 @@
 //! A message never acts by itself: it may only bring the next decision forward, within the same
 //! step when something is over its limit. Reading order: [`message`], `state`, `reports`, `tick`.
 
+mod access;
+mod asker;
+mod asks;
 mod book;
 mod evse;
 mod image;
@@ -20,11 +23,13 @@ pub mod message;
 pub mod plan_view;
 pub mod preference;
 mod reports;
+mod reserve;
 mod snapshot;
 mod state;
 mod tick;
 pub mod view;
 
+use crate::ground::ids::RequestId;
 use crate::ground::time::{Duration, Instant, Now};
 use crate::meter;
 use crate::model::event::EventKind;
@@ -124,37 +129,54 @@ impl Controller {
                 self.state.event(now, kind, &subject, text, out);
             }
             Input::Operator { request, order } => {
-                let answer = self.order(now, order, &mut traffic, out);
-                out.push(Output::Reply { request, answer });
+                // Where a charger has to answer first, the reply comes with its answer.
+                if let Some(answer) = self.order(now, request, order, &mut traffic, out) {
+                    out.push(Output::Reply { request, answer });
+                }
             }
         }
         self.state.absorb(now, traffic, out);
     }
 
-    fn order(&mut self, now: Now, order: Order, traffic: &mut Traffic, out: &mut Outbox) -> Answer {
+    fn order(
+        &mut self,
+        now: Now,
+        request: RequestId,
+        order: Order,
+        traffic: &mut Traffic,
+        out: &mut Outbox,
+    ) -> Option<Answer> {
         match order {
             Order::MeterNow { evse } => {
                 let Some(index) = self.state.site.diagram.evse(&evse) else {
-                    return Answer::Refused { why: format!("there is no EVSE {evse}") };
+                    return Some(Answer::Refused { why: format!("there is no EVSE {evse}") });
                 };
                 if !self.state.is_online(index) {
-                    return Answer::Refused { why: format!("{evse} is not connected") };
+                    return Some(Answer::Refused { why: format!("{evse} is not connected") });
                 }
                 self.state.central.command(now, Command::MeterNow { evse: index }, traffic);
-                Answer::Done
+                Some(Answer::Done)
             }
+            Order::Charger { target, ask } => {
+                self.state.ask_of_person(now, request, &target, ask, traffic)
+            }
+            Order::Reserve { target, token, group, until } => {
+                let wanted = reserve::Wanted { target, token, group, until };
+                self.state.reserve(now, request, wanted, traffic, out)
+            }
+            Order::CancelReservation { id } => Some(self.state.give_up(now, id, traffic, out)),
             Order::Prefer { evse, session, wish, source } => {
                 if wish.is_empty() {
                     let expected = "an energy, a state of charge or a departure";
-                    return Answer::Refused {
+                    return Some(Answer::Refused {
                         why: format!("nothing was said: expected {expected}"),
-                    };
+                    });
                 }
-                self.state.prefer(now, Asked { evse, session, wish, source }, out)
+                Some(self.state.prefer(now, Asked { evse, session, wish, source }, out))
             }
             Order::ClearPreference { evse, session, source } => {
                 let wish = Wish::default();
-                self.state.prefer(now, Asked { evse, session, wish, source }, out)
+                Some(self.state.prefer(now, Asked { evse, session, wish, source }, out))
             }
         }
     }

@@ -76,14 +76,7 @@ impl State {
             Report::Status { evse, status, error, at: _ } => {
                 self.status(now, evse, status, error, out);
             }
-            Report::Authorize { call, token } => {
-                let accepted = self.site.access.admits(&token);
-                if !accepted {
-                    let text = "an unknown token wanted to charge".to_owned();
-                    self.event(now, EventKind::TokenRefused, call.charge_point.as_str(), text, out);
-                }
-                self.central.answer(now, &call, Answer::Authorized { accepted }, false, caused);
-            }
+            Report::Authorize { call, token } => self.authorize(now, &call, &token, caused, out),
             Report::Started { call, start } => self.began(now, &call, &start, caused, out),
             Report::Stopped { call, stop } => self.ended(now, &call, &stop, caused, out),
             Report::Metered { evse, transaction, readings } => {
@@ -93,6 +86,10 @@ impl State {
                 self.limited(now, evse, ticket, scope, &outcome, out);
             }
             Report::Verified { evse, lapse } => self.verified(now, evse, lapse, out),
+            Report::Asked { ask, outcome } => self.asked(now, ask, outcome, out),
+            Report::Progress { charge_point, job, status, request: _ } => {
+                self.progressed(now, &charge_point, job, &status, out);
+            }
         }
     }
 
@@ -210,20 +207,22 @@ impl State {
                 format!("the stop of transaction {lost} never came; closed at its last reading");
             self.event(now, EventKind::StopLost, evse_id.as_str(), text, out);
         }
-        let accepted = self.site.access.admits(&start.token);
+        let info = self.admission(now, start.evse, &start.token);
         if !started.repeated {
             self.keep_transaction(started.transaction, out);
             self.totals.transactions += 1;
+            self.use_reservation(now, &call.charge_point, start, started.transaction, out);
             let kind =
                 if start.replayed { EventKind::SessionReplayed } else { EventKind::SessionStarted };
             let text = format!("transaction {}", started.transaction);
             self.event(now, kind, evse_id.as_str(), text, out);
-            if !accepted {
-                let text = format!("transaction {} with an unknown token", started.transaction);
+            if !info.is_accepted() {
+                let why = info.verdict.words();
+                let text = format!("transaction {}: token {why}", started.transaction);
                 self.event(now, EventKind::TokenRefused, evse_id.as_str(), text, out);
             }
         }
-        let answer = Answer::Started { transaction: started.transaction, accepted };
+        let answer = Answer::Started { transaction: started.transaction, info };
         self.central.answer(now, call, answer, true, caused);
         if let Some(evse) = start.evse {
             self.draws_from(now, evse, started.transaction, start.replayed, out);

@@ -4,13 +4,15 @@ use crate::ground::ids::{EvseIndex, NodeIndex};
 use crate::ground::time::{Instant, Now};
 use crate::ground::units::{Amps, PerPhase, Watts};
 use crate::model::diagram::EquipmentKind;
+use crate::model::reservation::Reservation;
 use crate::model::session::Session;
 use crate::ocpp::traffic::PointView;
 
 use super::state::State;
 use super::tick::OVERLOAD_TOLD;
 use super::view::{
-    ChargePointView, EquipmentView, EvseView, MeterView, NodeView, SessionView, Totals, View,
+    ChargePointView, EquipmentView, EvseView, MeterView, NodeView, ReservationView, SessionView,
+    Totals, View,
 };
 
 /// Sessions shown; all of them are in the store.
@@ -38,6 +40,7 @@ impl State {
                 .take(SESSIONS_SHOWN)
                 .map(|session| self.session_view(session))
                 .collect(),
+            reservations: self.reservation_views(),
             events: self.events.iter().cloned().collect(),
             totals: Totals {
                 frames_in: self.totals.frames_in + counters.frames_in,
@@ -197,6 +200,21 @@ impl State {
             capability: point.capability,
         };
         self.central.points().map(view).collect()
+    }
+
+    fn reservation_views(&self) -> Vec<ReservationView> {
+        let view = |one: &Reservation| ReservationView {
+            id: one.id.0,
+            target: match &one.evse {
+                Some(evse) => evse.to_string(),
+                None => one.charge_point.to_string(),
+            },
+            token: masked(one.token.as_str()),
+            until: one.until,
+            open: one.is_open(),
+            state: one.state.words(),
+        };
+        self.reservations.values().rev().map(view).collect()
     }
 
     fn session_view(&self, session: &Session) -> SessionView {

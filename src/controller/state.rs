@@ -11,10 +11,12 @@ use crate::ground::time::{Duration, Instant, Now};
 use crate::model::event::{Event, EventKind};
 use crate::model::preference::{Intent, Preference};
 use crate::model::record::{ChargePointRecord, LeaseRecord, Record, Remembered};
+use crate::model::reservation::{Reservation, ReservationId};
 use crate::model::site::Site;
 use crate::ocpp::Central;
 use crate::ocpp::traffic::{ConnectorSetup, PointSetup, Traffic};
 
+use super::asker::Asks;
 use super::book::Book;
 use super::evse::EvseState;
 use super::image::MeterImage;
@@ -40,6 +42,10 @@ pub struct Point {
     pub online_since: Option<Instant>,
     /// The EVSEs behind it.
     pub evses: Vec<EvseIndex>,
+    /// What it last said of an upload.
+    pub upload: Option<String>,
+    /// What it last said of a firmware update.
+    pub update: Option<String>,
 }
 
 /// Everything the controller knows. `Clone` is cheap enough to run ahead of time with a copy.
@@ -75,6 +81,12 @@ pub struct State {
     /// When the last decision was made.
     pub decided: Option<Instant>,
     said: BTreeMap<(EventKind, String), Instant>,
+    /// Asks that wait for their outcome.
+    pub asks: Asks,
+    /// Reservations that are open, and the newest of the others.
+    pub reservations: BTreeMap<ReservationId, Reservation>,
+    /// When the lists of tokens in the chargers are looked at again.
+    pub lists_at: Option<Instant>,
 }
 
 impl State {
@@ -124,6 +136,9 @@ impl State {
             due: Some(now.mono),
             decided: None,
             said: BTreeMap::new(),
+            asks: Asks::default(),
+            reservations: remembered.reservations.iter().map(|one| (one.id, one.clone())).collect(),
+            lists_at: None,
             site,
         }
     }
@@ -139,6 +154,7 @@ impl State {
         (next.events, next.totals) = (self.events.clone(), self.totals);
         (next.started, next.clock_offset) = (self.started, self.clock_offset);
         next.said = self.said.clone();
+        next.asks = self.asks.clone();
         next.store_failing = self.store_failing.clone();
         next.broker_down = self.broker_down.clone();
         for (meter, image) in next.site.meters.iter().zip(&mut next.meters) {
@@ -266,6 +282,7 @@ impl State {
             preferences: self.preferences.values().cloned().collect(),
             intents: self.intents.values().cloned().collect(),
             charge_points: self.points.values().map(|point| point.record.clone()).collect(),
+            reservations: self.reservations.values().cloned().collect(),
             ..Remembered::default()
         };
         self.book.remember(&mut remembered);
@@ -286,6 +303,8 @@ fn points(site: &Site, remembered: &Remembered) -> BTreeMap<ChargePointId, Point
             }),
             online_since: None,
             evses: Vec::new(),
+            upload: None,
+            update: None,
         });
         point.evses.push(index);
     }

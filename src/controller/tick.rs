@@ -30,7 +30,14 @@ impl State {
         let expiry = |(image, meter): (&super::image::MeterImage, _)| image.expires(meter, seen);
         let silent = self.meters.iter().zip(&self.site.meters).filter_map(expiry).min();
         let waiting = self.evses.iter().filter_map(|evse| evse.wake_at()).min();
-        let later = [self.control.wake_at(seen), silent, waiting];
+        let later = [
+            self.control.wake_at(seen),
+            silent,
+            waiting,
+            self.reservation_wake_at(),
+            self.free_wake_at(),
+            self.lists_at,
+        ];
         let later = later.into_iter().flatten().min().map(|at| at.max(floor));
         [self.due, later].into_iter().flatten().min()
     }
@@ -39,6 +46,9 @@ impl State {
         (self.due, self.decided) = (None, Some(now.mono));
         self.watch_meters(now, out);
         self.promote(now, out);
+        self.watch_reservations(now, out);
+        self.hand_out_lists(now, out);
+        self.start_free(now, out);
         let loads = self.other_loads(now.mono);
         let facts = self.facts();
         let setpoints = self.control.decide(now.mono, &loads, &facts);

@@ -38,6 +38,9 @@ pub struct View {
     pub charge_points: Vec<ChargePointView>,
     /// Open sessions and the latest closed ones, newest first.
     pub sessions: Vec<SessionView>,
+    /// Reservations that are open or were lately, newest first.
+    #[serde(default)]
+    pub reservations: Vec<ReservationView>,
     /// The latest events, newest first.
     pub events: Vec<Event>,
     /// Running totals since the start.
@@ -176,6 +179,23 @@ pub struct ChargePointView {
     pub identity: Option<Identity>,
     /// What it can do, in words.
     pub capability: String,
+}
+
+/// A reservation for people.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReservationView {
+    /// Its number.
+    pub id: i32,
+    /// The EVSE, or the charge point of which any EVSE is kept.
+    pub target: String,
+    /// The token, all but its last characters hidden.
+    pub token: String,
+    /// Until when.
+    pub until: Utc,
+    /// It still keeps something.
+    pub open: bool,
+    /// How it stands, in words.
+    pub state: String,
 }
 
 /// A session for people.

@@ -84,6 +84,12 @@ catalogue! {
     Deaf = "link.deaf", Warning;
     /// A charge point has told who it is.
     Booted = "charger.booted", Info;
+    /// A person has asked something of a charger; the text says what and what came of it.
+    ChargerAsked = "charger.asked", Info;
+    /// How far an upload or a firmware update of a charger is.
+    ChargerJob = "charger.job", Info;
+    /// An upload or a firmware update of a charger has failed.
+    ChargerJobFailed = "charger.job_failed", Warning;
     /// A frame could not be understood or had to be repaired.
     FrameRepaired = "ocpp.repaired", Info;
     /// A frame could not be used at all.
@@ -114,6 +120,16 @@ catalogue! {
     PreferenceChanged = "session.preference", Info;
     /// A token was refused.
     TokenRefused = "token.refused", Info;
+    /// An EVSE is kept for a token.
+    Reserved = "reservation.made", Info;
+    /// A reservation was used, has run out or was given up.
+    ReservationEnded = "reservation.ended", Info;
+    /// A charger refused a reservation.
+    ReservationRefused = "reservation.refused", Warning;
+    /// A charger took its list of tokens.
+    ListSent = "list.sent", Info;
+    /// A charger could not be given its list of tokens; it asks for each while it is connected.
+    ListRefused = "list.refused", Warning;
     /// A meter has fallen silent; the worst load is assumed behind it.
     MeterSilent = "meter.silent", Alarm;
     /// A meter is heard again.

@@ -9,6 +9,8 @@ use crate::ground::ids::{ChargePointId, EvseIndex, IdToken, Ticket, TransactionI
 use crate::ground::time::{Duration, Utc};
 use crate::ground::units::{Amps, PerPhase, Volts, WattHours, Watts};
 
+use super::ask::{Ask, AskId, AskOutcome, ListEntry, TokenInfo};
+
 /// One question of a charge point that waits for our answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
@@ -136,6 +138,20 @@ pub enum Report {
     Limit { evse: EvseIndex, ticket: Ticket, scope: LimitScope, outcome: Outcome },
     /// The composite schedule agreed (or not) with the two steps of the last accepted limit.
     Verified { evse: EvseIndex, lapse: Lapse },
+    /// What came of an ask.
+    Asked { ask: AskId, outcome: AskOutcome },
+    /// How far an upload or an update is, in the charger's word.
+    Progress { charge_point: ChargePointId, job: Job, status: String, request: Option<i32> },
+}
+
+/// Something that a charge point does in the background.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Job {
+    /// Diagnostics or a log go out.
+    Upload,
+    /// Firmware comes in.
+    Update,
 }
 
 /// Who a charge point says it is (BootNotification).
@@ -166,6 +182,8 @@ pub struct Start {
     pub at: Option<Utc>,
     /// It tells of the past (offline queue), not of a car that begins to draw in this moment.
     pub replayed: bool,
+    /// The reservation that it ends, as the charger named it.
+    pub reservation: Option<i32>,
 }
 
 /// A StopTransaction.req after repair.
@@ -186,12 +204,12 @@ pub struct StopReport {
 }
 
 /// Our decision on a call of a charge point.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
     /// To Authorize.
-    Authorized { accepted: bool },
+    Authorized { info: TokenInfo },
     /// To StartTransaction.
-    Started { transaction: TransactionId, accepted: bool },
+    Started { transaction: TransactionId, info: TokenInfo },
     /// To StopTransaction; always accepted, whatever it said (OCPP 1.6 §4.10).
     Stopped,
 }
@@ -203,6 +221,10 @@ pub enum Command {
     Limit(LimitOrder),
     /// Ask for fresh meter values.
     MeterNow { evse: EvseIndex },
+    /// Ask something else of a charge point, or of one of its EVSEs.
+    Ask { id: AskId, charge_point: ChargePointId, evse: Option<EvseIndex>, ask: Ask },
+    /// The tokens that a charge point should accept by itself.
+    LocalList { charge_point: ChargePointId, entries: Vec<ListEntry> },
 }
 
 /// A limit on its way to a charger.

@@ -2,8 +2,11 @@
 //!
 //! Reading order: [`diagram`] (the electrical tree) → [`constraint`] (its named limits) → [`meter`]
 //! → [`site`] (all that the controller is configured with) → [`session`] → [`bound`] (a limit with
-//! its cause) → [`message`] (reports from and commands to the field) → [`event`] → [`record`].
+//! its cause) → [`ask`] (what a charge point is asked beside its limits) → [`token`]
+//! → [`reservation`] → [`message`] (reports from
+//! and commands to the field) → [`event`] → [`record`].
 
+pub mod ask;
 pub mod bound;
 pub mod constraint;
 pub mod diagram;
@@ -14,7 +17,9 @@ pub mod message;
 pub mod meter;
 pub mod preference;
 pub mod record;
+pub mod reservation;
 pub mod security;
 pub mod session;
 pub mod site;
 pub mod tariff;
+pub mod token;

@@ -11,6 +11,7 @@ use super::bound::Cause;
 use super::event::Event;
 use super::message::{Identity, LimitScope};
 use super::preference::{Intent, Preference};
+use super::reservation::Reservation;
 use super::session::{Session, Transaction};
 
 /// One fact for the store.
@@ -36,6 +37,8 @@ pub enum Record {
     Setpoint(SetpointRecord),
     /// An event.
     Event(Event),
+    /// A reservation as it stands; replaces the earlier state.
+    Reservation(Reservation),
 }
 
 /// When a record has to be on disk.
@@ -117,7 +120,8 @@ impl Record {
             | Record::Lease(_)
             | Record::ChargePoint(_)
             | Record::Preference(_)
-            | Record::Intent(_) => Durability::Now,
+            | Record::Intent(_)
+            | Record::Reservation(_) => Durability::Now,
             Record::Reading(_) | Record::Setpoint(_) | Record::Event(_) => Durability::Batched,
         }
     }
@@ -144,4 +148,7 @@ pub struct Remembered {
     pub last_transaction: i64,
     /// The largest session id that was ever given.
     pub last_session: u64,
+    /// Reservations that are open, and the newest of the others.
+    #[serde(default)]
+    pub reservations: Vec<Reservation>,
 }

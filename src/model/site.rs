@@ -1,12 +1,12 @@
 //! Everything that the controller is configured with: the diagram, the meters, the policies.
 
-use crate::ground::ids::IdToken;
 use crate::ground::time::Duration;
 use crate::ground::units::Amps;
 
 use super::diagram::Diagram;
 use super::drivers::DriverPolicy;
 use super::meter::Meter;
+use super::token::{Authorisation, Token};
 
 /// A checked configuration of a site, without anything of sockets and files.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +57,8 @@ pub struct ChargingPolicy {
     pub heartbeat_interval: Duration,
     /// A call without an answer is given up after this long (default 30 s).
     pub call_timeout: Duration,
+    /// How the chargers are kept able to decide by themselves.
+    pub authorisation: Authorisation,
 }
 
 /// Who may charge.
@@ -65,15 +67,15 @@ pub enum Access {
     /// Every token is accepted (a private yard, a demonstration).
     Anyone,
     /// Only these tokens.
-    Tokens(Vec<IdToken>),
+    Tokens(Vec<Token>),
 }
 
 impl Access {
-    /// Whether this token may charge.
-    pub fn admits(&self, token: &IdToken) -> bool {
+    /// The tokens that the site knows by itself; none where everybody is welcome.
+    pub fn tokens(&self) -> &[Token] {
         match self {
-            Access::Anyone => true,
-            Access::Tokens(known) => known.contains(token),
+            Access::Anyone => &[],
+            Access::Tokens(known) => known,
         }
     }
 }
@@ -98,6 +100,7 @@ impl Default for ChargingPolicy {
             sample_interval: Duration::seconds(10),
             heartbeat_interval: Duration::seconds(300),
             call_timeout: Duration::seconds(30),
+            authorisation: Authorisation::default(),
         }
     }
 }

@@ -5,16 +5,19 @@
 //! written again, to spare its flash: clearing happens once per identity, the safe share once per
 //! firmware, configuration keys only where they differ.
 
+use std::collections::VecDeque;
+
 use crate::ground::time::{Duration, Instant};
 use crate::ground::units::Amps;
 use crate::model::event::EventKind;
 use crate::model::message::{Identity, Report};
+use crate::model::token::Offline;
 
 use super::capability::Capability;
 use super::composite::Composite;
 use super::message::configuration;
 use super::mode::{Ability, safe_forms};
-use super::station::{Said, Station, Trigger};
+use super::station::{Boot, Said, Station, Trigger};
 use super::task::{Reply, Task, Wanted};
 use super::traffic::{Settings, Step};
 
@@ -46,6 +49,7 @@ const INTERVAL: &str = "MeterValueSampleInterval";
 const SAMPLED: &str = "MeterValuesSampledData";
 const SAMPLED_LENGTH: &str = "MeterValuesSampledDataMaxLength";
 const HEARTBEAT: &str = "HeartbeatInterval";
+const CACHE: &str = "AuthorizationCacheEnabled";
 const IGNORED_OFFLINE: &str = "IgnoredProfilePurposesOffline";
 
 /// The keys that are needed, for chargers that cannot list all.
@@ -297,6 +301,22 @@ pub fn next_configuration(station: &mut Station) -> Option<Task> {
     Some(Task::Change { key, value: values.front()?.clone() })
 }
 
+/// Clears the charger's own memory of accepted tokens when a token was taken away or it is old.
+pub fn next_clear_cache(station: &mut Station, step: &Step<'_>) -> Option<Task> {
+    let boot = &mut station.boot;
+    let has_one = boot.known.get(CACHE).is_some_and(|value| value.trim() == "true");
+    boot.configured.filter(|_| has_one)?;
+    let age = step.settings.charging.authorisation.cache_max_age;
+    let now = step.now.mono;
+    let is_old = boot.cache_cleared.is_none_or(|at| age <= now.since(at));
+    if !boot.clear_cache && (age == Duration::ZERO || !is_old) {
+        return None;
+    }
+    boot.clear_cache = false;
+    boot.cache_cleared = Some(now);
+    Some(Task::ClearCache)
+}
+
 /// Configuration was read, or could not be.
 pub fn was_read(station: &mut Station, step: &Step<'_>, keys: &[String], reply: &Reply<'_>) {
     let boot = &mut station.boot;
@@ -329,6 +349,13 @@ pub fn was_read(station: &mut Station, step: &Step<'_>, keys: &[String], reply: 
         boot.configured = Some(step.now.mono);
         learn(station);
         plan_changes(station, step.settings);
+    }
+}
+
+/// A key was set from outside: what is known of the configuration follows.
+pub fn known(station: &mut Station, key: &str, value: &str) {
+    if station.boot.known.len() < KEYS_MAX || station.boot.known.contains_key(key) {
+        station.boot.known.insert(key.to_owned(), value.to_owned());
     }
 }
 
@@ -392,7 +419,27 @@ fn plan_changes(station: &mut Station, settings: &Settings) {
     if boot.known.get(IGNORED_OFFLINE).is_some_and(|value| !value.contains("TxProfile")) {
         changes.push((IGNORED_OFFLINE, ["TxProfile".to_owned()].into()));
     }
+    changes.extend(authorisation(boot, settings));
     boot.changes = changes.into();
+}
+
+/// What the charger does about tokens while nobody can be asked (OCPP 1.6 §3.4, §9.1); only keys
+/// that it has.
+fn authorisation(boot: &Boot, settings: &Settings) -> Vec<(&'static str, VecDeque<String>)> {
+    let policy = &settings.charging.authorisation;
+    let known = policy.offline != Offline::Nobody;
+    let wanted = [
+        ("LocalAuthorizeOffline", known),
+        ("AllowOfflineTxForUnknownId", policy.offline == Offline::Anyone),
+        ("LocalAuthListEnabled", policy.local_list),
+        ("StopTransactionOnInvalidId", true),
+    ];
+    let change = |(key, value): (&'static str, bool)| {
+        let has = boot.known.get(key)?.trim();
+        let value = value.to_string();
+        (!has.is_empty() && !has.eq_ignore_ascii_case(&value)).then(|| (key, [value].into()))
+    };
+    wanted.into_iter().filter_map(change).collect()
 }
 
 /// Lists of measurands to try until one is accepted, all better than what is there. A refused list

@@ -23,6 +23,13 @@ pub struct Capability {
     pub ability: Ability,
     /// What worked, by connector number.
     pub connectors: BTreeMap<u32, Learned>,
+    /// The local list as we left it.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub list: Held,
+}
+
+fn is_usual(list: &Held) -> bool {
+    *list == Held::default()
 }
 
 /// What worked on one connector.
@@ -35,6 +42,18 @@ pub struct Learned {
     pub mode: Option<Mode>,
     /// A composite schedule has proved the fall in that mode.
     pub armed: bool,
+}
+
+/// What a charger holds, as we left it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Held {
+    /// The version we gave it; 0 for an empty list.
+    pub version: i32,
+    /// A mark of each entry, by token.
+    pub entries: BTreeMap<String, u64>,
+    /// It keeps no list.
+    pub never: bool,
 }
 
 impl Capability {
@@ -72,6 +91,10 @@ impl Capability {
                 None => ", no safe share".to_owned(),
             };
             parts.push(format!("connector {connector}: {mode}{armed}{safe}"));
+        }
+        if 0 < self.list.version {
+            let Held { version, entries, .. } = &self.list;
+            parts.push(format!("local list version {version} with {} tokens", entries.len()));
         }
         if parts.is_empty() { "not probed yet".to_owned() } else { parts.join("; ") }
     }

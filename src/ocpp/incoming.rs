@@ -85,6 +85,15 @@ pub fn called(station: &mut Station, step: &mut Step<'_>, call: &Incoming<'_>) {
         }
         Request::DataTransfer => Some(data_transfer_answer()),
         Request::SignCertificate => Some(sign_certificate_answer()),
+        Request::Progress(job, request) => {
+            step.report(Report::Progress {
+                charge_point: station.id.clone(),
+                job,
+                status: cut(request.status.trim()).to_owned(),
+                request: request.request_id,
+            });
+            Some(NOTHING.to_owned())
+        }
         Request::Notice => Some(NOTHING.to_owned()),
     };
     if let Some(answer) = answer {
@@ -136,13 +145,13 @@ pub fn decided(
 ) {
     let Some(waiting) = station.answers.take(&call.id) else { return };
     let payload = match answer {
-        Answer::Authorized { accepted } => authorize_answer(accepted),
-        Answer::Started { transaction, accepted } => {
+        Answer::Authorized { info } => authorize_answer(&info),
+        Answer::Started { transaction, info } => {
             let index = waiting.connector.and_then(|connector| station.position(connector));
             if let Some(index) = index {
                 station.connectors[index].running = Some((transaction, step.now.mono));
             }
-            start_answer(transaction, accepted)
+            start_answer(transaction, &info)
         }
         Answer::Stopped => NOTHING.to_owned(),
     };
@@ -202,6 +211,7 @@ fn started(
         meter_start,
         at: plausible(Utc::from_millis(written)).and(judged.at),
         replayed: translate::is_replayed(&judged, status),
+        reservation: request.reservation_id,
     };
     step.report(Report::Started { call: asked, start });
 }

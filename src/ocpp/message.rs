@@ -23,6 +23,8 @@ use serde_json::{Map, Value};
 
 use crate::ground::ids::TransactionId;
 use crate::ground::time::{Duration, Utc};
+use crate::model::ask::{TokenInfo, Verdict};
+use crate::model::message::Job;
 
 use super::repair::{Bench, Repair, Repairs, cut};
 
@@ -51,11 +53,24 @@ pub enum Request {
     Status(StatusNotificationRequest),
     /// OCPP 1.6 §4.10.
     Stop(StopTransactionRequest),
-    /// Firmware, diagnostics, log and security notices, which ask for nothing (OCPP 1.6 §4.4, §4.5
-    /// and the security whitepaper).
+    /// How far an upload or an update is (OCPP 1.6 §4.4, §4.5 and the security whitepaper).
+    Progress(Job, ProgressRequest),
+    /// Security notices, which ask for nothing (security whitepaper).
     Notice,
     /// A certificate to be signed (security whitepaper); there is no authority here yet.
     SignCertificate,
+}
+
+/// DiagnosticsStatusNotification, FirmwareStatusNotification, LogStatusNotification and
+/// SignedFirmwareStatusNotification. An own struct: `rust-ocpp` has not all of them, and the words
+/// are open.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProgressRequest {
+    /// How far it is.
+    pub status: String,
+    /// Number of the request it is about.
+    pub request_id: Option<i32>,
 }
 
 /// What a field really said where the strict type could not hold it.
@@ -121,11 +136,11 @@ pub fn decode(action: &str, payload: &str) -> Result<Decoded, Undecodable> {
         "Heartbeat" => Ok(plain(Request::Heartbeat)),
         "DataTransfer" => Ok(plain(Request::DataTransfer)),
         "SignCertificate" => Ok(plain(Request::SignCertificate)),
-        "DiagnosticsStatusNotification"
-        | "FirmwareStatusNotification"
-        | "LogStatusNotification"
-        | "SecurityEventNotification"
-        | "SignedFirmwareStatusNotification" => Ok(plain(Request::Notice)),
+        "DiagnosticsStatusNotification" => progress(Job::Upload, payload),
+        "LogStatusNotification" => progress(Job::Upload, payload),
+        "FirmwareStatusNotification" => progress(Job::Update, payload),
+        "SignedFirmwareStatusNotification" => progress(Job::Update, payload),
+        "SecurityEventNotification" => Ok(plain(Request::Notice)),
         _ => {
             let close = ACTIONS.iter().find(|known| known.eq_ignore_ascii_case(action.trim()));
             let mut decoded = decode(close.ok_or(Undecodable::UnknownAction)?, payload)?;
@@ -133,6 +148,18 @@ pub fn decode(action: &str, payload: &str) -> Result<Decoded, Undecodable> {
             Ok(decoded)
         }
     }
+}
+
+fn progress(job: Job, payload: &str) -> Result<Decoded, Undecodable> {
+    let wrap = match job {
+        Job::Upload => |request| Request::Progress(Job::Upload, request),
+        Job::Update => |request| Request::Progress(Job::Update, request),
+    };
+    typed(payload, wrap, |bench| {
+        bench.text("status", Some(""));
+        bench.integer("requestId", SIGNED, None);
+        Aside::default()
+    })
 }
 
 fn plain(request: Request) -> Decoded {
@@ -428,13 +455,13 @@ pub fn sign_certificate_answer() -> String {
 }
 
 /// Authorize.conf.
-pub fn authorize_answer(accepted: bool) -> String {
-    json(&AuthorizeResponse { id_tag_info: id_tag_info(accepted) })
+pub fn authorize_answer(info: &TokenInfo) -> String {
+    json(&AuthorizeResponse { id_tag_info: id_tag_info(info) })
 }
 
 /// StartTransaction.conf. An own struct: the strict one holds no id beyond 2^31, and the id is the
 /// controller's to choose.
-pub fn start_answer(transaction: TransactionId, accepted: bool) -> String {
+pub fn start_answer(transaction: TransactionId, info: &TokenInfo) -> String {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct StartTransactionResponse {
@@ -442,15 +469,26 @@ pub fn start_answer(transaction: TransactionId, accepted: bool) -> String {
         transaction_id: i64,
     }
     json(&StartTransactionResponse {
-        id_tag_info: id_tag_info(accepted),
+        id_tag_info: id_tag_info(info),
         transaction_id: transaction.0,
     })
 }
 
-fn id_tag_info(accepted: bool) -> IdTagInfo {
-    let status =
-        if accepted { AuthorizationStatus::Accepted } else { AuthorizationStatus::Invalid };
-    IdTagInfo { expiry_date: None, parent_id_tag: None, status }
+/// A decision as it is written; a group that no charger could hold is left out.
+pub fn id_tag_info(info: &TokenInfo) -> IdTagInfo {
+    let status = match info.verdict {
+        Verdict::Accepted => AuthorizationStatus::Accepted,
+        Verdict::Blocked => AuthorizationStatus::Blocked,
+        Verdict::Expired => AuthorizationStatus::Expired,
+        Verdict::Invalid => AuthorizationStatus::Invalid,
+        Verdict::Concurrent => AuthorizationStatus::ConcurrentTx,
+    };
+    let parent = info.parent.as_ref().map(|parent| parent.as_str().to_owned());
+    IdTagInfo {
+        expiry_date: info.until.map(wire_time),
+        parent_id_tag: parent.filter(|parent| (1..=20).contains(&parent.chars().count())),
+        status,
+    }
 }
 
 /// The `status` of an answer, as an open word; none where it has none.

@@ -2,8 +2,9 @@
 //!
 //! The way of a frame: [`frame`] (framing) → [`message`] (typed payload, after [`repair`]) →
 //! [`incoming`] ([`translate`], [`metering`], [`clock`]) → a `Report` of `model`.
-//! The way of an order: [`lease`] ([`mode`] ladder, [`profile`] payload, [`composite`] proof) or
-//! [`boot`] (safe share, configuration) → a [`task`] → [`link`] (one call in flight) → a frame.
+//! The way of an order: [`lease`] ([`mode`] ladder, [`profile`] payload, [`composite`] proof),
+//! [`boot`] (safe share, configuration), [`local_list`] or [`operate`] (what people ask) → a
+//! [`task`] → [`link`] (one call in flight) → a frame.
 //! [`station`] is what is known of a charge point, [`point`] joins it with its link, and
 //! [`Central`] is all of them.
 //!
@@ -37,9 +38,11 @@ mod incoming;
 pub mod interview;
 mod lease;
 mod link;
+mod local_list;
 mod message;
 mod metering;
 mod mode;
+mod operate;
 mod point;
 mod profile;
 mod quirk;
@@ -151,11 +154,13 @@ impl Central {
 
     /// The controller wants something of the field.
     pub fn command(&mut self, now: Now, command: Command, out: &mut Traffic) {
-        let evse = match &command {
-            Command::Limit(order) => order.evse,
-            Command::MeterNow { evse } => *evse,
+        let index = match &command {
+            Command::Limit(order) => self.by_evse.get(&order.evse).copied(),
+            Command::MeterNow { evse } => self.by_evse.get(evse).copied(),
+            Command::Ask { charge_point, .. } | Command::LocalList { charge_point, .. } => {
+                self.index(charge_point)
+            }
         };
-        let index = self.by_evse.get(&evse).copied();
         self.with(now, index, out, |point, step| point.command(step, command));
     }
 

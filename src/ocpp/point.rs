@@ -5,8 +5,9 @@
 
 use std::collections::VecDeque;
 
-use crate::ground::ids::{ChargePointId, LinkId};
+use crate::ground::ids::{ChargePointId, EvseIndex, LinkId};
 use crate::ground::time::{Duration, Instant};
+use crate::model::ask::{Ask, AskId, AskOutcome};
 use crate::model::event::EventKind;
 use crate::model::message::{Answer, Call, Command, LimitScope, Outcome, Report};
 
@@ -16,9 +17,10 @@ use super::frame::{ErrorCode, Fault, Frame, emit_call, emit_error, parse};
 use super::incoming::{Incoming, called, decided};
 use super::lease;
 use super::link::Link;
+use super::local_list;
 use super::profile::{composite_request, safe_profile};
 use super::station::{Connector, Said, Station};
-use super::task::{Proof, Reply, Task, Wanted, change, clear, read, trigger};
+use super::task::{Proof, Question, Reply, Task, Wanted, change, clear, read, trigger};
 use super::traffic::{PointSetup, PointView, Step};
 
 /// A charger that says nothing by itself is spoken to after this.
@@ -41,6 +43,9 @@ const REPLACED_AGAIN: Duration = Duration::minutes(10);
 
 /// … and two boxes with one name once in this.
 const FLAPPING_AGAIN: Duration = Duration::hours(1);
+
+/// Asks that wait for one charge point; people give a few, the local list some more.
+const ASKS_MAX: usize = 64;
 
 /// A charge point.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,8 +151,19 @@ impl Point {
     }
 
     fn lose(&mut self, step: &mut Step<'_>, link: Link) {
-        lease::offline(&mut self.station, step, link.in_flight.map(|call| call.task));
+        let in_flight = link.in_flight.map(|call| call.task);
+        let asked = match &in_flight {
+            Some(Task::Ask { id, .. }) => Some(*id),
+            _ => None,
+        };
+        let waiting = std::mem::take(&mut self.station.asks);
+        for ask in asked.into_iter().chain(waiting.into_iter().map(|(id, _)| id)) {
+            let outcome = AskOutcome::failed("the connection went before it answered");
+            step.report(Report::Asked { ask, outcome });
+        }
+        lease::offline(&mut self.station, step, in_flight);
         boot::offline(&mut self.station);
+        local_list::offline(&mut self.station);
         if link.online {
             step.report(Report::Offline { charge_point: self.station.id.clone() });
         }
@@ -220,6 +236,9 @@ impl Point {
             }
             Task::Read { keys } => boot::was_read(station, step, &keys, reply),
             Task::Change { .. } => boot::was_changed(station, reply),
+            Task::Ask { id, question } => asked(station, step, id, &question, reply),
+            Task::List { question } => local_list::answered(station, step, &question, reply),
+            Task::ClearCache => {}
         }
     }
 
@@ -243,6 +262,41 @@ impl Point {
                     boot::meter_now(&mut self.station, step.now.mono, connector);
                 }
             }
+            Command::Ask { id, evse, ask, .. } => self.take_ask(step, id, evse, ask, online),
+            Command::LocalList { entries, .. } => local_list::want(&mut self.station, entries),
+        }
+    }
+
+    /// Queues an ask, or tells at once why it cannot be asked.
+    fn take_ask(
+        &mut self,
+        step: &mut Step<'_>,
+        id: AskId,
+        evse: Option<EvseIndex>,
+        ask: Ask,
+        online: bool,
+    ) {
+        let position = evse.and_then(|evse| self.station.position_of(evse));
+        let connector = match position {
+            Some(index) => self.station.connectors[index].setup.connector,
+            None if is_of_one(&ask) => self.station.only_connector().unwrap_or(0),
+            None => 0,
+        };
+        let question = Question { ask, connector };
+        let refusal = match question.check() {
+            Err(why) => Some(why),
+            Ok(()) if !online => Some(format!("{} is not connected", self.station.id)),
+            Ok(()) if ASKS_MAX <= self.station.asks.len() => {
+                Some("too much is waiting for it already; try again in a moment".to_owned())
+            }
+            Ok(()) => None,
+        };
+        match refusal {
+            Some(why) => {
+                let outcome = AskOutcome::failed(why);
+                step.report(Report::Asked { ask: id, outcome });
+            }
+            None => self.station.asks.push_back((id, question)),
         }
     }
 
@@ -316,10 +370,16 @@ impl Point {
         lease::next(station, now, true)
             .or_else(|| boot::next_safe_share(station))
             .or_else(|| lease::next(station, now, false))
+            .or_else(|| {
+                let (id, question) = station.asks.pop_front()?;
+                Some(Task::Ask { id, question: Box::new(question) })
+            })
             .or_else(|| looked_at(station))
             .or_else(|| idle(station))
             .or_else(|| boot::next_trigger(station, now))
             .or_else(|| boot::next_configuration(station))
+            .or_else(|| boot::next_clear_cache(station, step))
+            .or_else(|| local_list::next(station))
             .or_else(|| is_silent.then_some(probe))
     }
 
@@ -357,6 +417,16 @@ impl Point {
             Task::Trigger { wanted, connector } => trigger(*wanted, *connector),
             Task::Read { keys } => read(keys),
             Task::Change { key, value } => change(key, value),
+            Task::ClearCache => {
+                let question = Question { ask: Ask::ClearCache, connector: 0 };
+                question.payload(station.wire_now(step.now))
+            }
+            Task::List { question } => question.payload(station.wire_now(step.now)),
+            Task::Ask { question, .. } => {
+                // A reservation is on disk before the charger hears of it.
+                after_commit = matches!(question.ask, Ask::Reserve { .. });
+                question.payload(station.wire_now(step.now))
+            }
         };
         let Some(link) = self.link.as_mut() else { return };
         let id = link.fly(step.now.mono, task, step.settings.charging.call_timeout);
@@ -379,6 +449,43 @@ impl Point {
         // What is due and was not picked waits for something else than time.
         moments.filter(|moment| step.now.mono < *moment).min()
     }
+}
+
+/// Whether an ask is about one connector, so that an only connector is meant where none is named.
+fn is_of_one(ask: &Ask) -> bool {
+    match ask {
+        Ask::Unlock | Ask::Start { .. } | Ask::Schedule { .. } => true,
+        Ask::Reset { .. }
+        | Ask::Availability { .. }
+        | Ask::Stop { .. }
+        | Ask::Read { .. }
+        | Ask::Change { .. }
+        | Ask::ClearCache
+        | Ask::Trigger { .. }
+        | Ask::Data { .. }
+        | Ask::ListVersion
+        | Ask::SendList { .. }
+        | Ask::Reserve { .. }
+        | Ask::CancelReservation { .. }
+        | Ask::Firmware { .. }
+        | Ask::Upload { .. }
+        | Ask::ClearProfile { .. } => false,
+    }
+}
+
+/// What an ask came to; what was learned of the configuration by the way is kept.
+fn asked(
+    station: &mut Station,
+    step: &mut Step<'_>,
+    id: AskId,
+    question: &Question,
+    reply: &Reply<'_>,
+) {
+    let outcome = question.outcome(reply);
+    if let (Ask::Change { key, value }, true) = (&question.ask, outcome.accepted) {
+        boot::known(station, key, value);
+    }
+    step.report(Report::Asked { ask: id, outcome });
 }
 
 fn silence(step: &Step<'_>) -> Duration {

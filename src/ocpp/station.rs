@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::ground::ids::{ChargePointId, EvseIndex, TransactionId};
 use crate::ground::time::{Duration, Instant, Now, Utc};
 use crate::ground::units::Volts;
+use crate::model::ask::{AskId, ListEntry};
 use crate::model::event::EventKind;
 use crate::model::message::{EvseStatus, Identity};
 
@@ -19,7 +20,7 @@ use super::mode::Quirk;
 use super::profile::Supply;
 use super::quirk::quirk;
 use super::repair::{Repair, Repairs};
-use super::task::{Pending, Proof, Wanted};
+use super::task::{Pending, Proof, Question, Wanted};
 use super::traffic::{ConnectorSetup, PointSetup, Quiet, Step};
 
 /// The same deviation of the same charger is told once in this time.
@@ -65,6 +66,10 @@ pub struct Station {
     pub boot: Boot,
     /// What was said lately.
     pub quiet: Quiet<Said>,
+    /// The list of tokens that it should hold.
+    pub list: LocalList,
+    /// Asks that wait for the wire, oldest first.
+    pub asks: VecDeque<(AskId, Question)>,
 }
 
 /// One connector.
@@ -136,6 +141,27 @@ pub struct Boot {
     pub configured: Option<Instant>,
     /// When meter values were last asked for.
     pub metered: Option<Instant>,
+    /// Its own memory of accepted tokens is to be cleared.
+    pub clear_cache: bool,
+    /// When that was last done.
+    pub cache_cleared: Option<Instant>,
+}
+
+/// Where the sending of a list stands, on one link.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LocalList {
+    /// What it should hold; none before the controller said so.
+    pub wanted: Option<Vec<ListEntry>>,
+    /// Its version was asked on this link and is the one in [`Held`].
+    pub known: bool,
+    /// The whole list is to be sent, beginning with what replaces all.
+    pub whole: bool,
+    /// A whole list was tried after a refusal.
+    pub repaired: bool,
+    /// Not tried any more on this link.
+    pub given_up: bool,
+    /// Something was sent since people were told.
+    pub sent: usize,
 }
 
 /// A message to ask for.
@@ -166,6 +192,8 @@ impl Station {
             answers: Answers::default(),
             boot: Boot::default(),
             quiet: Quiet::default(),
+            list: LocalList::default(),
+            asks: VecDeque::new(),
         }
     }
 

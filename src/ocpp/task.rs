@@ -7,6 +7,7 @@ use rust_ocpp::v1_6::messages::trigger_message::TriggerMessageRequest;
 use rust_ocpp::v1_6::types::MessageTrigger;
 
 use crate::ground::time::{Instant, Utc};
+use crate::model::ask::{Ask, AskId};
 use crate::model::message::LimitOrder;
 
 use super::composite::Promise;
@@ -46,6 +47,16 @@ pub enum Wanted {
     Status,
 }
 
+/// An order on its way: what is asked, of which connector (0 stands for all). What it looks like on
+/// the wire stands in `operate`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    /// What.
+    pub ask: Ask,
+    /// Of which connector.
+    pub connector: u32,
+}
+
 /// One question on its way.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Task {
@@ -63,6 +74,12 @@ pub enum Task {
     Read { keys: Vec<String> },
     /// Set a configuration key.
     Change { key: &'static str, value: String },
+    /// Something that a person or the controller wants.
+    Ask { id: AskId, question: Box<Question> },
+    /// Bring its local list to what is wanted.
+    List { question: Box<Question> },
+    /// Clear its own memory of accepted tokens.
+    ClearCache,
 }
 
 /// How a question ended.

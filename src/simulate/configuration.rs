@@ -40,6 +40,7 @@ pub fn simulated(text: &str, missing: Missing) -> Option<String> {
     change("lease", "ttl_s", TTL_S);
     let anyone = Table::from_iter([("anyone".to_owned(), Value::Boolean(true))]);
     root.insert("access".to_owned(), Value::Table(anyone));
+    root.remove("token");
     for meter in root.get_mut("meter").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some(meter) = meter.as_table_mut() {
             meter.insert("max_age_s".to_owned(), Value::Integer(MAX_AGE_S));

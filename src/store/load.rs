@@ -9,12 +9,13 @@ use serde::de::DeserializeOwned;
 use crate::ground::ids::ChargePointId;
 use crate::model::preference::Preference;
 use crate::model::record::Remembered;
+use crate::model::reservation::Reservation;
 use crate::model::session::{Session, Transaction};
 
 use super::error::StoreError;
 use super::table::{
-    CHARGE_POINTS, EVENTS, INTENTS, LEASES, OPEN, PREFERENCES, SESSIONS, TRANSACTIONS,
-    open_if_there, value,
+    CHARGE_POINTS, EVENTS, INTENTS, LEASES, OPEN, PREFERENCES, RESERVATIONS, SESSIONS,
+    TRANSACTIONS, open_if_there, value,
 };
 
 /// Newest closed transactions that are kept for each charge point, to know a repeated start.
@@ -25,6 +26,9 @@ const CLOSED_READ_MAX: usize = 2000;
 
 /// Newest closed sessions that are handed back, for the page.
 pub const CLOSED_SESSIONS: usize = 50;
+
+/// Newest reservations that are read; more are never open at a time.
+const RESERVATIONS_READ_MAX: usize = 1000;
 
 /// Everything the controller needs to go on, and in words what could not be read.
 pub fn remembered(database: &Database) -> Result<(Remembered, Vec<String>), StoreError> {
@@ -44,6 +48,7 @@ pub fn remembered(database: &Database) -> Result<(Remembered, Vec<String>), Stor
                 .last()?
                 .map_or(0, |(id, _)| id.value()),
             last_session: read.open_table(SESSIONS)?.last()?.map_or(0, |(id, _)| id.value()),
+            reservations: reservations(&read, &mut problems)?,
         };
         Ok((remembered, problems))
     };
@@ -114,6 +119,21 @@ fn sessions(
         });
     }
     Ok(kept.into_values().collect())
+}
+
+/// The newest ones, in order of their numbers; a file of an earlier version has none.
+fn reservations(
+    read: &ReadTransaction,
+    problems: &mut Vec<String>,
+) -> Result<Vec<Reservation>, redb::Error> {
+    let mut found = Vec::new();
+    let Some(table) = open_if_there(read, RESERVATIONS)? else { return Ok(found) };
+    for row in table.iter()?.rev().take(RESERVATIONS_READ_MAX) {
+        let (id, row) = row?;
+        keep(row.value(), "reservation", id.value(), problems, |one| found.push(one));
+    }
+    found.reverse();
+    Ok(found)
 }
 
 /// What was said of these sessions.

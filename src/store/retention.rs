@@ -11,7 +11,9 @@ use redb::{Key, ReadableTable, ReadableTableMetadata, Table, TableDefinition, Wr
 use crate::ground::time::{Duration, Utc};
 use crate::model::event::Event;
 
-use super::table::{EVENTS, OPEN, PREFERENCES, READINGS, SESSIONS, SETPOINTS, TRANSACTIONS, value};
+use super::table::{
+    EVENTS, OPEN, PREFERENCES, READINGS, RESERVATIONS, SESSIONS, SETPOINTS, TRANSACTIONS, value,
+};
 
 /// Readings are for curves of recent sessions: five weeks, or 35 days of 12 busy chargers with a
 /// reading a minute for 11 hours a day; some 60 MB at the most.
@@ -32,6 +34,9 @@ pub const EVENTS_AGE: Duration = Duration::hours(366 * 24);
 /// Sessions and their transactions: ten years of 30 a day.
 pub const SESSIONS_MAX: u64 = 110_000;
 
+/// Reservations: some years of a busy site.
+pub const RESERVATIONS_MAX: u64 = 10_000;
+
 /// Rows that one trim deletes from a table at the most, so that no commit takes long.
 const TRIM_MAX: usize = 5_000;
 
@@ -42,7 +47,22 @@ pub fn trim(write: &WriteTransaction) -> Result<(), redb::Error> {
     trim_events(write)?;
     trim_closed(write, TRANSACTIONS, "transaction", |id| id as u64)?;
     trim_closed(write, SESSIONS, "session", |id| id)?;
-    trim_preferences(write)
+    trim_preferences(write)?;
+    trim_reservations(write)
+}
+
+/// All but the newest; the open ones are among these.
+fn trim_reservations(write: &WriteTransaction) -> Result<(), redb::Error> {
+    let mut table = write.open_table(RESERVATIONS)?;
+    let surplus = table.len()?.saturating_sub(RESERVATIONS_MAX);
+    let mut doomed = Vec::new();
+    for row in table.iter()?.take(TRIM_MAX.min(surplus as usize)) {
+        doomed.push(row?.0.value());
+    }
+    for id in doomed {
+        table.remove(id)?;
+    }
+    Ok(())
 }
 
 /// Forgets the oldest rows before their time, because the disk is full: of readings, else of

@@ -44,6 +44,9 @@ pub const SETPOINTS: TableDefinition<(i64, &str), &[u8]> = TableDefinition::new(
 /// By number, in the order they came.
 pub const EVENTS: TableDefinition<u64, &[u8]> = TableDefinition::new("events");
 
+/// By number.
+pub const RESERVATIONS: TableDefinition<i64, &[u8]> = TableDefinition::new("reservations");
+
 /// The kinds of things in [`OPEN`].
 pub const OPEN_KINDS: [&str; 2] = ["transaction", "session"];
 
@@ -61,6 +64,7 @@ pub fn create(database: &Database) -> Result<(), redb::Error> {
     write.open_table(READINGS)?;
     write.open_table(SETPOINTS)?;
     write.open_table(EVENTS)?;
+    write.open_table(RESERVATIONS)?;
     write.commit()?;
     Ok(())
 }
@@ -129,6 +133,10 @@ pub fn put(write: &WriteTransaction, facts: &Facts) -> Result<(), redb::Error> {
                 if let Key::Event(number) = key {
                     write.open_table(EVENTS)?.insert(number, json(value).as_slice())?;
                 }
+            }
+            Record::Reservation(value) => {
+                let key = i64::from(value.id.0);
+                write.open_table(RESERVATIONS)?.insert(key, json(value).as_slice())?;
             }
         }
     }

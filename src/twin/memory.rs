@@ -9,6 +9,7 @@ use crate::ground::ids::{ChargePointId, EvseId, SessionId, TransactionId};
 use crate::ground::time::Instant;
 use crate::model::preference::{Intent, Preference};
 use crate::model::record::{ChargePointRecord, LeaseRecord, Record, Remembered};
+use crate::model::reservation::{Reservation, ReservationId};
 use crate::model::session::{Session, Transaction};
 
 /// Closed transactions and sessions kept for repeated starts; as many as a store hands back.
@@ -26,6 +27,7 @@ pub struct Memory {
     intents: BTreeMap<EvseId, Intent>,
     last_transaction: i64,
     last_session: u64,
+    reservations: BTreeMap<ReservationId, Reservation>,
 }
 
 impl Memory {
@@ -38,7 +40,8 @@ impl Memory {
             | Record::Lease(_)
             | Record::ChargePoint(_)
             | Record::Preference(_)
-            | Record::Intent(_) => self.waiting.push_back((durable_at, record)),
+            | Record::Intent(_)
+            | Record::Reservation(_) => self.waiting.push_back((durable_at, record)),
         }
     }
 
@@ -73,6 +76,7 @@ impl Memory {
             intents: self.intents.values().cloned().collect(),
             last_transaction: self.last_transaction,
             last_session: self.last_session,
+            reservations: self.reservations.values().cloned().collect(),
         }
     }
 
@@ -94,6 +98,10 @@ impl Memory {
             }
             Record::ChargePoint(known) => {
                 self.charge_points.insert(known.charge_point.clone(), known);
+            }
+            Record::Reservation(one) => {
+                self.reservations.insert(one.id, one);
+                forget(&mut self.reservations, |old| !old.is_open());
             }
             Record::Preference(preference) => {
                 self.preferences.insert(preference.session, preference);

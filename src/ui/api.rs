@@ -8,8 +8,6 @@ use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use crate::controller::message::{Answer, Order};
 use crate::controller::view::{EvseView, MeterView, SessionView, View};
@@ -175,25 +173,8 @@ async fn read_of<T: Send + 'static>(
 /// `POST /api/v1/evses/{id}/meter-now`
 pub async fn meter_now(State(shared): State<Arc<Shared>>, id: Named) -> Answered<Answer> {
     let evse = known(&shared.view(), id)?;
-    let (reply, answer) = oneshot::channel();
     let order = Order::MeterNow { evse: EvseId::new(&evse.id) };
-    let busy = |_| {
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        Trouble::new(status, "the controller takes no orders", "try again in a moment")
-    };
-    shared.orders.try_send((order, reply)).map_err(busy)?;
-    match timeout(ORDER_TIMEOUT, answer).await {
-        Ok(Ok(Answer::Done)) => Ok(Json(Answer::Done)),
-        Ok(Ok(Answer::Refused { why })) => {
-            let expected = "an EVSE whose charger is connected and can do this";
-            Err(Trouble::new(StatusCode::CONFLICT, why, expected))
-        }
-        Ok(Err(_)) | Err(_) => Err(Trouble::new(
-            StatusCode::GATEWAY_TIMEOUT,
-            "the controller has not answered",
-            "try again in a moment",
-        )),
-    }
+    super::remote::give(&shared, order, ORDER_TIMEOUT).await.map(Json)
 }
 
 /// `GET /api/v1/openapi.json`

@@ -15,8 +15,9 @@ use axum::response::{IntoResponse, Response};
 
 use super::trouble::Trouble;
 
-/// No order needs a body; what is longer than this is refused unread.
-const BODY_BYTES_MAX: u64 = 1024;
+/// The longest order is a signed firmware update with its certificate (security whitepaper: 5500
+/// and 800 characters); what is longer than this is refused unread.
+const BODY_BYTES_MAX: u64 = 16 * 1024;
 
 /// Sent with every answer. No inline script or style, nothing from elsewhere, no frame around it.
 const HEADERS: [(HeaderName, &str); 7] = [
@@ -141,7 +142,7 @@ mod tests {
         {
             assert_eq!(admitted(Method::POST, &[host, foreign]), Some(StatusCode::FORBIDDEN));
         }
-        let long = ("content-length", "1025");
+        let long = ("content-length", "16385");
         assert_eq!(admitted(Method::POST, &[host, long]), Some(StatusCode::PAYLOAD_TOO_LARGE));
     }
 }

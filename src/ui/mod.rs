@@ -6,8 +6,9 @@
 //! Reading order: [`html`] (nothing unescaped) → [`words`] → [`bar`] → [`explain`] (the rows
 //! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`page`] → [`chart`] → [`detail`] (the
 //! page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] → [`history`] →
-//! [`live`] → [`state`] → [`metrics`] → [`api`]. The routes are here: one table names each with
-//! what serves it, and the description of the API is compared with it.
+//! [`live`] → [`state`] → [`metrics`] → [`remote`] (orders to chargers) → [`api`]. The routes are
+//! here: one table names each with what serves it, and the description of the API is compared with
+//! it.
 
 pub mod html;
 pub mod words;
@@ -39,6 +40,7 @@ pub mod metrics;
 pub mod pending;
 
 pub mod api;
+pub mod remote;
 
 #[cfg(test)]
 pub mod sample;
@@ -148,6 +150,9 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/api/v1/events", get(api::events)),
         ("/api/v1/meters", get(api::meters)),
         ("/api/v1/security", get(pending::security).post(pending::order)),
+        ("/api/v1/remote", post(remote::remote)),
+        ("/api/v1/reservations", get(remote::reservations).post(remote::reserve)),
+        ("/api/v1/reservations/{id}/cancel", post(remote::give_up)),
     ]
 }
 

@@ -124,6 +124,7 @@ fn bare() -> View {
         }],
         charge_points: (0..12).map(charge_point).collect(),
         sessions: Vec::new(),
+        reservations: Vec::new(),
         events: vec![
             event(EventKind::LinkDown, "CP-12", "connection reset by the charger", event_at(3)),
             event(EventKind::FailsafeArmed, "CP-09", "falls to 6 A after 180 s", event_at(41)),

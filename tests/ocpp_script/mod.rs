@@ -1,14 +1,16 @@
 //! Plays a charge point against the central system from a script and writes down what happens.
 //!
 //! One command per line: `up`, `down`, `wait SECONDS`, `< FRAME`, `ok [STATUS]` and `reply PAYLOAD`
-//! and `error CODE` (answers to the call in flight), `start`, `limit A [urgent]`, `meter`. The
-//! controller that stands in accepts every token and counts transactions from 1.
+//! and `error CODE` (answers to the call in flight), `start`, `limit A [urgent]`, `meter`,
+//! `ask JSON`, `list TOKENS`. The controller that stands in accepts every token and counts
+//! transactions from 1.
 
 use std::fmt::Write;
 
-use ampgate::ground::ids::{ChargePointId, LinkId, Ticket, TransactionId};
+use ampgate::ground::ids::{ChargePointId, IdToken, LinkId, Ticket, TransactionId};
 use ampgate::ground::time::{Duration, Instant, Now, Utc};
 use ampgate::ground::units::{Amps, Volts};
+use ampgate::model::ask::{Ask, AskId, ListEntry, TokenInfo, Verdict};
 use ampgate::model::message::{Answer, Command, LimitOrder, Report};
 use ampgate::model::record::ChargePointRecord;
 use ampgate::model::site::{ChargingPolicy, LeasePolicy};
@@ -17,6 +19,8 @@ use ampgate::ocpp::traffic::{ConnectorSetup, PointSetup, Traffic};
 
 /// A call of ours is given up after this (`ChargingPolicy::call_timeout`).
 const TIMEOUT: Duration = Duration::seconds(30);
+
+const ACCEPTED: TokenInfo = TokenInfo::plain(Verdict::Accepted);
 
 /// A central system with one charge point, and the transcript so far.
 pub struct Script {
@@ -32,6 +36,7 @@ pub struct Script {
     link: LinkId,
     transactions: i64,
     tickets: u64,
+    asks: u64,
 }
 
 pub fn charge_point() -> ChargePointId {
@@ -63,6 +68,7 @@ impl Script {
             link: LinkId(0),
             transactions: 0,
             tickets: 0,
+            asks: 0,
         }
     }
 
@@ -126,6 +132,21 @@ impl Script {
                 };
                 self.central.command(now, Command::Limit(order), &mut out);
             }
+            "ask" => {
+                self.asks += 1;
+                let ask: Ask = serde_json::from_str(rest).expect("an ask as JSON");
+                let evse = Some(0);
+                let charge_point = charge_point();
+                let order = Command::Ask { id: AskId(self.asks), charge_point, evse, ask };
+                self.central.command(now, order, &mut out);
+            }
+            "list" => {
+                let entry =
+                    |token: &str| ListEntry { token: IdToken::new(token), info: Some(ACCEPTED) };
+                let entries = rest.split_whitespace().map(entry).collect();
+                let order = Command::LocalList { charge_point: charge_point(), entries };
+                self.central.command(now, order, &mut out);
+            }
             "meter" => self.central.command(now, Command::MeterNow { evse: 0 }, &mut out),
             _ => panic!("unknown command {line}"),
         }
@@ -164,11 +185,11 @@ impl Script {
         for report in &out.reports {
             let _ = writeln!(self.transcript, "    {}", words(report));
             let answer = match report {
-                Report::Authorize { call, .. } => (call, Answer::Authorized { accepted: true }),
+                Report::Authorize { call, .. } => (call, Answer::Authorized { info: ACCEPTED }),
                 Report::Started { call, .. } => {
                     self.transactions += 1;
                     let transaction = TransactionId(self.transactions);
-                    (call, Answer::Started { transaction, accepted: true })
+                    (call, Answer::Started { transaction, info: ACCEPTED })
                 }
                 Report::Stopped { call, .. } => (call, Answer::Stopped),
                 _ => continue,
@@ -212,6 +233,11 @@ fn words(report: &Report) -> String {
             format!("limit {} {scope:?} {outcome:?}", ticket.0)
         }
         Report::SafeShare { evse, accepted } => format!("safe share of {evse} {accepted}"),
+        Report::Asked { outcome, .. } => {
+            let details = outcome.details.as_deref().unwrap_or_default();
+            let verdict = if outcome.accepted { "yes" } else { "no" };
+            format!("asked: {verdict}, {} {details}", outcome.words).trim_end().to_owned()
+        }
         Report::Verified { evse, lapse } => format!("verified {evse} {lapse:?}"),
         other => format!("{other:?}"),
     }

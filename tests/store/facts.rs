@@ -12,6 +12,7 @@ use ampgate::model::preference::{Intent, Preference, PreferenceSource, Wish};
 use ampgate::model::record::{
     ChargePointRecord, LeaseRecord, ReadingRecord, Record, Remembered, SetpointRecord,
 };
+use ampgate::model::reservation::{Reservation, ReservationId, ReservationState};
 use ampgate::model::session::{Session, Stop, Transaction};
 
 /// As `store` keeps them for each charge point.
@@ -119,6 +120,18 @@ pub fn setpoint(point: u32, at: i64) -> Record {
     })
 }
 
+pub fn reservation(id: i32, state: ReservationState) -> Record {
+    Record::Reservation(Reservation {
+        id: ReservationId(id),
+        charge_point: ChargePointId::new("CP-01"),
+        evse: Some(evse(1)),
+        token: IdToken::new("04A1B2C3D4"),
+        group: None,
+        until: Utc::from_millis(i64::from(id) * 1000),
+        state,
+    })
+}
+
 pub fn event(text: &str) -> Record {
     let (kind, subject) = (EventKind::SessionStarted, "EVSE-01".to_owned());
     Record::Event(Event { kind, subject, text: text.to_owned(), at: Some(Utc::from_millis(0)) })
@@ -133,6 +146,7 @@ pub struct Model {
     charge_points: BTreeMap<ChargePointId, ChargePointRecord>,
     preferences: BTreeMap<u64, Preference>,
     intents: BTreeMap<EvseId, Intent>,
+    reservations: BTreeMap<i32, Reservation>,
 }
 
 impl Model {
@@ -150,6 +164,7 @@ impl Model {
                     self.intents.remove(&value.evse);
                 }
                 Record::Intent(value) => drop(self.intents.insert(value.evse.clone(), value)),
+                Record::Reservation(value) => drop(self.reservations.insert(value.id.0, value)),
                 Record::Reading(_) | Record::Setpoint(_) | Record::Event(_) => {}
             }
         }
@@ -184,6 +199,7 @@ impl Model {
             intents: self.intents.values().cloned().collect(),
             last_transaction: self.transactions.keys().last().copied().unwrap_or(0),
             last_session: self.sessions.keys().last().copied().unwrap_or(0),
+            reservations: self.reservations.values().cloned().collect(),
         }
     }
 }

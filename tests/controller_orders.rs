@@ -1,0 +1,448 @@
+//! Orders of people, tokens and reservations through the whole controller: what goes to the charger
+//! and what comes back to the person, the disk and the screen.
+
+use ampgate::config;
+use ampgate::controller::Controller;
+use ampgate::controller::message::{Answer, Input, Order, Outbox, Output};
+use ampgate::ground::ids::{ChargePointId, IdToken, LinkId, RequestId};
+use ampgate::ground::time::{Duration, Instant, Now, Utc};
+use ampgate::model::ask::Ask;
+use ampgate::model::event::EventKind;
+use ampgate::model::record::{Record, Remembered};
+use ampgate::model::reservation::{ReservationId, ReservationState};
+use serde_json::{Value, json};
+
+const SITE: &str = r#"
+[site]
+name = "Yard"
+time_zone = "Europe/Paris"
+
+[listen]
+ocpp = "127.0.0.1:9000"
+
+[access]
+tokens = ["PLAIN"]
+
+[[token]]
+id = "FLEET1"
+group = "FLEET"
+
+[[token]]
+id = "FLEET2"
+group = "FLEET"
+
+[[token]]
+id = "OLD"
+valid_until = "2019-01-01T00:00:00Z"
+
+[[token]]
+id = "LOST"
+blocked = true
+
+[[token]]
+id = "ONLY2"
+evses = ["E2"]
+
+[[token]]
+id = "SINGLE"
+single = true
+
+[[node]]
+id = "grid"
+rating_a = 40
+worst_case_load_a = 0
+
+[[evse]]
+id = "E1"
+node = "grid"
+charge_point = "CP-1"
+phases = "L1L2L3"
+rated_a = 32
+safe_a = 6
+
+[[evse]]
+id = "E2"
+node = "grid"
+charge_point = "CP-2"
+phases = "L1L2L3"
+rated_a = 32
+safe_a = 0
+
+[[evse]]
+id = "E3"
+node = "grid"
+charge_point = "CP-3"
+phases = "L1L2L3"
+rated_a = 32
+safe_a = 6
+free = true
+"#;
+
+/// A site, its controller, and everything that was caused.
+struct Yard {
+    controller: Controller,
+    now: Now,
+    out: Outbox,
+    requests: u64,
+}
+
+impl Yard {
+    fn new(remembered: &Remembered) -> Self {
+        let site = config::parse(SITE, "yard.toml").expect("a sound site").config.site;
+        let now = Now { mono: Instant::START, utc: Utc::parse("2024-05-17T18:00:00Z") };
+        let controller = Controller::new(site, remembered, now);
+        let mut yard = Self { controller, now, out: Outbox::new(), requests: 0 };
+        for point in 1..=3u64 {
+            let charge_point = ChargePointId::new(&format!("CP-{point}"));
+            let address = "10.0.0.1".to_owned();
+            yard.step(Input::LinkUp { charge_point, link: LinkId(point), address });
+            let boot =
+                r#"[2,"b","BootNotification",{"chargePointVendor":"A","chargePointModel":"B"}]"#;
+            yard.frame(point, boot);
+            yard.status(point, "Available");
+        }
+        yard.settle();
+        yard
+    }
+
+    fn step(&mut self, input: Input) {
+        self.controller.step(self.now, input, &mut self.out);
+    }
+
+    fn frame(&mut self, point: u64, text: &str) {
+        let charge_point = ChargePointId::new(&format!("CP-{point}"));
+        let text = text.to_owned();
+        self.step(Input::Frame { charge_point, link: LinkId(point), text });
+    }
+
+    fn status(&mut self, point: u64, status: &str) {
+        self.frame(
+            point,
+            &format!(
+                r#"[2,"s","StatusNotification",{{"connectorId":1,"errorCode":"NoError","status":"{status}"}}]"#
+            ),
+        );
+    }
+
+    /// Answers every call of the central system with Accepted until there are no more.
+    fn settle(&mut self) {
+        while self.answer_all(&|_, _| None) {}
+    }
+
+    /// Answers what is in flight, as told or with Accepted; whether there was anything.
+    fn answer_all(&mut self, say: &dyn Fn(&str, &Value) -> Option<Value>) -> bool {
+        let frames: Vec<(u64, Value)> = self.calls();
+        let is_any = !frames.is_empty();
+        self.out.retain(|output| !matches!(output, Output::Frame { .. }));
+        for (point, call) in frames {
+            let action = call[2].as_str().unwrap_or_default();
+            let usual = json!({ "status": "Accepted", "configurationKey": [], "listVersion": 0 });
+            let payload = say(action, &call[3]).unwrap_or(usual);
+            self.frame(point, &json!([3, call[1], payload]).to_string());
+        }
+        is_any
+    }
+
+    /// Calls that were sent since the last look, with the number of their charge point.
+    fn calls(&self) -> Vec<(u64, Value)> {
+        let call = |output: &Output| match output {
+            Output::Frame { link, text, .. } => {
+                let frame: Value = serde_json::from_str(text).expect("JSON");
+                (frame[0] == 2).then_some((link.0, frame))
+            }
+            _ => None,
+        };
+        self.out.iter().filter_map(call).collect()
+    }
+
+    fn sent(&self, action: &str) -> Vec<Value> {
+        let calls = self.calls().into_iter().map(|(_, call)| call);
+        calls.filter(|call| call[2] == action).map(|call| call[3].clone()).collect()
+    }
+
+    fn order(&mut self, order: Order) -> RequestId {
+        self.requests += 1;
+        let request = RequestId(self.requests);
+        self.step(Input::Operator { request, order });
+        request
+    }
+
+    fn reply(&self, wanted: RequestId) -> Option<&Answer> {
+        self.out.iter().find_map(|output| match output {
+            Output::Reply { request, answer } if *request == wanted => Some(answer),
+            _ => None,
+        })
+    }
+
+    /// What the charger said to an order, in words; whether it was accepted.
+    fn said(&self, request: RequestId) -> (bool, String) {
+        match self.reply(request) {
+            Some(Answer::Charger { outcome }) => (outcome.accepted, outcome.words.clone()),
+            Some(Answer::Refused { why }) => (false, why.clone()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn pass(&mut self, span: Duration) {
+        let end = self.now.mono + span;
+        while self.now.mono < end {
+            let wake = self.controller.wake_at(self.now.mono);
+            let next = wake.max(self.now.mono + Duration::millis(1)).min(end);
+            let passed = next.since(self.now.mono);
+            self.now = Now { mono: next, utc: self.now.utc.map(|utc| utc + passed) };
+            self.step(Input::Wake);
+            self.settle();
+        }
+    }
+
+    fn authorized(&mut self, point: u64, token: &str) -> Value {
+        self.out.clear();
+        self.frame(point, &format!(r#"[2,"a","Authorize",{{"idTag":"{token}"}}]"#));
+        self.result("a")["idTagInfo"].clone()
+    }
+
+    fn result(&self, id: &str) -> Value {
+        let result = |output: &Output| match output {
+            Output::Frame { text, .. } => {
+                let frame: Value = serde_json::from_str(text).expect("JSON");
+                (frame[0] == 3 && frame[1] == id).then(|| frame[2].clone())
+            }
+            _ => None,
+        };
+        self.out.iter().find_map(result).expect("an answer")
+    }
+
+    fn start(&mut self, point: u64, token: &str, more: &str) -> Value {
+        let at = self.now.utc.expect("set").to_text();
+        let id = format!("start-{token}-{at}");
+        self.frame(
+            point,
+            &format!(
+                r#"[2,"{id}","StartTransaction",{{"connectorId":1,"idTag":"{token}","meterStart":0,"timestamp":"{at}"{more}}}]"#
+            ),
+        );
+        self.result(&id)
+    }
+
+    fn reserve(&mut self, target: &str, token: &str, minutes: i64) -> RequestId {
+        let until = self.now.utc.expect("set") + Duration::minutes(minutes);
+        let token = IdToken::new(token);
+        self.order(Order::Reserve { target: target.to_owned(), token, group: None, until })
+    }
+
+    fn reservation(&self, id: i32) -> ReservationState {
+        let all = self.controller.remembered().reservations;
+        let one = all.into_iter().find(|one| one.id == ReservationId(id));
+        one.expect("a reservation").state
+    }
+
+    fn events(&self, kind: EventKind) -> Vec<String> {
+        let event = |output: &Output| match output {
+            Output::Event(event) if event.kind == kind => {
+                Some(format!("{}: {}", event.subject, event.text))
+            }
+            _ => None,
+        };
+        self.out.iter().filter_map(event).collect()
+    }
+}
+
+fn yard() -> Yard {
+    let mut yard = Yard::new(&Remembered::default());
+    yard.pass(Duration::seconds(5));
+    yard.out.clear();
+    yard
+}
+
+#[test]
+fn an_order_of_a_person_reaches_the_charger_and_its_answer_the_person() {
+    let mut yard = yard();
+    let target = "E1".to_owned();
+    let request = yard.order(Order::Charger { target, ask: Ask::Unlock });
+    assert_eq!(yard.sent("UnlockConnector"), [json!({ "connectorId": 1 })]);
+    assert_eq!(yard.reply(request), None);
+    yard.answer_all(&|_, _| Some(json!({ "status": "UnlockFailed" })));
+    assert_eq!(yard.said(request), (false, "the lock did not open".to_owned()));
+    let told = yard.events(EventKind::ChargerAsked);
+    assert_eq!(told, ["E1: unlock: the lock did not open"]);
+    let request = yard.order(Order::Charger { target: "E9".to_owned(), ask: Ask::Unlock });
+    assert_eq!(yard.said(request).1, "there is no EVSE or charge point E9");
+}
+
+#[test]
+fn a_remote_stop_names_the_transaction_that_runs_there() {
+    let mut yard = yard();
+    let stop =
+        || Order::Charger { target: "CP-1".to_owned(), ask: Ask::Stop { transaction: None } };
+    let request = yard.order(stop());
+    assert_eq!(yard.said(request), (false, "no charge runs there".to_owned()));
+    let id = yard.start(1, "PLAIN", "")["transactionId"].clone();
+    yard.settle();
+    yard.order(stop());
+    assert_eq!(yard.sent("RemoteStopTransaction"), [json!({ "transactionId": id })]);
+}
+
+#[test]
+fn a_token_that_may_not_charge_is_not_started_from_afar() {
+    let mut yard = yard();
+    for (token, why) in [("LOST", "blocked"), ("WHO", "unknown"), ("OLD", "not valid")] {
+        let ask = Ask::Start { token: IdToken::new(token) };
+        let request = yard.order(Order::Charger { target: "E1".to_owned(), ask });
+        let (accepted, words) = yard.said(request);
+        assert!(!accepted && words.contains(why), "{words}");
+    }
+    assert!(yard.sent("RemoteStartTransaction").is_empty());
+}
+
+#[test]
+fn tokens_are_judged_by_block_time_place_and_group() {
+    let mut yard = yard();
+    assert_eq!(yard.authorized(1, "plain"), json!({ "status": "Accepted" }));
+    assert_eq!(
+        yard.authorized(1, "FLEET1"),
+        json!({ "status": "Accepted", "parentIdTag": "FLEET" })
+    );
+    assert_eq!(yard.authorized(1, "OLD")["status"], "Expired");
+    assert_eq!(yard.authorized(1, "LOST")["status"], "Blocked");
+    assert_eq!(yard.authorized(1, "ONLY2")["status"], "Invalid");
+    assert_eq!(yard.authorized(2, "ONLY2")["status"], "Accepted");
+    assert_eq!(yard.authorized(1, "WHO")["status"], "Invalid");
+    // A token for one charge at a time: elsewhere it must wait, here it may end the charge.
+    assert_eq!(yard.start(1, "SINGLE", "")["idTagInfo"]["status"], "Accepted");
+    assert_eq!(yard.authorized(2, "SINGLE")["status"], "ConcurrentTx");
+    assert_eq!(yard.authorized(1, "SINGLE")["status"], "Accepted");
+    assert_eq!(yard.start(2, "SINGLE", "")["idTagInfo"]["status"], "ConcurrentTx");
+}
+
+#[test]
+fn a_free_evse_serves_everybody_and_starts_by_itself() {
+    let mut yard = yard();
+    assert_eq!(yard.authorized(3, "WHO")["status"], "Accepted");
+    assert_eq!(yard.authorized(3, "LOST")["status"], "Blocked");
+    yard.status(3, "Preparing");
+    for _ in 0..20 {
+        let wake = yard.controller.wake_at(yard.now.mono).max(yard.now.mono + Duration::millis(1));
+        let passed = wake.since(yard.now.mono);
+        yard.now = Now { mono: wake, utc: yard.now.utc.map(|utc| utc + passed) };
+        yard.step(Input::Wake);
+        if !yard.sent("RemoteStartTransaction").is_empty() {
+            break;
+        }
+    }
+    let started = yard.sent("RemoteStartTransaction");
+    assert_eq!(started, [json!({ "connectorId": 1, "idTag": "FREE" })]);
+    // Once for each car.
+    yard.settle();
+    yard.pass(Duration::seconds(30));
+    assert_eq!(yard.start(3, "FREE", "")["idTagInfo"]["status"], "Accepted");
+}
+
+#[test]
+fn a_reservation_is_kept_by_the_charger_used_by_its_group_and_remembered() {
+    let mut yard = yard();
+    let request = yard.reserve("E1", "FLEET1", 60);
+    assert!(yard.out.iter().any(|output| matches!(
+        output,
+        Output::Record(Record::Reservation(one)) if one.state == ReservationState::Asked
+    )));
+    assert_eq!(
+        yard.sent("ReserveNow"),
+        [json!({
+            "connectorId": 1, "expiryDate": "2024-05-17T19:00:05Z", "idTag": "FLEET1",
+            "parentIdTag": "FLEET", "reservationId": 1,
+        })]
+    );
+    yard.settle();
+    let (accepted, words) = yard.said(request);
+    assert!(accepted && words == "reservation 1 is kept by the charger", "{words}");
+    let remembered = yard.controller.remembered();
+    assert_eq!(yard.controller.view(yard.now).reservations[0].state, "kept by the charger");
+    // A restart of the box knows it; nobody else may charge there, and the group may.
+    let mut yard = Yard::new(&remembered);
+    assert_eq!(yard.authorized(1, "PLAIN")["status"], "Invalid");
+    assert_eq!(yard.authorized(2, "PLAIN")["status"], "Accepted");
+    let again = yard.reserve("E1", "PLAIN", 10);
+    assert!(yard.said(again).1.contains("reservation 1 keeps it already"));
+    let started = yard.start(1, "FLEET2", ",\"reservationId\":1");
+    assert_eq!(started["idTagInfo"]["status"], "Accepted");
+    assert!(matches!(yard.reservation(1), ReservationState::Used { .. }));
+    assert_eq!(yard.authorized(1, "PLAIN")["status"], "Accepted");
+}
+
+#[test]
+fn a_charger_that_knows_no_reservations_is_kept_for_it() {
+    let mut yard = yard();
+    let request = yard.reserve("E2", "PLAIN", 60);
+    let refuse =
+        |action: &str, _: &Value| (action == "ReserveNow").then(|| json!({ "status": "Rejected" }));
+    while yard.answer_all(&refuse) {}
+    let (accepted, words) = yard.said(request);
+    assert!(accepted && words.contains("Ampgate turns other tokens away"), "{words}");
+    assert_eq!(yard.reservation(1), ReservationState::Kept);
+    assert_eq!(yard.authorized(2, "FLEET1")["status"], "Invalid");
+    assert_eq!(yard.authorized(2, "PLAIN")["status"], "Accepted");
+    // It runs out by itself, at its time.
+    yard.out.clear();
+    yard.pass(Duration::minutes(60));
+    assert_eq!(yard.reservation(1), ReservationState::Expired);
+    assert_eq!(
+        yard.events(EventKind::ReservationEnded),
+        ["E2: reservation 1 was not used in time"]
+    );
+    assert_eq!(yard.authorized(2, "FLEET1")["status"], "Accepted");
+}
+
+#[test]
+fn what_cannot_be_reserved_is_refused_in_words_and_what_was_can_be_given_up() {
+    let mut yard = yard();
+    let mut refused = |target: &str, token: &str, minutes, why: &str| {
+        let request = yard.reserve(target, token, minutes);
+        let (accepted, words) = yard.said(request);
+        assert!(!accepted && words.contains(why), "{words}");
+    };
+    refused("E9", "PLAIN", 60, "no EVSE or charge point E9");
+    refused("E1", "PLAIN", -1, "is past");
+    refused("E1", "PLAIN", 8 * 24 * 60, "7 days at most");
+    refused("E1", "LOST", 60, "blocked");
+    yard.start(1, "PLAIN", "");
+    yard.settle();
+    let request = yard.reserve("E1", "PLAIN", 60);
+    assert_eq!(yard.said(request).1, "E1 is in use");
+    let request = yard.reserve("CP-2", "PLAIN", 60);
+    while yard
+        .answer_all(&|action, _| (action == "ReserveNow").then(|| json!({ "status": "Faulted" })))
+    {
+    }
+    assert_eq!(yard.said(request), (false, "refused: the EVSE is broken".to_owned()));
+    let request = yard.reserve("CP-2", "PLAIN", 60);
+    assert_eq!(yard.sent("ReserveNow")[0]["connectorId"], 0);
+    yard.settle();
+    assert!(yard.said(request).0);
+    let request = yard.order(Order::CancelReservation { id: ReservationId(2) });
+    assert_eq!(yard.sent("CancelReservation"), [json!({ "reservationId": 2 })]);
+    assert_eq!(yard.reply(request), Some(&Answer::Done));
+    assert_eq!(yard.reservation(2), ReservationState::Cancelled);
+    let request = yard.order(Order::CancelReservation { id: ReservationId(2) });
+    assert_eq!(yard.said(request).1, "reservation 2 is given up already");
+}
+
+#[test]
+fn fair_shares_leave_the_minimum_of_a_reserved_evse_free() {
+    let mut yard = yard();
+    let limit = |yard: &Yard| {
+        let view = yard.controller.view(yard.now);
+        view.evses[0].limit_a.map(|limit| limit.as_f64())
+    };
+    // 40 A less the safe share of E3 leave 34 A: the car has all that its EVSE can give.
+    yard.start(1, "PLAIN", "");
+    yard.status(1, "Charging");
+    yard.pass(Duration::seconds(90));
+    assert_eq!(limit(&yard), Some(32.0));
+    let request = yard.reserve("E2", "FLEET1", 5);
+    yard.settle();
+    assert!(yard.said(request).0);
+    yard.pass(Duration::seconds(10));
+    assert_eq!(limit(&yard), Some(28.0));
+    yard.pass(Duration::minutes(7));
+    assert_eq!(limit(&yard), Some(32.0));
+}
