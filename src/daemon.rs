@@ -34,6 +34,7 @@ use crate::io::journal::Journal;
 use crate::io::log as lines;
 use crate::io::mqtt::Subscription;
 use crate::io::platform::{self, Resources, Watchdog};
+use crate::io::solver::Solver;
 use crate::io::tls::Tls;
 use crate::io::websocket::{Door, Links};
 use crate::model::event::{Event, EventKind};
@@ -181,7 +182,7 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         gate: doors::gate(&config, &data)?,
     });
     let doors = Doors::open(&config, &data, &links, &inbox, &clock).await?;
-    let (pictures, view) = gallery(controller.view(now));
+    let (pictures, view) = publisher(controller.view(now));
     let (orders, asked) = mpsc::channel(ORDERS_MAX);
     let (wishes, wished) = mpsc::channel(ORDERS_MAX);
     let (ocpp_address, ocpps_address) = (doors.plain_address(), doors.tls_address());
@@ -212,6 +213,7 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         controller,
         config,
         clock,
+        solver: Solver::start(inbox.clone()),
         inbox,
         links,
         doors: Some(doors),
@@ -223,16 +225,16 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
     }
     let task = tokio::spawn(async move {
         let _guard = EndsProcess;
-        world.run(arrivals, asked, wished).await
+        Box::pin(world.run(arrivals, asked, wished)).await
     });
     Ok(Daemon { handle, task })
 }
 
-/// Where the loop puts pictures, and where they are looked at.
-fn gallery(first: View) -> (mpsc::Sender<Arc<View>>, watch::Receiver<Arc<View>>) {
+/// Where pictures are put in and where people see the latest. In a task of its own: whoever looks
+/// at a picture for long must not hold up the loop.
+fn publisher(first: View) -> (mpsc::Sender<Arc<View>>, watch::Receiver<Arc<View>>) {
     let (published, view) = watch::channel(Arc::new(first));
     let (pictures, mut drawn) = mpsc::channel::<Arc<View>>(1);
-    // In a task of its own: whoever looks at a picture for long must not hold up the loop.
     tokio::spawn(async move {
         while let Some(picture) = drawn.recv().await {
             published.send_replace(picture);
@@ -358,6 +360,7 @@ struct World {
     replies: BTreeMap<RequestId, oneshot::Sender<Answer>>,
     next_request: u64,
     journal: Option<Journal>,
+    solver: Solver,
     pictures: mpsc::Sender<Arc<View>>,
     picture_due: Instant,
     watchdog: Watchdog,
@@ -452,6 +455,7 @@ impl World {
                 Output::Frame { link, text, after_commit: true, .. } => self.gate(link, text),
                 Output::Disconnect { link, politely, .. } => self.links.disconnect(link, politely),
                 Output::Event(event) => lines::event(&event),
+                Output::Solve { number, problem } => self.solver.solve(number, problem),
                 Output::Reply { request, answer } => {
                     if let Some(reply) = self.replies.remove(&request) {
                         // An error means that nobody waits for the answer any more.

@@ -14,7 +14,9 @@ use super::file_access::{Access, Token};
 use super::file_diagram::{Battery, Evse, Load, Node, Pv};
 use super::file_drivers::Drivers;
 use super::file_meter::Meter;
+use super::file_plan::Plan;
 use super::file_security::Security;
+use super::file_tariff::Tariff;
 
 /// The configuration of an Ampgate site.
 ///
@@ -51,6 +53,12 @@ pub struct File {
     /// How the chargers are spoken to.
     #[serde(default)]
     pub charging: Charging,
+    /// What energy costs.
+    #[serde(default)]
+    pub tariff: Tariff,
+    /// What the plan of the coming day is to achieve. Without it, cars share what the breakers
+    /// allow, and nobody waits for sun or for a better price.
+    pub plan: Option<Plan>,
     /// The electrical diagram: grid connection, breakers and boards, as a tree.
     #[serde(default)]
     #[schemars(length(max = 500))]

@@ -1,14 +1,16 @@
-//! Floor 3: what to offer each EVSE now. Pure; knows no protocol and no plan.
+//! Floor 3: what to offer each EVSE now. Pure; knows no protocol, and of a plan only intents.
 //!
 //! `situation` (plain values in and out) → `rows` (the diagram's limits as numbers) → `phases`
 //! (which ones a car uses) → `ledger` (what each charger may believe) → `usage` (what cars make of
 //! their offers) → `share` (what everybody should get) → `guard` (what may be said now; only ever
-//! lowers) → [`Control::decide`] (what is worth saying).
+//! lowers) → [`Control::decide`] (what is worth saying). [`dispatch`] stands before them and turns
+//! the plan's intents into bounds.
 //!
 //! Invariant (LIMIT-1): whatever answer is lost or late, on no row of the diagram does what the
 //! chargers *may* draw by the ledger rise above the room that the other load leaves. When that load
 //! itself rises, limits are lowered in the same decision.
 
+pub mod dispatch;
 mod guard;
 mod ledger;
 mod phases;
@@ -186,6 +188,22 @@ impl Control {
     /// What an EVSE draws though it was told less; none if it obeys.
     pub fn disobeys(&self, evse: EvseIndex) -> Option<Amps> {
         self.ledger[evse].disobeys()
+    }
+
+    /// The offer in force that the newest reading answers; none while that is open.
+    pub fn offer_read(&self, evse: EvseIndex, now: Instant) -> Option<Amps> {
+        let entry = &self.ledger[evse];
+        entry.offer(now).filter(|_| entry.has_read_since_change() && !entry.awaits_answer())
+    }
+
+    /// The grid phases that the car at an EVSE loads, as far as it was seen.
+    pub fn car_phases(&self, evse: EvseIndex) -> PhaseSet {
+        self.ledger[evse].car_phases()
+    }
+
+    /// Whether the charger of an EVSE takes limits.
+    pub fn is_tellable(&self, evse: EvseIndex) -> bool {
+        self.cars[evse].refused_until.is_none() && self.ledger[evse].disobeys().is_none()
     }
 
     /// What the store must know of an EVSE before a raise may leave.

@@ -26,6 +26,18 @@ const READING_YOUNG: Duration = Duration::seconds(3);
 /// A charger and its car have this long to follow what they were told (IEC 61851-1 allows 5 s).
 const FOLLOW: Duration = Duration::seconds(10);
 
+/// What a car takes is looked for at the start of its session for no longer than this.
+const PROBE_MAX: Duration = Duration::minutes(2);
+
+/// What a car takes at least as a rule, where nothing is known: the on-board chargers of most.
+const USUAL: Amps = Amps::new(16);
+
+/// A car that takes this much less than it is offered could not take more.
+const UNUSED: Amps = Amps::milli(1500);
+
+/// Less than this says nothing of what a car could take.
+const NOTHING: Amps = Amps::new(4);
+
 /// Readings of one EVSE are stored no more often, to spare the flash.
 const RECORD_EVERY: Duration = Duration::seconds(60);
 
@@ -62,6 +74,10 @@ pub struct EvseState {
     pub reading: Option<SeenReading>,
     /// State of charge in percent, where the car tells it.
     pub soc_percent: Option<f64>,
+    /// The most that the car takes on a phase, as far as it was seen in this session.
+    pub takes: Option<Amps>,
+    /// The most that it was seen to draw in this session.
+    pub most_seen: Amps,
     /// A car waits at a free EVSE: when it is started, and none once it was.
     pub free_at: Option<Option<Instant>>,
     waiting: Option<(TransactionId, Instant)>,
@@ -77,6 +93,8 @@ impl EvseState {
             live: None,
             reading: None,
             soc_percent: None,
+            takes: None,
+            most_seen: Amps::ZERO,
             free_at: None,
             waiting: None,
             touched: now,
@@ -87,6 +105,7 @@ impl EvseState {
     /// A transaction draws from this moment on.
     pub fn go_live(&mut self, transaction: TransactionId, session: SessionId, now: Instant) {
         self.live = Some(Live { transaction, session, since: now });
+        (self.takes, self.most_seen) = (None, Amps::ZERO);
         self.waiting = None;
         self.soc_percent = None;
         self.touched = now;
@@ -121,6 +140,34 @@ impl EvseState {
     /// It was told something that changes what it draws.
     pub fn touch(&mut self, now: Instant) {
         self.touched = now;
+    }
+
+    /// Takes in what the car draws of an offer that it had time to follow. True where it changes
+    /// what the car is known to take.
+    pub fn see_appetite(&mut self, drawn: Amps, offer: Amps, rated: Amps, now: Instant) -> bool {
+        self.most_seen = self.most_seen.max(drawn);
+        if now.since(self.touched) < FOLLOW || drawn < NOTHING {
+            return false;
+        }
+        let before = self.takes;
+        if rated < offer + UNUSED && offer < drawn + UNUSED {
+            self.takes = Some(rated);
+        } else if drawn + UNUSED <= offer || self.takes.is_some_and(|takes| takes < drawn) {
+            self.takes = Some(self.takes.map_or(drawn, |takes| takes.max(drawn)));
+        }
+        self.takes != before
+    }
+
+    /// The most to count on: what it was seen to take, else what most cars take.
+    pub fn counts_on(&self, rated: Amps) -> Amps {
+        let seen = self.most_seen.max(USUAL).min(rated);
+        self.takes.map_or(seen, |takes| takes.min(rated))
+    }
+
+    /// Whether it is known what the car takes, or was looked for long enough.
+    pub fn is_probed(&self, now: Instant) -> bool {
+        let long = |live: Live| PROBE_MAX <= now.since(live.since);
+        self.takes.is_some() || self.live.is_none_or(long)
     }
 
     /// Whether the status means that energy flows or could flow.

@@ -6,9 +6,12 @@ use crate::ground::ids::{ChargePointId, EvseId, IdToken, LinkId, RequestId, Sess
 use crate::ground::time::{Now, Utc};
 use crate::model::ask::{Ask, AskOutcome};
 use crate::model::event::{Event, EventKind};
+use crate::model::feed::{FeedKind, Received};
 use crate::model::preference::{PreferenceSource, Wish};
 use crate::model::record::{Record, Remembered};
 use crate::model::reservation::ReservationId;
+use crate::plan::problem::Problem;
+use crate::plan::solution::Plan;
 
 /// Everything that can happen to the controller.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +43,10 @@ pub enum Input {
     Store { failing: Option<String> },
     /// Something that the world around the controller wants people to know.
     Noticed { kind: EventKind, subject: String, text: String },
+    /// A series from outside: forecast, prices, CO2 intensity.
+    Series { kind: FeedKind, received: Received },
+    /// What came of [`Output::Solve`]; none where the solver failed.
+    Solved { number: u64, plan: Option<Box<Plan>> },
     /// A question or an order from a person.
     Operator { request: RequestId, order: Order },
 }
@@ -106,6 +113,8 @@ pub enum Output {
     Disconnect { charge_point: ChargePointId, link: LinkId, politely: bool },
     /// Tell people. The same event is among the records.
     Event(Event),
+    /// Solve this beside the loop and answer with [`Input::Solved`]; the newest alone matters.
+    Solve { number: u64, problem: Box<Problem> },
     /// Answer a person.
     Reply { request: RequestId, answer: Answer },
 }

@@ -20,12 +20,18 @@ mod evse;
 mod image;
 mod loads;
 pub mod message;
+mod outlook;
 pub mod plan_view;
+mod planning;
+mod power;
 pub mod preference;
+mod problem;
+mod replan;
 mod reports;
 mod reserve;
 mod snapshot;
 mod state;
+mod steer;
 mod tick;
 pub mod view;
 
@@ -127,6 +133,14 @@ impl Controller {
             Input::Store { failing } => self.store(now, failing, out),
             Input::Noticed { kind, subject, text } => {
                 self.state.event(now, kind, &subject, text, out);
+            }
+            Input::Series { kind, received } => {
+                self.state.planning.outlook.receive(kind, received);
+                self.state.planning.changed();
+                self.state.mark(now.mono);
+            }
+            Input::Solved { number, plan } => {
+                self.state.solved(now, number, plan.map(|plan| *plan), out);
             }
             Input::Operator { request, order } => {
                 // Where a charger has to answer first, the reply comes with its answer.

@@ -93,6 +93,7 @@ impl State {
         };
         let name = self.evse_name(evse);
         self.event(now, EventKind::PreferenceChanged, &name, text, out);
+        self.planning.changed();
         self.mark(now.mono);
         Answer::Done
     }

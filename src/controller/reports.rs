@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::ground::ids::{ChargePointId, EvseId, EvseIndex, Ticket, TransactionId};
 use crate::ground::time::Now;
+use crate::ground::units::Amps;
 use crate::model::event::EventKind;
 use crate::model::message::{
     Answer, Call, EvseStatus, Identity, Lapse, LimitScope, Outcome, Reading, Report, Start,
@@ -173,6 +174,7 @@ impl State {
             match open.map(|open| open.session) {
                 Some(session) if self.evses[evse].is_drawing() => {
                     self.evses[evse].go_live(waited, session, now.mono);
+                    self.planning.changed();
                     self.control.session_began(evse, now.mono);
                     self.adopt_intent(now, evse, session, out);
                 }
@@ -183,6 +185,7 @@ impl State {
 
     fn go_idle(&mut self, now: Now, evse: EvseIndex, out: &mut Outbox) {
         self.evses[evse].go_idle(now.mono);
+        self.planning.changed();
         self.control.session_ended(evse);
         self.keep_lease(evse, out);
         self.mark(now.mono);
@@ -251,6 +254,7 @@ impl State {
                 self.control.session_ended(evse);
             }
             self.evses[evse].go_live(id, session, now.mono);
+            self.planning.changed();
             self.control.session_began(evse, now.mono);
             self.adopt_intent(now, evse, session, out);
         }
@@ -348,6 +352,7 @@ impl State {
             let power = reading.power.or(Some(current.power(self.site.diagram.voltage)));
             state.reading = Some(SeenReading { at: now.mono, current, power });
             self.control.measured(evse, current, now.mono);
+            self.see_appetite(now, evse, current.largest());
             if changed {
                 self.mark(now.mono);
             }
@@ -367,6 +372,18 @@ impl State {
                 power_w: reading.power,
                 energy_wh: reading.energy,
             })));
+        }
+    }
+
+    /// What a car draws of its offer tells what it can take.
+    fn see_appetite(&mut self, now: Now, evse: EvseIndex, drawn: Amps) {
+        let rated = self.site.diagram.evses[evse].rated;
+        let offer = self.control.offer_read(evse, now.mono);
+        if let (Some(offer), true) = (offer, self.evses[evse].live.is_some())
+            && self.evses[evse].see_appetite(drawn, offer, rated, now.mono)
+        {
+            self.planning.changed();
+            self.mark(now.mono);
         }
     }
 

@@ -48,7 +48,7 @@ impl State {
                 frames_bad: self.totals.frames_bad + counters.frames_bad,
                 ..self.totals
             },
-            plan: None,
+            plan: self.plan_view(),
         }
     }
 

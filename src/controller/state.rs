@@ -22,6 +22,7 @@ use super::evse::EvseState;
 use super::image::MeterImage;
 use super::loads::{Draw, Loads};
 use super::message::{Outbox, Output};
+use super::planning::Planning;
 use super::view::Totals;
 
 /// Events kept for people; all of them are in the store.
@@ -61,6 +62,7 @@ pub struct State {
     pub intents: BTreeMap<EvseIndex, Intent>,
     pub meters: Vec<MeterImage>,
     pub loads: Loads,
+    pub planning: Planning,
     pub evses: Vec<EvseState>,
     pub points: BTreeMap<ChargePointId, Point>,
     pub events: VecDeque<Event>,
@@ -122,6 +124,7 @@ impl State {
                 .collect(),
             meters: vec![MeterImage::default(); site.meters.len()],
             loads: Loads::new(&diagram),
+            planning: Planning::new(&site),
             evses: vec![EvseState::new(now.mono); diagram.evses.len()],
             points,
             events: VecDeque::new(),
@@ -154,6 +157,8 @@ impl State {
         (next.events, next.totals) = (self.events.clone(), self.totals);
         (next.started, next.clock_offset) = (self.started, self.clock_offset);
         next.said = self.said.clone();
+        next.planning.outlook = self.planning.outlook.clone().under(&next.site);
+        next.planning.changed();
         next.asks = self.asks.clone();
         next.store_failing = self.store_failing.clone();
         next.broker_down = self.broker_down.clone();

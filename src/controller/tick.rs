@@ -30,6 +30,8 @@ impl State {
         let expiry = |(image, meter): (&super::image::MeterImage, _)| image.expires(meter, seen);
         let silent = self.meters.iter().zip(&self.site.meters).filter_map(expiry).min();
         let waiting = self.evses.iter().filter_map(|evse| evse.wake_at()).min();
+        let planned = self.planning.wake_at(self.settle_time());
+        let planned = planned.filter(|_| self.site.plan.is_some());
         let later = [
             self.control.wake_at(seen),
             silent,
@@ -37,6 +39,7 @@ impl State {
             self.reservation_wake_at(),
             self.free_wake_at(),
             self.lists_at,
+            planned,
         ];
         let later = later.into_iter().flatten().min().map(|at| at.max(floor));
         [self.due, later].into_iter().flatten().min()
@@ -50,7 +53,8 @@ impl State {
         self.hand_out_lists(now, out);
         self.start_free(now, out);
         let loads = self.other_loads(now.mono);
-        let facts = self.facts();
+        self.plan_if_due(now, out);
+        let facts = self.facts(now);
         let setpoints = self.control.decide(now.mono, &loads, &facts);
         for setpoint in setpoints {
             self.order(now, &setpoint, out);
@@ -59,12 +63,13 @@ impl State {
         self.watch_obedience(now, out);
     }
 
-    fn facts(&self) -> Vec<EvseFacts> {
+    fn facts(&mut self, now: Now) -> Vec<EvseFacts> {
+        let mut planned = self.steer(now);
         let fact = |(index, evse): (usize, &super::evse::EvseState)| EvseFacts {
             online: self.is_online(index),
             charging_since: evse.live.map(|live| live.since),
             paused_by_car: evse.status == EvseStatus::SuspendedEv,
-            bounds: Vec::new(),
+            bounds: planned[index].take().into_iter().collect(),
         };
         self.evses.iter().enumerate().map(fact).collect()
     }

@@ -234,4 +234,7 @@ pub struct Totals {
     pub mqtt_in: u64,
     /// Transactions started.
     pub transactions: u64,
+    /// Problems given to the solver.
+    #[serde(default)]
+    pub plans: u64,
 }

@@ -1,7 +1,7 @@
 //! What the sun will give, learned from what this plant produced and nothing else.
 //!
 //! `clear sky of its own × how clear it will be`: see [`super::pv_fit`]. Corrected with each
-//! reading of the day. On the first day nothing is known: half of nothing is expected, up to everything.
+//! reading of the day. On the first day nothing is known: anything up to everything may come.
 //! A received forecast is mixed in by its proven error ([`super::blend`]).
 
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 //!
 //! Readings may come at any spacing: each holds until the next, for [`HOLD_MAX`] at most, so a
 //! meter that speaks on change is averaged as well as one that speaks each second. A quarter hour
-//! that was not covered for a third of its time is a gap. Total: numbers that are none are passed over, a
+//! that was not covered for a third of its time is a gap. Numbers that are none are passed over, a
 //! clock that went back far drops what lies in its future, one that went back little adds nothing.
 
 use std::collections::VecDeque;

@@ -22,6 +22,7 @@ pub mod mqtt;
 pub mod platform;
 pub mod renewal;
 pub mod secret;
+pub mod solver;
 pub mod strangers;
 pub mod stream;
 pub mod tls;

@@ -80,6 +80,27 @@ pub enum Cause {
     },
     /// Limits rise slowly.
     Rising,
+    /// The plan waits for sun.
+    WaitingForSun {
+        /// Local time at which it is expected; none if it is not known.
+        until: Option<String>,
+    },
+    /// More sun than was planned is used.
+    FollowsSun,
+    /// The plan waits for cheaper energy.
+    WaitingForPrice {
+        /// Local time from which it is.
+        until: Option<String>,
+    },
+    /// More would raise the highest import of the billing period.
+    PeakOfImport,
+    /// By plan it has all that it needs in time; more would come from the grid.
+    EnoughInTime,
+    /// Who says so.
+    Policy {
+        /// In words.
+        words: String,
+    },
     /// No car is charging: the safe share is what could start on its own.
     Idle,
     /// The charger is not connected; after its lease it is at its safe share.
@@ -136,6 +157,18 @@ impl Cause {
                 format!("waiting until others are seen to have come down; {}", place(node, *phase))
             }
             Cause::Rising => "rising slowly".to_owned(),
+            Cause::WaitingForSun { until } => match until {
+                Some(until) => format!("waiting for sun until {until}"),
+                None => "waiting for sun".to_owned(),
+            },
+            Cause::FollowsSun => "charging with the sun that is left over".to_owned(),
+            Cause::WaitingForPrice { until } => match until {
+                Some(until) => format!("waiting for cheaper energy until {until}"),
+                None => "waiting for cheaper energy".to_owned(),
+            },
+            Cause::PeakOfImport => "kept below the highest import of the billing period".to_owned(),
+            Cause::EnoughInTime => "by plan it has what it needs in time".to_owned(),
+            Cause::Policy { words } => words.clone(),
             Cause::Idle => "no car charging; safe share reserved".to_owned(),
             Cause::LinkLost { since } => {
                 let gone: Duration = now.since(*since);

@@ -144,6 +144,8 @@ catalogue! {
     Overload = "node.overload", Alarm;
     /// A node is inside its rating again.
     OverloadOver = "node.overload_over", Info;
+    /// No plan could be made, or it was refused by the audit; the last one or fair shares stay.
+    PlanFailed = "plan.failed", Warning;
     /// The store cannot write; the site goes on and facts wait in memory.
     StoreFailed = "store.failed", Alarm;
     /// The clock is trusted from here on.

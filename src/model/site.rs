@@ -6,6 +6,8 @@ use crate::ground::units::Amps;
 use super::diagram::Diagram;
 use super::drivers::DriverPolicy;
 use super::meter::Meter;
+use super::policy::PlanPolicy;
+use super::tariff::Tariff;
 use super::token::{Authorisation, Token};
 
 /// A checked configuration of a site, without anything of sockets and files.
@@ -25,6 +27,10 @@ pub struct Site {
     pub charging: ChargingPolicy,
     /// Who may charge.
     pub access: Access,
+    /// What energy costs.
+    pub tariff: Tariff,
+    /// How the coming day is planned; none for fair shares alone.
+    pub plan: Option<PlanPolicy>,
     /// What holds for drivers who say nothing, and who comes first.
     pub drivers: DriverPolicy,
 }

@@ -18,6 +18,7 @@ pub mod problem;
 pub mod reason;
 pub mod round;
 pub mod rows;
+pub mod rule;
 pub mod solution;
 pub mod tariff;
 pub mod wish;

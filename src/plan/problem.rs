@@ -216,3 +216,20 @@ pub struct Objective {
     /// EUR for each kWh and hour that it comes later: early finish; small, it is the tie-break.
     pub early_eur_per_kwh_h: f64,
 }
+
+impl Problem {
+    /// What a kWh of import costs the objective in a step, in EUR.
+    pub fn import_price(&self, step: usize) -> f64 {
+        let at = |values: &[f64]| values.get(step).copied().unwrap_or(0.0);
+        let co2_kg = at(&self.series.co2_g_per_kwh) / 1000.0;
+        self.objective.cost * at(&self.series.import_eur_per_kwh)
+            + self.objective.grid_eur_per_kwh
+            + self.objective.co2_eur_per_kg * co2_kg
+    }
+
+    /// What a kWh of export earns the objective in a step, in EUR.
+    pub fn export_price(&self, step: usize) -> f64 {
+        let earned = self.series.export_eur_per_kwh.get(step).copied().unwrap_or(0.0);
+        self.objective.cost * earned
+    }
+}

@@ -33,6 +33,8 @@ pub enum Method {
     Greedy,
     /// Price-ordered flow: exact where all cars load the same phases.
     Flow,
+    /// Sun first, else as late as possible: a rule, for comparison.
+    Rule,
     /// Linear program, minimum currents rounded or exact in the first steps.
     Program,
 }

@@ -135,6 +135,7 @@ pub fn plan(problem: &Problem, plan: &Plan, sun_kwh: f64, clock: &Clock) -> Stri
         Method::Greedy => " Found by least time to spare.",
         Method::Flow => " Found by flow.",
         Method::Program => " Found by the linear program.",
+        Method::Rule => " Sun first, else as late as possible.",
     });
     words
 }

@@ -3,8 +3,14 @@
 //! PV feeds the building first and then the cars; the grid gives the rest. Power is constant
 //! between two events of the plant, so the sums are exact.
 
+use std::collections::BTreeMap;
+
+use crate::forecast::price::Prices;
+use crate::ground::calendar::Calendar;
 use crate::ground::series::Series;
 use crate::ground::time::{Duration, Utc};
+use crate::model::feed::Received;
+use crate::model::tariff::{Billing, Tariff};
 
 /// Length of a slot: what grid operators measure peaks in.
 pub const SLOT: Duration = Duration::minutes(15);
@@ -35,6 +41,8 @@ pub struct Slot {
     pub pv_to_ev: f64,
     /// From the grid, by everything on site.
     pub import: f64,
+    /// Into the grid.
+    pub export: f64,
 }
 
 /// The sums of one run.
@@ -42,27 +50,31 @@ pub struct Slot {
 pub struct Account {
     start: Utc,
     slots: Vec<Slot>,
-    /// Cost of the energy that the cars took from the grid, in EUR.
-    pub cost_eur: f64,
-    /// CO2 of the same energy, in kg.
+    /// Import less what export earned, peaks left out, in EUR.
+    energy_eur: f64,
+    /// CO2 of the energy that the cars took from the grid, in kg.
     pub co2_kg: f64,
-    price: Option<Series<f64>>,
+    bill: Bill,
     co2: Option<Series<f64>>,
+}
+
+/// What energy costs on the site, as time passes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bill {
+    prices: Prices,
+    zone: Calendar,
+    market: Option<Series<f64>>,
+    told_until: Option<Utc>,
 }
 
 impl Account {
     /// An empty one for a span.
-    pub fn new(
-        from: Utc,
-        until: Utc,
-        price: Option<Series<f64>>,
-        co2: Option<Series<f64>>,
-    ) -> Self {
+    pub fn new(from: Utc, until: Utc, bill: Bill, co2: Option<Series<f64>>) -> Self {
         let start =
             Utc::from_millis(from.as_millis().div_euclid(SLOT.as_millis()) * SLOT.as_millis());
         let count = until.since(start).as_millis().div_euclid(SLOT.as_millis()).max(0) + 1;
         let slots = vec![Slot::default(); count as usize];
-        Self { start, slots, cost_eur: 0.0, co2_kg: 0.0, price, co2 }
+        Self { start, slots, energy_eur: 0.0, co2_kg: 0.0, bill, co2 }
     }
 
     /// The slots with their starts.
@@ -77,12 +89,19 @@ impl Account {
             let index = at.since(self.start).as_millis().div_euclid(SLOT.as_millis());
             let end = (self.start + SLOT * (index + 1)).min(until);
             let hours = end.since(at).as_hours();
+            let (mut imported, mut exported) = (0.0, 0.0);
             let grid_kwh = match usize::try_from(index).ok().and_then(|it| self.slots.get_mut(it)) {
-                Some(slot) => slot.add(power, hours),
+                Some(slot) => {
+                    let before = *slot;
+                    let grid_kwh = slot.add(power, hours);
+                    imported = slot.import - before.import;
+                    exported = slot.export - before.export;
+                    grid_kwh
+                }
                 None => 0.0,
             };
+            self.energy_eur += self.bill.eur(at, imported, exported, hours);
             if 0.0 < grid_kwh {
-                self.cost_eur += cost_eur(grid_kwh, self.price.as_ref().and_then(|one| one.at(at)));
                 let grams = self.co2.as_ref().and_then(|one| one.at(at)).unwrap_or(0.0);
                 self.co2_kg += grid_kwh * grams / 1000.0;
             }
@@ -99,8 +118,23 @@ impl Account {
             sum.load += slot.load;
             sum.pv_to_ev += slot.pv_to_ev;
             sum.import += slot.import;
+            sum.export += slot.export;
         }
         sum
+    }
+
+    /// Everything that the site pays: import, less what export earned, and the highest import of
+    /// each billing period.
+    pub fn cost_eur(&self) -> f64 {
+        let Some(peak) = self.bill.prices.tariff().peak else { return self.energy_eur };
+        let mut highest: BTreeMap<(i16, i8), f64> = BTreeMap::new();
+        for (start, slot) in self.slots() {
+            let local = self.bill.zone.local(start);
+            let month = if peak.billing == Billing::Month { local.month } else { 0 };
+            let kw = highest.entry((local.year, month)).or_default();
+            *kw = kw.max(slot.import / SLOT_HOURS);
+        }
+        self.energy_eur + highest.values().sum::<f64>() * peak.eur_per_kw
     }
 
     /// The highest mean import of a quarter hour, in kW.
@@ -109,11 +143,36 @@ impl Account {
     }
 }
 
-/// Cost of energy that the cars took from the grid: the market price at that time.
-///
-/// There is no tariff in the configuration; without a price series energy has no cost here.
-fn cost_eur(grid_kwh: f64, price_eur_per_mwh: Option<f64>) -> f64 {
-    grid_kwh * price_eur_per_mwh.unwrap_or(0.0) / 1000.0
+impl Bill {
+    /// By the contract of the site, with the market's prices in EUR per MWh where there are any.
+    pub fn new(tariff: &Tariff, zone: &str, market: Option<Series<f64>>) -> Self {
+        let zone = Calendar::new(zone);
+        let mut tariff = tariff.clone();
+        tariff.market |= market.is_some();
+        Self { prices: Prices::new(tariff, zone.clone()), zone, market, told_until: None }
+    }
+
+    /// What an import and an export of so many kWh come to.
+    fn eur(&mut self, at: Utc, import_kwh: f64, export_kwh: f64, hours: f64) -> f64 {
+        if let Some(market) = &self.market
+            && self.told_until.is_none_or(|until| until <= at)
+        {
+            let until = at + Duration::hours(24);
+            self.prices.receive(&market_prices(market, at, until, at));
+            self.told_until = Some(until);
+        }
+        let import = self.prices.import_cost_eur(at, import_kwh, hours);
+        import - export_kwh * self.prices.export_eur_per_kwh(at).value
+    }
+}
+
+/// A span of market prices as a feed would tell it, in EUR per kWh.
+pub fn market_prices(market: &Series<f64>, from: Utc, until: Utc, issued: Utc) -> Received {
+    let before = market.at(from).map(|price| (from, price / 1000.0));
+    let inside = market.steps().iter().filter(|(at, _)| from < *at && *at < until);
+    let steps = inside.map(|(at, price)| (*at, price / 1000.0));
+    let steps = before.into_iter().chain(steps).collect();
+    Received { until, ..Received::new("the file of prices", issued, steps) }
 }
 
 impl Slot {
@@ -126,7 +185,9 @@ impl Slot {
         self.pv += power.pv * kwh;
         self.load += power.load * kwh;
         self.pv_to_ev += pv_to_ev * kwh;
-        self.import += (power.ev + power.load - power.pv).max(0.0) * kwh;
+        let net = power.ev + power.load - power.pv;
+        self.import += net.max(0.0) * kwh;
+        self.export += (-net).max(0.0) * kwh;
         (power.ev - pv_to_ev) * kwh
     }
 }
@@ -139,14 +200,15 @@ mod tests {
     fn the_building_takes_the_sun_first() {
         let start = Utc::from_millis(0);
         let price = Series::new(vec![(start, 100.0), (start + Duration::hours(1), 200.0)]);
-        let mut account = Account::new(start, start + Duration::hours(2), Some(price), None);
+        let bill = Bill::new(&Tariff::default(), "UTC", Some(price));
+        let mut account = Account::new(start, start + Duration::hours(2), bill, None);
         let power = Power { ev: 7000.0, pv: 6000.0, load: 2000.0 };
         account.add(start, start + Duration::hours(2), power);
         let total = account.total();
         assert!((total.pv_to_ev - 8.0).abs() < 1e-9);
         assert!((total.import - 6.0).abs() < 1e-9);
         assert!((account.peak_import_kw() - 3.0).abs() < 1e-9);
-        // 3 kWh of the cars from the grid at 0.10, then 3 kWh at 0.20.
-        assert!((account.cost_eur - 0.9).abs() < 1e-9);
+        // 3 kWh from the grid at 0.10, then 3 kWh at 0.20.
+        assert!((account.cost_eur() - 0.9).abs() < 1e-9);
     }
 }

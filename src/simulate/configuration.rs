@@ -7,6 +7,8 @@
 
 use toml::{Table, Value};
 
+use super::policy::Policy;
+
 /// Between two readings of a charger, in seconds.
 const METER_INTERVAL_S: i64 = 60;
 /// Between two heartbeats of an idle charger, in seconds.
@@ -27,8 +29,9 @@ pub struct Missing {
 
 /// The text of the simulated site's configuration. Equipment that is missing is put at the first
 /// node. None where the text is no TOML; it was checked before.
-pub fn simulated(text: &str, missing: Missing) -> Option<String> {
+pub fn simulated(text: &str, missing: Missing, policy: Policy) -> Option<String> {
     let mut root: Table = text.parse().ok()?;
+    plan(&mut root, policy);
     let mut change = |table: &str, key: &str, value: i64| {
         let table = root.entry(table).or_insert_with(|| Value::Table(Table::new()));
         if let Some(table) = table.as_table_mut() {
@@ -60,6 +63,25 @@ pub fn simulated(text: &str, missing: Missing) -> Option<String> {
     toml::to_string(&root).ok()
 }
 
+/// What steers decides whether there is a plan, and whose. Without one in the configuration the sun
+/// counts where there is a roof, else the price.
+fn plan(root: &mut Table, policy: Policy) {
+    let planner = match policy {
+        Policy::Plan => "program",
+        Policy::Rule => "rule",
+        Policy::Fair | Policy::Uncontrolled => {
+            root.remove("plan");
+            return;
+        }
+    };
+    let objective = if root.contains_key("pv") { "self_production" } else { "cost" };
+    let plan = root.entry("plan").or_insert_with(|| Value::Table(Table::new()));
+    if let Some(plan) = plan.as_table_mut() {
+        plan.entry("objective").or_insert_with(|| Value::String(objective.to_owned()));
+        plan.insert("planner".to_owned(), Value::String(planner.to_owned()));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,7 +95,7 @@ mod tests {
     fn the_simulated_office_is_the_office_with_rarer_messages() {
         let site = |text: &str| config::parse(text, "t").expect("accepted").config.site;
         let missing = Missing { pv_kw: None, load_kw: Some(15.0) };
-        let simulated = site(&simulated(OFFICE, missing).expect("TOML"));
+        let simulated = site(&simulated(OFFICE, missing, Policy::Fair).expect("TOML"));
         let given = site(OFFICE);
         assert_eq!(simulated.lease.ttl, Duration::seconds(TTL_S));
         assert_eq!(simulated.access, Access::Anyone);

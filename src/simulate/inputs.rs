@@ -10,6 +10,8 @@ use crate::ground::series::Series;
 use crate::ground::time::{Duration, Utc};
 use crate::model::diagram::{Diagram, EquipmentKind};
 
+use crate::twin::scenario::Declared;
+
 use super::table::{Table, TableError};
 
 /// No session takes more energy, in kWh; a truck's battery is smaller.
@@ -38,6 +40,8 @@ pub struct SessionRow {
     pub phases: usize,
     /// The most the car takes on a phase, in A.
     pub max_a: f64,
+    /// What the driver said; none where nothing was.
+    pub said: Option<Declared>,
 }
 
 /// Reads sessions, in order of arrival.
@@ -53,6 +57,10 @@ pub fn sessions(path: &Path, diagram: &Diagram) -> Result<Vec<SessionRow>, Table
     let user = table.column("user_id");
     let phases = table.column("vehicle_phases").map(|column| (column, "vehicle_phases"));
     let amps = table.column("vehicle_max_a").map(|column| (column, "vehicle_max_a"));
+    let said_energy = table.column("requested_energy_kwh");
+    let said_energy = said_energy.map(|column| (column, "requested_energy_kwh"));
+    let said_departure = table.column("estimated_departure_utc");
+    let said_departure = said_departure.map(|column| (column, "estimated_departure_utc"));
     let rows = table.map(|row, wrong| {
         let name = row.text(evse_column).unwrap_or_default();
         let evse = diagram.evse(&EvseId::new(name));
@@ -80,7 +88,16 @@ pub fn sessions(path: &Path, diagram: &Diagram) -> Result<Vec<SessionRow>, Table
             Some(column) => row.number(column, (0.0, AMPS_MAX), wrong),
             None => Some(AMPS_MAX),
         };
+        let requested = given(said_energy)
+            .and_then(|column| row.number(column, (0.0, ENERGY_MAX), wrong))
+            .map(|kwh| kwh * 1000.0);
+        let estimated = given(said_departure).and_then(|column| row.time(column, wrong));
         let evse = evse?;
+        // A file without these columns is one whose drivers say the truth.
+        let said = Declared {
+            energy_wh: if said_energy.is_some() { requested } else { Some(energy? * 1000.0) },
+            departure: if said_departure.is_some() { estimated } else { until },
+        };
         Some(SessionRow {
             evse,
             user: user.and_then(|column| row.text(column)).unwrap_or_default().to_owned(),
@@ -89,6 +106,7 @@ pub fn sessions(path: &Path, diagram: &Diagram) -> Result<Vec<SessionRow>, Table
             energy_wh: energy? * 1000.0,
             phases: (phases? as usize).min(diagram.evses[evse].wiring.len()),
             max_a: max_a?.min(diagram.evses[evse].rated.as_f64()),
+            said: (said != Declared::default()).then_some(said),
         })
     })?;
     let mut rows: Vec<SessionRow> = rows.into_iter().map(|(_, row)| row).collect();
@@ -245,6 +263,7 @@ mod tests {
             energy_wh: 1.0,
             phases: 1,
             max_a: 16.0,
+            said: None,
         };
         assert_eq!(overlaps(&[row(1, 3), row(3, 5), row(4, 6)]), 1);
     }

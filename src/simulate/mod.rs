@@ -2,7 +2,7 @@
 //!
 //! [`table`] (CSV) → [`inputs`] (sessions and series) → `configuration` (rarer messages) →
 //! [`world`] (what every policy is run in) → [`calendar`] → [`account`] (where the energy came
-//! from) → [`summary`] (the figures) → [`uncontrolled`] and [`fair`] (the policies) → [`plot`] and
+//! from) → [`summary`] (the figures) → [`uncontrolled`] and [`controlled`] → [`plot`] and
 //! [`report`] (for people) → [`replay`].
 //!
 //! What is simulated is true current times nominal voltage; nothing is taken from what a charger or
@@ -11,9 +11,11 @@
 pub mod account;
 pub mod calendar;
 mod configuration;
-pub mod fair;
+pub mod controlled;
+mod feeds;
 pub mod inputs;
 pub mod plot;
+pub mod policy;
 pub mod progress;
 pub mod replay;
 pub mod report;
@@ -41,10 +43,11 @@ use crate::model::site::Site;
 use calendar::Calendar;
 use configuration::Missing;
 use inputs::SessionRow;
+use policy::Policy;
 use progress::Progress;
 use summary::{Run, Summary, round};
 use uncontrolled::Way;
-use world::World;
+use world::{Preferences, World};
 
 /// Replay a site's sessions and weather, with Ampgate and without.
 ///
@@ -100,30 +103,6 @@ pub struct SimulateArgs {
     pub journal: Option<PathBuf>,
 }
 
-/// What steers the chargers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Policy {
-    /// A plan over the coming day.
-    Plan,
-    /// Sun first, else as late as possible.
-    Rule,
-    /// Fair shares of what the breakers allow.
-    Fair,
-    /// Nothing at all.
-    Uncontrolled,
-}
-
-/// What the controller is told of the drivers' needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Preferences {
-    /// What the driver said.
-    Declared,
-    /// What past sessions of the driver teach.
-    Learned,
-    /// Nothing.
-    None,
-}
-
 /// Why nothing was simulated. Whatever it is, the call was wrong: the exit code is 2.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
@@ -159,17 +138,8 @@ fn time(text: &str) -> Result<Utc, String> {
 /// # Errors
 /// Where the call, the configuration or a file is wrong.
 pub fn run(args: &SimulateArgs) -> Result<(), SimulateError> {
-    if let Policy::Plan | Policy::Rule = args.policy {
-        let text = "there is no planner in this version; expected --policy fair or uncontrolled";
-        return Err(SimulateError::Unknown(text.to_owned()));
-    }
-    for (given, option) in [
-        (args.pv_forecast.is_some(), "--pv-forecast"),
-        (args.preferences.is_some(), "--preferences"),
-    ] {
-        if given {
-            warn(&format!("{option} has no effect: the policy does not look ahead"));
-        }
+    if args.policy != Policy::Plan && args.pv_forecast.is_some() {
+        warn("--pv-forecast has no effect: the policy does not look ahead");
     }
     let world = world(args)?;
     let mut runs = Vec::new();
@@ -179,8 +149,8 @@ pub fn run(args: &SimulateArgs) -> Result<(), SimulateError> {
         outcome.summary.wall_seconds = round(begun.elapsed().as_secs_f64(), 3);
         runs.push(Run { policy, outcome });
     }
-    if args.policy == Policy::Fair {
-        runs.push(fair_run(&world, args)?);
+    if args.policy != Policy::Uncontrolled {
+        runs.push(controlled_run(&world, args)?);
     }
     for run in &runs {
         println!("{}", words(run));
@@ -215,14 +185,28 @@ fn world(args: &SimulateArgs) -> Result<World, SimulateError> {
         pv_kw: pv.as_ref().filter(|_| !has(EquipmentKind::Pv)).map(|(series, _)| largest(series)),
         load_kw: load.as_ref().filter(|_| !has(EquipmentKind::Load)).map(largest),
     };
-    let config_text = configuration::simulated(&text, missing).unwrap_or(text);
+    let config_text = configuration::simulated(&text, missing, args.policy).unwrap_or(text);
     let site = parse(&config_text, &format!("{name} (as it is simulated)"))?;
     let sessions = sessions(args, &site)?;
     let (from, until) = span(args, &sessions, &site);
     let price = args.price.as_ref().map(|path| inputs::price(path)).transpose()?;
     let co2 = args.co2.as_ref().map(|path| inputs::co2(path)).transpose()?;
     let power = BTreeMap::new();
-    let mut world = World { site, config_text, sessions, from, until, power, price, co2 };
+    let forecast = args.pv_forecast.as_ref().map(|path| inputs::pv(path, &site.diagram));
+    let pv_forecast = forecast.transpose()?.map(|(series, _)| series);
+    let preferences = args.preferences.unwrap_or(Preferences::None);
+    let mut world = World {
+        site,
+        config_text,
+        sessions,
+        from,
+        until,
+        power,
+        price,
+        co2,
+        pv_forecast,
+        preferences,
+    };
     if let Some((series, words)) = &pv {
         words.iter().for_each(|words| warn(words));
         world.spread(EquipmentKind::Pv, series);
@@ -282,11 +266,12 @@ fn stopwatch() -> Instant {
     Instant::now()
 }
 
-fn fair_run(world: &World, args: &SimulateArgs) -> Result<Run, SimulateError> {
+fn controlled_run(world: &World, args: &SimulateArgs) -> Result<Run, SimulateError> {
+    let name = args.policy.name();
     let begun = stopwatch();
-    let mut progress = Progress::new("fair", world.from, world.until);
+    let mut progress = Progress::new(name, world.from, world.until);
     let mut outcome = match &args.journal {
-        None => fair::run::<SimulateError>(world, &mut progress, None)?,
+        None => controlled::run::<SimulateError>(world, &mut progress, None)?,
         Some(path) => {
             let mut file =
                 BufWriter::new(File::create(path).map_err(|error| failed(path, &error))?);
@@ -302,7 +287,7 @@ fn fair_run(world: &World, args: &SimulateArgs) -> Result<Run, SimulateError> {
             };
             write(serde_json::to_string(&header))?;
             let mut line = |line: &JournalLine| write(serde_json::to_string(line));
-            let outcome = fair::run(world, &mut progress, Some(&mut line))?;
+            let outcome = controlled::run(world, &mut progress, Some(&mut line))?;
             file.flush().map_err(|error| failed(path, &error))?;
             outcome
         }
@@ -312,7 +297,7 @@ fn fair_run(world: &World, args: &SimulateArgs) -> Result<Run, SimulateError> {
         warn(&format!("the checker found: {violation}"));
     }
     outcome.summary.wall_seconds = round(begun.elapsed().as_secs_f64(), 3);
-    Ok(Run { policy: "fair", outcome })
+    Ok(Run { policy: name, outcome })
 }
 
 /// The line on standard output.

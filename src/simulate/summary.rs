@@ -59,7 +59,7 @@ pub struct Summary {
     pub self_consumption_ratio: f64,
     /// Energy that the cars took from the grid.
     pub grid_energy_kwh: f64,
-    /// Its cost at the given price.
+    /// What the site pays: import less export, and peaks, by tariff and price.
     pub energy_cost_eur: f64,
     /// Its CO2 at the given intensity.
     pub co2_kg: f64,
@@ -73,6 +73,8 @@ pub struct Summary {
     pub overload_foreign_seconds: f64,
     /// Limits sent to chargers.
     pub setpoints_sent: u64,
+    /// How often a car began to draw: closings of contactors.
+    pub switches: u64,
     /// Plans made.
     pub plans: u64,
     /// Median time of a plan.
@@ -100,13 +102,14 @@ impl Summary {
             self_production_ratio: round(ratio(total.pv_to_ev, total.ev), 6),
             self_consumption_ratio: round(ratio(total.pv_to_ev, total.pv), 6),
             grid_energy_kwh: round(total.ev - total.pv_to_ev, 3),
-            energy_cost_eur: round(account.cost_eur, 2),
+            energy_cost_eur: round(account.cost_eur(), 2),
             co2_kg: round(account.co2_kg, 3),
             peak_import_kw: round(account.peak_import_kw(), 3),
             overload_seconds: 0.0,
             overload_reaction_seconds: 0.0,
             overload_foreign_seconds: 0.0,
             setpoints_sent: 0,
+            switches: 0,
             plans: 0,
             plan_ms_p50: 0.0,
             plan_ms_p99: 0.0,

@@ -208,6 +208,7 @@ pub fn power(diagram: &Diagram, equipment: &[f64], ev: f64) -> Power {
 mod tests {
     use super::*;
     use crate::ground::series::Series;
+    use crate::simulate::world::Preferences;
     use crate::twin::sample::yard;
 
     fn world(load_w: f64) -> World {
@@ -220,6 +221,7 @@ mod tests {
             energy_wh: 7360.0,
             phases,
             max_a: 32.0,
+            said: None,
         };
         World {
             site: yard(),
@@ -230,6 +232,8 @@ mod tests {
             power: BTreeMap::from([("house".to_owned(), Series::new(vec![(from, load_w)]))]),
             price: None,
             co2: None,
+            pv_forecast: None,
+            preferences: Preferences::None,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::ground::time::Utc;
 use crate::model::diagram::EquipmentKind;
 use crate::model::site::Site;
 
-use super::account::Account;
+use super::account::{Account, Bill};
 use super::inputs::SessionRow;
 
 /// The world of one simulation.
@@ -29,12 +29,28 @@ pub struct World {
     pub price: Option<Series<f64>>,
     /// CO2 intensity in g per kWh.
     pub co2: Option<Series<f64>>,
+    /// Forecast of the generation in W, for policies that plan.
+    pub pv_forecast: Option<Series<f64>>,
+    /// What the controller is told of the drivers' needs.
+    pub preferences: Preferences,
+}
+
+/// What the controller is told of the drivers' needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Preferences {
+    /// What the driver said.
+    Declared,
+    /// What past sessions of the driver teach.
+    Learned,
+    /// Nothing.
+    None,
 }
 
 impl World {
     /// An empty account of its span.
     pub fn account(&self) -> Account {
-        Account::new(self.from, self.until, self.price.clone(), self.co2.clone())
+        let bill = Bill::new(&self.site.tariff, &self.site.zone, self.price.clone());
+        Account::new(self.from, self.until, bill, self.co2.clone())
     }
 
     /// Power of each piece of equipment, and when it next changes.

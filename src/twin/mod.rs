@@ -32,6 +32,7 @@ pub mod random;
 pub mod sample;
 pub mod scenario;
 pub mod settings;
+pub mod solver;
 pub mod wire;
 
 use std::cmp::Reverse;
@@ -45,9 +46,11 @@ use crate::ground::ids::{ChargePointId, LinkId, RequestId};
 use crate::ground::time::{Duration, Instant, Now, Utc};
 use crate::ground::units::WattHours;
 use crate::model::event::Event;
+use crate::model::feed::{FeedKind, Received};
 use crate::model::preference::{PreferenceSource, Wish};
 use crate::model::record::{Durability, Record};
 use crate::model::site::Site;
+use crate::plan::solution::Plan;
 
 use checker::Checker;
 use memory::Memory;
@@ -55,11 +58,14 @@ use network::{Network, Way};
 use output::PlantOutput;
 use plant::{Outcome, Plant, PlantState};
 use scenario::{Declared, Fault, Scenario};
+use solver::Solver;
 
 /// From a record until it is durable: a commit on flash.
 const COMMIT: Duration = Duration::millis(10);
 /// From a charger's attempt to connect until it is refused when the box is away.
 const REFUSED_AFTER: Duration = Duration::seconds(1);
+/// From a planning problem until its plan is there.
+const SOLVES: Duration = Duration::millis(500);
 /// From the start of a transaction until its driver has said what is needed.
 const DECLARED_AFTER: Duration = Duration::millis(500);
 /// When the box is away the driver tries again after this long.
@@ -84,6 +90,8 @@ enum Delivery {
     Leave(ChargePointId, LinkId, String),
     /// A frame reaches its charger.
     Down(ChargePointId, LinkId, String),
+    /// A plan is ready.
+    Solved(u64, Option<Box<Plan>>),
     /// A driver says what a visit needs.
     Declared(usize, Declared),
     /// The box starts.
@@ -113,6 +121,7 @@ pub struct Twin {
     setpoints: u64,
     steps: u64,
     journal: Option<Vec<JournalLine>>,
+    solver: Solver,
 }
 
 impl Twin {
@@ -142,10 +151,16 @@ impl Twin {
             setpoints: 0,
             steps: 0,
             journal: None,
+            solver: Solver::default(),
             site,
         };
         twin.start();
         twin
+    }
+
+    /// Has plans made by this solver, to measure or to spoil it.
+    pub fn solve_with(&mut self, solver: Solver) {
+        self.solver = solver;
     }
 
     /// Keeps every step from here on, to be fetched by [`Twin::take_journal`].
@@ -243,6 +258,11 @@ impl Twin {
         self.step(Input::Operator { request: RequestId(0), order })
     }
 
+    /// A series from outside is heard.
+    pub fn tell(&mut self, kind: FeedKind, received: Received) {
+        self.step(Input::Series { kind, received });
+    }
+
     /// Something goes wrong, or is put right.
     pub fn fault(&mut self, fault: Fault) {
         if fault == Fault::Heal {
@@ -269,6 +289,7 @@ impl Twin {
             | Delivery::Up(..)
             | Delivery::Leave(..)
             | Delivery::Down(..)
+            | Delivery::Solved(..)
             | Delivery::Start => false,
         });
         for (charge_point, link) in self.links.clone() {
@@ -340,6 +361,9 @@ impl Twin {
                 if self.links.get(&charge_point) == Some(&link) {
                     self.plant.frame(&charge_point, &text, self.now(), &mut out);
                 }
+            }
+            Delivery::Solved(number, plan) => {
+                self.step(Input::Solved { number, plan });
             }
             Delivery::Declared(evse, declared) => self.declare(evse, declared),
             Delivery::Start => self.start(),
@@ -476,6 +500,10 @@ impl Twin {
                         self.events.pop_front();
                     }
                     self.events.push_back(event);
+                }
+                Output::Solve { number, problem } => {
+                    let plan = self.solver.solve(&problem).map(Box::new);
+                    self.post(self.now + SOLVES, Delivery::Solved(number, plan));
                 }
                 Output::Reply { answer, .. } => said = Some(answer),
             }

@@ -8,6 +8,7 @@ use crate::model::diagram::{Diagram, Equipment, EquipmentKind, Evse, Node};
 use crate::model::drivers::DriverPolicy;
 use crate::model::meter::{Meter, MeterValue, Quantity};
 use crate::model::site::{Access, ChargingPolicy, LeasePolicy, Site};
+use crate::model::tariff::Tariff;
 
 use super::random::Random;
 use super::scenario::{CarModel, Visit};
@@ -65,6 +66,8 @@ pub fn yard() -> Site {
         lease: LeasePolicy::default(),
         charging: ChargingPolicy::default(),
         access: Access::Anyone,
+        tariff: Tariff::default(),
+        plan: None,
         drivers: DriverPolicy::default(),
     }
 }

@@ -126,6 +126,12 @@ fn binding(cause: &Cause) -> Option<(&str, Option<Phase>)> {
         | Cause::CarTakesLess { .. }
         | Cause::CarPaused
         | Cause::Rising
+        | Cause::WaitingForSun { .. }
+        | Cause::FollowsSun
+        | Cause::WaitingForPrice { .. }
+        | Cause::PeakOfImport
+        | Cause::EnoughInTime
+        | Cause::Policy { .. }
         | Cause::Idle
         | Cause::LinkLost { .. }
         | Cause::NeverConnected

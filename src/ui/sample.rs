@@ -132,6 +132,7 @@ fn bare() -> View {
             event(EventKind::Started, "", "Ampgate is running", event_at(120)),
         ],
         totals: Totals {
+            plans: 0,
             frames_in: 4_210,
             frames_out: 2_380,
             frames_bad: 3,

@@ -1,0 +1,369 @@
+//! Between two plans: what each car is offered, second by second. Follows what the plan intends,
+//! not its numbers.
+//!
+//! The plan buys a certain power from the grid in this step and counts on a certain sun. What it
+//! buys is bought; the sun is taken as it shines: more than was forecast goes at once to the cars
+//! to which energy is worth most, less is not replaced from the grid unless a kWh now is worth the
+//! price to the car. It only proposes upper bounds: shares and guard stand behind it.
+//!
+//! Calm: the sun is followed when it has changed by [`SUN_STEP`] for the time that meters need to
+//! agree, and a car that was switched stays so for [`DWELL`].
+
+use crate::ground::time::{Duration, Instant};
+use crate::ground::units::Amps;
+use crate::model::bound::{Bound, Cause};
+
+/// A smaller change of the sun than this, in W, or than a twentieth of it, is not followed.
+const SUN_STEP: f64 = 200.0;
+
+/// A car that was switched on or off by the sun stays so for this long.
+const DWELL: Duration = Duration::minutes(5);
+
+/// Prices that differ by less than this, in EUR per kWh, are equal.
+const PRICE_NOISE: f64 = 1e-6;
+
+/// A car is kept at its minimum a little longer than it would be started for: no flapping at the
+/// edge.
+const KEEP: f64 = 1.15;
+
+/// What the plan wants for one car in this step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Intent {
+    /// The plan's current.
+    pub planned: Amps,
+    /// The most it can take.
+    pub full: Amps,
+    /// The least it can charge with.
+    pub minimum: Amps,
+    /// Power over its phases for each ampere, in W.
+    pub watts_per_amp: f64,
+    /// What a kWh now saves later, in EUR.
+    pub worth: f64,
+    /// Why the plan gives no more.
+    pub cause: Cause,
+}
+
+/// The site at this moment, the cars apart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Market {
+    /// Tells plans and their steps apart; a change is followed at once.
+    pub number: u64,
+    /// Sun less building as measured, in W; none if it cannot be told.
+    pub surplus_w: Option<f64>,
+    /// The same as the plan expected it for this step, in W.
+    pub expected_w: f64,
+    /// Price of import, in EUR per kWh.
+    pub import: f64,
+    /// What export earns, in EUR per kWh.
+    pub export: f64,
+    /// How long meter and chargers need to agree.
+    pub settle: Duration,
+}
+
+/// What was decided last, car by car.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Dispatch {
+    cars: Vec<Option<Decided>>,
+    number: Option<u64>,
+    sun_w: Option<f64>,
+    differs_since: Option<Instant>,
+    switches: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Decided {
+    target: Amps,
+    planned: Amps,
+    full: Amps,
+    switched: Option<Instant>,
+    cause: Cause,
+}
+
+impl Dispatch {
+    /// Nothing was decided yet for this many EVSEs.
+    pub fn new(evses: usize) -> Self {
+        Self { cars: vec![None; evses], ..Self::default() }
+    }
+
+    /// How often a car was switched on or off between plans.
+    pub const fn switches(&self) -> u64 {
+        self.switches
+    }
+
+    /// When a change of the sun is to be followed although nothing else happens.
+    pub fn wake_at(&self, settle: Duration) -> Option<Instant> {
+        self.differs_since.map(|since| since + settle)
+    }
+
+    /// The bound of each EVSE by its intent; none where the plan says nothing or allows all.
+    pub fn bounds(
+        &mut self,
+        now: Instant,
+        intents: &[Option<Intent>],
+        market: &Market,
+    ) -> Vec<Option<Bound>> {
+        let sun_moved = self.look_at_sun(now, market);
+        let is_new = self.number != Some(market.number);
+        let differs = |(decided, intent): (&Option<Decided>, &Option<Intent>)| {
+            let told = decided.as_ref().map(|decided| (decided.planned, decided.full));
+            told != intent.as_ref().map(|intent| (intent.planned, intent.full))
+        };
+        if sun_moved || is_new || self.cars.iter().zip(intents).any(differs) {
+            self.number = Some(market.number);
+            self.assign(now, intents, market);
+        }
+        self.cars.iter().map(|decided| decided.as_ref().and_then(Decided::bound)).collect()
+    }
+
+    /// Whether the sun has changed for long enough to be followed.
+    fn look_at_sun(&mut self, now: Instant, market: &Market) -> bool {
+        let Some(seen) = market.surplus_w else {
+            return self.sun_w.take().is_some();
+        };
+        let Some(known) = self.sun_w else {
+            self.sun_w = Some(seen);
+            return true;
+        };
+        // Below nothing it is all the same: the building takes what there is.
+        let moved = (seen.max(0.0) - known.max(0.0)).abs();
+        if moved < SUN_STEP.max(known.abs() / 20.0) {
+            self.differs_since = None;
+            return false;
+        }
+        let since = *self.differs_since.get_or_insert(now);
+        if now.since(since) < market.settle {
+            return false;
+        }
+        (self.sun_w, self.differs_since) = (Some(seen), None);
+        true
+    }
+
+    fn assign(&mut self, now: Instant, intents: &[Option<Intent>], market: &Market) {
+        let mut order: Vec<usize> =
+            (0..intents.len()).filter(|at| intents[*at].is_some()).collect();
+        let worth = |at: &usize| intents[*at].as_ref().map_or(0.0, |intent| intent.worth);
+        order.sort_by(|one, other| worth(other).total_cmp(&worth(one)).then(one.cmp(other)));
+        let cars: Vec<(usize, &Intent)> =
+            order.iter().filter_map(|at| Some((*at, intents[*at].as_ref()?))).collect();
+        let mut targets: Vec<Amps> = cars.iter().map(|(_, intent)| intent.planned).collect();
+        let planned: f64 = cars.iter().map(|(_, intent)| intent.watts(intent.planned)).sum();
+        let expected = market.expected_w.max(0.0);
+        let bought = (planned - expected).max(0.0);
+        let sun = self.sun_w.unwrap_or(market.expected_w).max(0.0);
+        // What is bought for cars that could as well buy it later is what more sun replaces.
+        let firm = |(_, intent): &&(usize, &Intent)| market.import + PRICE_NOISE < intent.worth;
+        let firm: f64 =
+            cars.iter().filter(firm).map(|(_, intent)| intent.watts(intent.planned)).sum();
+        let spare = if expected < sun {
+            (sun + bought.min(firm) - planned).max(0.0)
+        } else {
+            sun + bought - planned
+        };
+        if 0.0 < spare {
+            self.use_more(&cars, &mut targets, spare, market);
+        } else {
+            self.use_less(&cars, &mut targets, -spare, market);
+        }
+        let mut decided: Vec<Option<Decided>> = vec![None; intents.len()];
+        for ((at, intent), target) in cars.into_iter().zip(targets) {
+            decided[at] = Some(self.settle(now, at, intent, target));
+        }
+        self.cars = decided;
+    }
+
+    /// Gives `spare` W of sun to those to whom it is worth most.
+    fn use_more(
+        &self,
+        cars: &[(usize, &Intent)],
+        targets: &mut [Amps],
+        mut spare: f64,
+        market: &Market,
+    ) {
+        for ((at, intent), target) in cars.iter().zip(targets) {
+            if intent.worth + PRICE_NOISE < market.export || spare <= 0.0 {
+                break;
+            }
+            let before = *target;
+            let least = intent.watts(intent.minimum - before).max(0.0);
+            let takes = if spare < least {
+                // Part of its minimum would come from the grid.
+                let mixed = (least - spare) * market.import / least;
+                let most = intent.worth * if self.is_on(*at) { KEEP } else { 1.0 };
+                if most <= mixed {
+                    continue;
+                }
+                least
+            } else {
+                intent.watts(intent.full - before).max(0.0).min(spare)
+            };
+            *target = intent.limit(before, takes);
+            spare -= takes;
+        }
+    }
+
+    /// Takes `lack` W from those to whom the price of the grid is more than a kWh is worth.
+    fn use_less(
+        &self,
+        cars: &[(usize, &Intent)],
+        targets: &mut [Amps],
+        mut lack: f64,
+        market: &Market,
+    ) {
+        for ((at, intent), target) in cars.iter().zip(targets).rev() {
+            if market.import <= intent.worth + PRICE_NOISE || *target == Amps::ZERO {
+                continue;
+            }
+            if lack <= 0.0 {
+                return;
+            }
+            let least = intent.minimum.min(*target);
+            let gives = intent.watts(*target - least).min(lack);
+            *target = intent.limit(*target, -gives).max(least);
+            lack -= gives;
+            let takes = intent.watts(*target);
+            let mixed = lack.min(takes) * market.import / takes.max(1.0);
+            let most = intent.worth * if self.is_on(*at) { KEEP } else { 1.0 };
+            if 0.0 < lack && most <= mixed {
+                *target = Amps::ZERO;
+                lack -= takes;
+            }
+        }
+    }
+
+    fn is_on(&self, at: usize) -> bool {
+        self.cars[at].as_ref().is_some_and(|decided| Amps::ZERO < decided.target)
+    }
+
+    fn settle(&mut self, now: Instant, at: usize, intent: &Intent, target: Amps) -> Decided {
+        let before = self.cars[at].as_ref();
+        let mut switched = before.and_then(|before| before.switched);
+        let mut target = target;
+        if let Some(before) = before
+            && (before.target == Amps::ZERO) != (target == Amps::ZERO)
+        {
+            let by_plan = (before.planned == Amps::ZERO) != (intent.planned == Amps::ZERO);
+            if !by_plan && switched.is_some_and(|switched| now.since(switched) < DWELL) {
+                target = if target == Amps::ZERO { intent.minimum } else { Amps::ZERO };
+            } else {
+                switched = Some(now);
+                self.switches += 1;
+            }
+        }
+        let cause = if intent.planned < target {
+            Cause::FollowsSun
+        } else if target < intent.planned {
+            Cause::WaitingForSun { until: None }
+        } else {
+            intent.cause.clone()
+        };
+        Decided { target, planned: intent.planned, full: intent.full, switched, cause }
+    }
+}
+
+impl Decided {
+    fn bound(&self) -> Option<Bound> {
+        let bound = Bound { limit: self.target, cause: self.cause.clone() };
+        (self.target < self.full).then_some(bound)
+    }
+}
+
+impl Intent {
+    fn watts(&self, current: Amps) -> f64 {
+        current.as_f64() * self.watts_per_amp
+    }
+
+    /// `from` and this power more, between nothing and the most it can take.
+    fn limit(&self, from: Amps, watts: f64) -> Amps {
+        let limit = from + Amps::from_f64(watts / self.watts_per_amp.max(1.0));
+        limit.at_least_zero().min(self.full)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn intent(planned: i64, worth: f64) -> Option<Intent> {
+        Some(Intent {
+            planned: Amps::new(planned),
+            full: Amps::new(16),
+            minimum: Amps::new(6),
+            watts_per_amp: 230.0,
+            worth,
+            cause: Cause::WaitingForSun { until: Some("11:40".to_owned()) },
+        })
+    }
+
+    fn market(surplus_w: f64, expected_w: f64) -> Market {
+        Market {
+            number: 1,
+            surplus_w: Some(surplus_w),
+            expected_w,
+            import: 0.5,
+            export: 0.0,
+            settle: Duration::seconds(15),
+        }
+    }
+
+    fn limits(bounds: &[Option<Bound>]) -> Vec<i64> {
+        bounds
+            .iter()
+            .map(|bound| bound.as_ref().map_or(16_000, |bound| bound.limit.as_milli()))
+            .collect()
+    }
+
+    fn at(seconds: i64) -> Instant {
+        Instant::START + Duration::seconds(seconds)
+    }
+
+    #[test]
+    fn more_sun_than_forecast_goes_where_it_is_worth_most() {
+        let mut dispatch = Dispatch::new(2);
+        let bounds =
+            dispatch.bounds(at(0), &[intent(0, 0.2), intent(0, 0.4)], &market(2300.0, 0.0));
+        assert_eq!(limits(&bounds), [0, 10_000]);
+        assert_eq!(bounds[1].as_ref().map(|bound| &bound.cause), Some(&Cause::FollowsSun));
+    }
+
+    #[test]
+    fn a_little_sun_starts_a_car_only_if_the_rest_is_worth_its_price() {
+        // 690 W of the 1380 W would be bought: 0.25 EUR per kWh in the mean.
+        for (worth, limit) in [(0.2, 0), (0.3, 6000)] {
+            let mut dispatch = Dispatch::new(1);
+            let bounds = dispatch.bounds(at(0), &[intent(0, worth)], &market(690.0, 0.0));
+            assert_eq!(limits(&bounds), [limit], "worth {worth}");
+        }
+    }
+
+    #[test]
+    fn less_sun_is_not_replaced_from_the_grid_unless_it_is_worth_it() {
+        let mut dispatch = Dispatch::new(3);
+        let cars = [intent(10, 0.1), intent(10, 0.3), intent(16, 0.5)];
+        // 8280 W are planned, all from the sun, which gives 5520 W: the third buys what it lacks.
+        let bounds = dispatch.bounds(at(0), &cars, &market(5520.0, 8280.0));
+        assert_eq!(limits(&bounds), [0, 8000, 16_000]);
+    }
+
+    #[test]
+    fn what_the_plan_buys_is_bought() {
+        let mut dispatch = Dispatch::new(1);
+        let bounds = dispatch.bounds(at(0), &[intent(10, 0.3)], &market(0.0, 0.0));
+        assert_eq!(limits(&bounds), [10_000]);
+    }
+
+    #[test]
+    fn clouds_that_pass_are_not_followed() {
+        let mut dispatch = Dispatch::new(1);
+        let car = [intent(10, 0.3)];
+        let mut look =
+            |second, sun| limits(&dispatch.bounds(at(second), &car, &market(sun, 2300.0)));
+        assert_eq!(look(0, 2300.0), [10_000]);
+        assert_eq!(look(5, 300.0), [10_000]);
+        assert_eq!(look(10, 2300.0), [10_000]);
+        assert_eq!(look(20, 300.0), [10_000]);
+        assert_eq!(look(35, 300.0), [0], "it lasts");
+        assert_eq!(look(40, 2300.0), [0]);
+        assert_eq!(look(56, 2300.0), [0], "it was switched a moment ago");
+        assert_eq!(dispatch.switches(), 1);
+    }
+}

@@ -1,0 +1,148 @@
+//! What the coming day looks like: sun, building, prices and CO2 by step, from what was measured
+//! here and what was told.
+
+use crate::forecast::known::KnownSeries;
+use crate::forecast::load::LoadForecast;
+use crate::forecast::peak::PeakSoFar;
+use crate::forecast::price::Prices;
+use crate::forecast::pv::PvForecast;
+use crate::ground::calendar::Calendar;
+use crate::ground::quantiles::Quantiles;
+use crate::ground::time::{Duration, Utc};
+use crate::model::diagram::EquipmentKind;
+use crate::model::feed::{FeedKind, Received};
+use crate::model::site::Site;
+use crate::model::tariff::{Billing, Peak};
+use crate::plan::problem::{Origin, Series};
+
+/// Without a contract that says otherwise, peaks are those of a quarter hour in a month.
+const USUAL_PEAK: Peak =
+    Peak { eur_per_kw: 0.0, basis: Duration::minutes(15), billing: Billing::Month };
+
+/// Power of the whole site in W, import positive.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SitePower {
+    /// From the roof, zero or more.
+    pub pv: f64,
+    /// Into everything that is neither roof nor car.
+    pub load: f64,
+    /// Into cars, as far as it was measured.
+    pub ev: f64,
+}
+
+impl SitePower {
+    /// Sun that the building leaves over; negative where it needs more.
+    pub fn surplus(&self) -> f64 {
+        self.pv - self.load
+    }
+
+    /// Import less export.
+    pub fn import(&self) -> f64 {
+        self.load + self.ev - self.pv
+    }
+}
+
+/// Everything that is known for looking ahead.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outlook {
+    pv: PvForecast,
+    load: LoadForecast,
+    prices: Prices,
+    co2: KnownSeries,
+    peak: PeakSoFar,
+}
+
+impl Outlook {
+    /// Of a site of which nothing was measured yet.
+    pub fn new(site: &Site) -> Self {
+        let zone = Calendar::new(&site.zone);
+        let peak = site.tariff.peak.unwrap_or(USUAL_PEAK);
+        Self {
+            pv: PvForecast::new(peak_kw(site, EquipmentKind::Pv)),
+            load: LoadForecast::new(zone.clone(), peak_kw(site, EquipmentKind::Load)),
+            prices: Prices::new(site.tariff.clone(), zone.clone()),
+            co2: KnownSeries::new(zone.clone()),
+            peak: PeakSoFar::new(peak, zone),
+        }
+    }
+
+    /// The same past under a changed configuration.
+    pub fn under(self, site: &Site) -> Self {
+        let zone = Calendar::new(&site.zone);
+        Self {
+            pv: self.pv.with_peak(peak_kw(site, EquipmentKind::Pv)),
+            load: self.load.with(zone.clone(), peak_kw(site, EquipmentKind::Load)),
+            prices: self.prices.with(site.tariff.clone(), zone.clone()),
+            co2: self.co2.with_zone(zone.clone()),
+            peak: self.peak.with(site.tariff.peak.unwrap_or(USUAL_PEAK), zone),
+        }
+    }
+
+    /// Takes in what the site draws.
+    pub fn observe(&mut self, utc: Utc, power: &SitePower) {
+        self.pv.observe(utc, power.pv / 1000.0);
+        self.load.observe(utc, power.load / 1000.0);
+        self.peak.observe(utc, power.import() / 1000.0);
+    }
+
+    /// Takes in a series from outside.
+    pub fn receive(&mut self, kind: FeedKind, received: Received) {
+        match kind {
+            FeedKind::Pv => self.pv.receive(received),
+            FeedKind::Load => self.load.receive(received),
+            FeedKind::Price => self.prices.receive(&received),
+            FeedKind::Co2 => self.co2.receive(&received),
+        }
+    }
+
+    /// The highest import of the billing period so far, in kW.
+    pub fn peak_so_far_kw(&self, now: Utc) -> f64 {
+        self.peak.so_far_kw(now)
+    }
+
+    /// What a kW of the highest import costs by contract, in EUR.
+    pub fn peak_eur_per_kw(&self) -> f64 {
+        self.prices.tariff().peak.map_or(0.0, |peak| peak.eur_per_kw)
+    }
+
+    /// All series on a grid that begins now. What is measured now stands in its first step.
+    pub fn series(&self, grid: &[Utc], measured: Option<SitePower>) -> Series {
+        let now = grid.first().copied().unwrap_or_default();
+        let mut pv = self.pv.forecast(now, grid);
+        let mut load = self.load.forecast(now, grid);
+        if let (Some(power), Some(pv), Some(load)) = (measured, pv.first_mut(), load.first_mut()) {
+            *pv = Quantiles::certain(power.pv / 1000.0);
+            *load = Quantiles::certain(power.load / 1000.0);
+        }
+        let prices = self.prices.series(grid);
+        let co2 = grid.windows(2).map(|pair| self.co2.at(pair[0]).map_or(0.0, |known| known.value));
+        let origin = |source: String, issued| Origin { source, issued };
+        let (price_source, issued) = self.prices.source();
+        let origins = [
+            ("pv_kw", origin(self.pv.source(now), None)),
+            ("load_kw", origin(self.load.source(now), None)),
+            ("import_eur_per_kwh", origin(price_source, issued)),
+        ];
+        Series {
+            pv_kw: pv,
+            load_kw: load,
+            import_eur_per_kwh: prices.import,
+            export_eur_per_kwh: prices.export,
+            co2_g_per_kwh: co2.collect(),
+            origins: origins.map(|(name, origin)| (name.to_owned(), origin)).into(),
+        }
+    }
+
+    /// How far the forecasts were off lately, in words.
+    pub fn words(&self) -> String {
+        let words = [("sun", self.pv.record().words()), ("building", self.load.record().words())];
+        let known = words.iter().filter(|(_, words)| !words.is_empty());
+        known.map(|(name, words)| format!("{name}: {words}")).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// Size of all equipment of a kind, in kW.
+fn peak_kw(site: &Site, kind: EquipmentKind) -> f64 {
+    let there = site.diagram.equipment.iter().filter(|item| item.kind == kind);
+    there.map(|item| item.peak.as_f64() / 1000.0).sum()
+}

@@ -1,0 +1,171 @@
+//! Makes plans: when one is due, at once an instant one, and a better one beside the loop.
+
+use crate::ground::time::{Duration, Instant, Now, Utc};
+use crate::model::event::EventKind;
+use crate::model::policy::{PlanPolicy, Planner};
+use crate::model::session::Session;
+use crate::plan;
+use crate::plan::problem::Need;
+use crate::plan::solution::{CarPlan, Plan, Reason};
+
+use super::message::{Outbox, Output};
+use super::planning::{Active, Asked, Posed, step_at};
+use super::state::State;
+
+/// A plan is made anew at least this often, at the quarter hours of the clock.
+const EVERY: Duration = Duration::minutes(15);
+/// Plans in an hour that something other than the clock may ask for; with the four of the clock
+/// there are twelve at most.
+const EVENTFUL_MAX: usize = 8;
+/// A solver that has not answered by then is not waited for any more.
+const GIVEN_UP: Duration = Duration::minutes(2);
+/// A car should have what it needs so long before its driver comes: chargers and cars take their
+/// time.
+const IN_HAND: Duration = Duration::minutes(10);
+/// The site's power is taken down no more often than this.
+const OBSERVE_EVERY: Duration = Duration::seconds(15);
+
+impl State {
+    /// Makes a plan if one is due, and has a better one made beside the loop.
+    pub fn plan_if_due(&mut self, now: Now, out: &mut Outbox) {
+        let Some(policy) = self.site.plan.clone() else { return };
+        self.observe(now);
+        let is_late = |asked: &Asked| GIVEN_UP <= now.mono.since(asked.at);
+        if self.planning.asked.as_ref().is_some_and(is_late) {
+            self.planning.asked = None;
+            let text = "the solver has not answered; the plan in force stays".to_owned();
+            self.event_seldom(now, EventKind::PlanFailed, "plan", text, out);
+        }
+        let is_due = self.planning.due.is_some_and(|due| due <= now.mono);
+        if !is_due && !self.planning.changed && self.planning.due.is_some() {
+            return;
+        }
+        let Some(posed) = self.pose(now, &policy) else {
+            self.planning.active = None;
+            self.planning.asked = None;
+            self.planning.changed = false;
+            self.planning.due = now.utc.map(|utc| now.mono + until_quarter(utc));
+            return;
+        };
+        self.planning.due = now.utc.map(|utc| now.mono + until_quarter(utc));
+        let by_event = !is_due;
+        self.planning.eventful.retain(|at| now.mono.since(*at) < Duration::hours(1));
+        self.planning.changed = false;
+        let instant = match policy.planner {
+            Planner::Program => plan::instant::plan(&posed.problem),
+            Planner::Rule => plan::rule::plan(&posed.problem),
+        };
+        self.take_instant(&posed, instant, policy.planner);
+        if policy.planner == Planner::Rule {
+            return;
+        }
+        if by_event {
+            if EVENTFUL_MAX <= self.planning.eventful.len() {
+                return;
+            }
+            self.planning.eventful.push_back(now.mono);
+        }
+        self.planning.number += 1;
+        let number = self.planning.number;
+        let problem = Box::new(posed.problem.clone());
+        self.planning.asked = Some(Asked { number, at: now.mono, posed });
+        self.totals.plans += 1;
+        out.push(Output::Solve { number, problem });
+    }
+
+    /// Takes down what the site draws.
+    fn observe(&mut self, now: Now) {
+        let soon = |at: Instant| now.mono.since(at) < OBSERVE_EVERY;
+        if self.planning.observed.is_some_and(soon) {
+            return;
+        }
+        self.planning.observed = Some(now.mono);
+        if let (Some(utc), Some(power)) = (now.utc, self.site_power(now)) {
+            self.planning.outlook.observe(utc, &power);
+        }
+    }
+
+    /// The instant plan counts until a better one comes. Cars that the plan in force knows keep
+    /// theirs, so that nobody is switched twice for one arrival.
+    fn take_instant(&mut self, posed: &Posed, mut instant: Plan, planner: Planner) {
+        if let (Planner::Program, Some(active)) = (planner, &self.planning.active)
+            && let Some(now) = posed.problem.grid.first()
+            && active.problem.grid.last().is_some_and(|end| now < end)
+        {
+            for (car, plan) in posed.problem.cars.iter().zip(&mut instant.cars) {
+                let known = active
+                    .plan
+                    .cars
+                    .iter()
+                    .find(|known| known.session == car.session && known.evse == car.evse);
+                if let Some(known) = known {
+                    *plan = resampled(known, &active.plan.grid, &posed.problem.grid);
+                }
+            }
+        }
+        self.put_in_force(posed.clone(), instant);
+    }
+
+    fn put_in_force(&mut self, posed: Posed, plan: Plan) {
+        self.planning.number += 1;
+        let number = self.planning.number;
+        let Posed { problem, evses } = posed;
+        self.planning.active = Some(Active { problem, plan, evses, number });
+    }
+
+    /// What came of a problem that was given to the solver.
+    pub fn solved(&mut self, now: Now, number: u64, plan: Option<Plan>, out: &mut Outbox) {
+        let Some(asked) = self.planning.asked.take_if(|asked| asked.number == number) else {
+            return;
+        };
+        let Some(plan) = plan else {
+            let text = "the solver has failed; the instant plan stays".to_owned();
+            return self.event_seldom(now, EventKind::PlanFailed, "plan", text, out);
+        };
+        let faults = plan::audit::faults(&asked.posed.problem, &plan);
+        if let Some(fault) = faults.first() {
+            let text = format!("refused by the audit: {fault}; the instant plan stays");
+            return self.event_seldom(now, EventKind::PlanFailed, "plan", text, out);
+        }
+        self.put_in_force(asked.posed, plan);
+        self.mark(now.mono);
+    }
+
+    /// What a driver needs and when the car leaves at the latest.
+    pub fn needs(&self, utc: Utc, session: &Session, policy: &PlanPolicy) -> (Vec<Need>, Utc) {
+        let said = self.preference(session.id);
+        let energy = said.and_then(|said| said.energy());
+        let energy = energy.map_or(20.0, |energy| energy.as_f64() / 1000.0);
+        let departure = said.and_then(|said| said.departure);
+        let by = departure.unwrap_or(session.started + Duration::hours(8));
+        let by = (by - IN_HAND).max(utc + EVERY);
+        let kwh = energy - session.energy_wh.as_f64() / 1000.0;
+        let need = Need {
+            by,
+            kwh: kwh.max(0.0),
+            eur_per_kwh: policy.missing_eur_per_kwh,
+            cause: "the driver".to_owned(),
+        };
+        (vec![need], by + IN_HAND)
+    }
+}
+
+/// Up to the next quarter hour of the clock.
+fn until_quarter(utc: Utc) -> Duration {
+    let quarter = EVERY.as_millis();
+    Duration::millis(quarter - utc.as_millis().rem_euclid(quarter))
+}
+
+/// A car's plan on another grid: what it was to get at the beginning of each step.
+fn resampled(plan: &CarPlan, from: &[Utc], to: &[Utc]) -> CarPlan {
+    let at = |values: &[f64], time: Utc| step_at(from, time).map_or(0.0, |step| values[step]);
+    let starts = || to.iter().take(to.len().saturating_sub(1)).copied();
+    CarPlan {
+        current_a: starts().map(|time| at(&plan.current_a, time)).collect(),
+        power_kw: starts().map(|time| at(&plan.power_kw, time)).collect(),
+        reasons: starts()
+            .map(|time| step_at(from, time).map_or(Reason::Away, |step| plan.reasons[step].clone()))
+            .collect(),
+        ..plan.clone()
+    }
+}
