@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration as RealDuration;
 
@@ -33,7 +33,7 @@ use crate::io::inbox::{self, Arrival, Inbox};
 use crate::io::journal::Journal;
 use crate::io::log as lines;
 use crate::io::mqtt::Subscription;
-use crate::io::platform::{self, Resources, Watchdog};
+use crate::io::platform::{self, EndsProcess, Resources, Watchdog};
 use crate::io::solver::Solver;
 use crate::io::tls::Tls;
 use crate::io::websocket::{Door, Links};
@@ -294,6 +294,11 @@ fn flat(ended: Result<Result<(), StoreError>, tokio::task::JoinError>) -> Result
 }
 
 impl Handle {
+    /// The data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// Asks the controller for something and waits for its answer.
     pub async fn request(&self, order: Order) -> Answer {
         let (reply, answer) = oneshot::channel();
@@ -561,19 +566,6 @@ impl World {
         closed.unwrap_or_else(|_| {
             Err(StoreError::NotWritten("the store stopped by a fault".to_owned()))
         })
-    }
-}
-
-/// Ends the process with the task that holds it, if that panics.
-struct EndsProcess;
-
-impl Drop for EndsProcess {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            log::error!("the control loop has failed; the process ends to be started anew");
-            log::logger().flush();
-            std::process::abort();
-        }
     }
 }
 

@@ -66,7 +66,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     for warning in &checked.warnings {
         log::warn!("{warning}");
     }
-    let web = checked.config.web;
+    let (web, driver_page) = (checked.config.web, checked.config.driver_page.clone());
     let daemon = daemon::start(DaemonOptions {
         config: checked.config,
         config_text: text,
@@ -85,10 +85,8 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     let page = match web {
         None => None,
         Some(address) => {
-            let page = {
-                let desk = Desk::new(handle.clone(), Some(args.config.clone()));
-                serve::page(&handle, desk, address).await
-            };
+            let desk = Desk::new(handle.clone(), Some(args.config.clone()));
+            let page = serve::page(&handle, desk, address, driver_page).await;
             let (page, address) = page.map_err(|error| RunError::Page { error })?;
             log::info!("page and API at http://{address} (loopback only: there are no users yet)");
             Some(page)

@@ -1,16 +1,20 @@
 //! Floor 8: joins the page to a running daemon: the view, the orders of people, the store's past.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
 use crate::daemon::Handle;
 use crate::desk::Desk;
+use crate::io::key;
+use crate::model::drivers::PageUrl;
 use crate::model::session::Session;
 use crate::store::error::StoreError;
 use crate::store::reader::StoreReader;
 use crate::ui::history::{History, Page};
+use crate::ui::pass::{self, DriverDoor, SECRET_BYTES};
 use crate::ui::security::Counter;
 use crate::ui::state::UiState;
 use crate::ui::{self, UiError};
@@ -20,10 +24,12 @@ pub async fn page(
     handle: &Handle,
     desk: Desk,
     address: SocketAddr,
+    page_url: Option<PageUrl>,
 ) -> Result<(JoinHandle<()>, SocketAddr), UiError> {
     let (view, orders) = (handle.view.clone(), handle.orders.clone());
-    let history = history(&handle.store);
-    ui::serve(UiState { view, orders, history, security: counter(desk) }, address).await
+    let drivers = DriverDoor { secret: secret(handle.data()), page_url };
+    let (history, security) = (history(&handle.store), counter(desk));
+    ui::serve(UiState { view, orders, history, security, drivers }, address).await
 }
 
 fn counter(desk: Desk) -> Counter {
@@ -34,6 +40,26 @@ fn counter(desk: Desk) -> Counter {
             let desk = order.clone();
             Box::pin(async move { desk.order(wish).await })
         }),
+    }
+}
+
+/// What the codes of drivers are signed with. Where it cannot be kept, the site goes on with one
+/// that lasts until the daemon ends.
+fn secret(data: &Path) -> [u8; SECRET_BYTES] {
+    let file = data.join("drivers.key");
+    let fresh = pass::random();
+    match key::keep(&file, fresh) {
+        Ok((secret, open)) => {
+            if let Some(words) = open {
+                log::warn!("{words}: expected mode 600");
+            }
+            secret
+        }
+        Err(error) => {
+            let file = file.display();
+            log::warn!("{file}: {error}; printed QR codes for drivers do not work until then");
+            fresh
+        }
     }
 }
 

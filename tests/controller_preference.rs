@@ -6,8 +6,11 @@ use ampgate::controller::view::{EvseView, PreferenceView};
 use ampgate::ground::ids::{EvseId, SessionId};
 use ampgate::ground::time::{Duration, Utc};
 use ampgate::ground::units::WattHours;
+use ampgate::ground::zone::TimeOfDay;
+use ampgate::model::drivers::{DriverPolicy, Group, Leaves, Terms, TokenPattern};
 use ampgate::model::event::EventKind;
 use ampgate::model::message::EvseStatus;
+use ampgate::model::policy::PlanPolicy;
 use ampgate::model::preference::{PreferenceSource, Wish};
 use ampgate::twin::Twin;
 use ampgate::twin::sample::yard;
@@ -158,4 +161,41 @@ fn a_wish_without_a_word_and_one_for_the_past_are_refused() {
     let nowhere = Order::ClearPreference { evse, session: None, source };
     refused(twin.order(nowhere).expect("the box runs"), "there is no EVSE E9");
     assert_eq!((said(&twin), told(&twin).len()), (None, 0));
+}
+
+/// The yard with this policy for its drivers, planned.
+fn planned(drivers: DriverPolicy, visits: Vec<Visit>) -> Twin {
+    let mut site = yard();
+    site.drivers = drivers;
+    site.plan = Some(PlanPolicy::default());
+    Twin::new(site, Scenario { seed: 3, visits, ..Scenario::default() }, DAY)
+}
+
+#[test]
+fn where_nothing_is_said_the_rule_of_the_group_is_planned_with() {
+    let terms = Terms {
+        group: Some("fleet".to_owned()),
+        priority: 3,
+        leaves: TimeOfDay::new(6, 30).map(Leaves::At),
+        energy: Some(WattHours::new(7_000)),
+        guaranteed: WattHours::new(2_000),
+        ..Terms::default()
+    };
+    let group = Group { tokens: vec![TokenPattern::new("TAG*")], terms };
+    let policy = DriverPolicy { groups: vec![group], ..DriverPolicy::default() };
+    let mut twin = planned(policy, vec![visit(1, 480, None)]);
+    twin.run_until(at(5), &mut |_, _, _| {});
+    let plan = twin.view().expect("the box runs").plan.expect("a car charges");
+    let car = plan.car("E1").expect("it is planned for");
+    assert_eq!(car.says, "the rule for fleet");
+    // It leaves at half past six by the clock of the site, and ten minutes are kept in hand.
+    assert_eq!(car.by, Some(at(5 * 60 + 20)));
+    let need = car.need_kwh.expect("it is known");
+    assert!((6.0..=7.0).contains(&need), "{need}");
+    // What the driver says counts before it, and the plan follows.
+    assert_eq!(prefer(&mut twin, None, 3, at(240)), Answer::Done);
+    twin.run_for(Duration::seconds(5));
+    let plan = twin.view().expect("the box runs").plan.expect("a car charges");
+    let car = plan.car("E1").expect("it is planned for");
+    assert_eq!((car.says.as_str(), car.by), ("the driver", Some(at(230))));
 }

@@ -1,6 +1,5 @@
-//! Security profiles 0 to 3 at the door for charge points, with real sockets and real TLS: who comes
-//! in with what, who is turned away and how, and that a renewed password or certificate locks nobody
-//! out.
+//! Security profiles 0 to 3 at the door for charge points, with real sockets and TLS: who comes
+//! in with what, who is turned away and how, and that a renewed password locks nobody out.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod site_security;

@@ -21,10 +21,11 @@ use ampgate::model::event::EventKind;
 use ampgate::model::record::{ReadingRecord, SetpointRecord};
 use ampgate::model::session::Session;
 use ampgate::ui::history::History;
+use ampgate::ui::pass::{DriverDoor, SECRET_BYTES};
 use ampgate::ui::security::Counter;
 use ampgate::ui::state::UiState;
 use ampgate::ui::{UiError, serve};
-use ampgate::{controller, ground, model};
+use ampgate::{controller, ground, model, plan};
 
 #[path = "../src/ui/sample.rs"]
 mod sample;
@@ -41,11 +42,15 @@ fn served(view: View) -> Served {
     let runtime = Runtime::new().expect("a runtime");
     let (view, views) = watch::channel(Arc::new(view));
     let (sender, orders) = mpsc::channel(1);
-    let state =
-        UiState { view: views, orders: sender, history: history(), security: Counter::closed() };
+    let (history, drivers, security) = (history(), drivers(), Counter::closed());
+    let state = UiState { view: views, orders: sender, history, drivers, security };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let (_, bound) = runtime.block_on(serve(state, any)).expect("loopback can be had");
     Served { runtime, view, orders, url: format!("http://{bound}") }
+}
+
+fn drivers() -> DriverDoor {
+    DriverDoor { secret: [7; SECRET_BYTES], page_url: None }
 }
 
 fn history() -> History {
@@ -146,6 +151,38 @@ fn the_page_shows_the_site_and_loads_nothing_from_elsewhere() {
     for banned in ["<script>", " style=", "<style", " onclick", "http://", "https://"] {
         assert!(!page.contains(banned), "{banned}");
     }
+}
+
+#[test]
+fn the_plan_of_the_day_is_on_the_page_with_its_reasons() {
+    let site = served(sample::planned());
+    let (_, page) = site.get("/");
+    for text in [
+        "Today's plan",
+        "made 10:15 by linear program for self-production · sun was off by 1.4 kW on average",
+        "The sun covers nine tenths of what the cars need.",
+        "3.3 kWh less than what is wanted will be charged.",
+        "<path class=\"car even\"",
+        "<title>EVSE-09</title>",
+        "price, 0.200 to 0.270 EUR/kWh",
+        "<td data-label=\"By\">16:30</td>",
+        "it charges when the sun is highest · said by the driver",
+    ] {
+        assert!(page.contains(text), "{text} in {page}");
+    }
+    let (_, page) = site.get("/evse/EVSE-01");
+    for text in [
+        "20.0 kWh by 16:30, said by the driver",
+        "13.5 kWh more by 16:30 (13.5 kWh, said by the driver).",
+        "<time>10:15–11:30</time> <b>pause</b> <span>waiting for sun until 11:30</span>",
+    ] {
+        assert!(page.contains(text), "{text} in {page}");
+    }
+    assert_eq!(site.json("/api/v1/plan")["cars"][1]["evse"], json!("EVSE-02"));
+    let idle = served(sample::empty());
+    assert!(idle.get("/").1.contains("No plan: no car is charging."));
+    assert!(idle.get("/evse/EVSE-01").1.contains("No plan: no car is charging."));
+    assert_eq!(idle.json("/api/v1/plan"), Value::Null);
 }
 
 #[test]
@@ -259,7 +296,8 @@ fn only_loopback_can_be_listened_on() {
     let runtime = Runtime::new().expect("a runtime");
     let (_view, views) = watch::channel(Arc::new(sample::empty()));
     let (orders, _) = mpsc::channel(1);
-    let state = UiState { view: views, orders, history: history(), security: Counter::closed() };
+    let (history, drivers, security) = (history(), drivers(), Counter::closed());
+    let state = UiState { view: views, orders, history, drivers, security };
     let refused = runtime.block_on(serve(state, SocketAddr::from(([0, 0, 0, 0], 0))));
     let error = refused.map(|_| ()).expect_err("it must not listen there");
     assert!(matches!(error, UiError::NotLoopback(_)));
@@ -326,6 +364,12 @@ fn mistakes_are_answered_with_what_was_expected() {
         let body: BTreeMap<String, String> = serde_json::from_str(&text).expect("a complaint");
         assert_eq!(got, status, "{path}");
         assert_eq!(body.keys().collect::<Vec<_>>(), ["error", "expected"], "{path}");
+    }
+    // A page says it as a page.
+    for path in ["/evse/EVSE-99", "/evse/EVSE-99/qr", "/d/EVSE-99"] {
+        let (status, text) = site.get(path);
+        assert_eq!(status, 404, "{path}");
+        assert!(text.contains("Here there is no EVSE &quot;EVSE-99&quot;."), "{text}");
     }
     assert_eq!(site.ask("HEAD", "/api/v1/site", &[]), (200, String::new()));
 }
@@ -398,7 +442,12 @@ fn check(document: &Value, schema: &Value, value: &Value, path: &str) {
 
 #[test]
 fn the_description_of_the_api_is_true() {
-    let site = served(sample::degraded());
+    describes(&served(sample::degraded()), "EVSE-02");
+    describes(&served(sample::planned()), "EVSE-01");
+}
+
+/// Compares every answer with its description.
+fn describes(site: &Served, evse: &str) {
     let document = site.json("/api/v1/openapi.json");
     let paths = document["paths"].as_object().expect("paths");
     for (path, methods) in paths {
@@ -409,7 +458,7 @@ fn the_description_of_the_api_is_true() {
         let Some(schema) = content.pointer("/application~1json/schema") else {
             continue;
         };
-        let answer = site.json(&path.replace("{id}", "EVSE-02"));
+        let answer = site.json(&path.replace("{id}", evse));
         if path != "/api/v1/openapi.json" {
             check(&document, schema, &answer, path);
         }

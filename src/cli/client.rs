@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::Agent;
 
@@ -100,6 +101,16 @@ impl Client {
     /// The body of a good answer.
     pub fn get(&self, path: &str) -> Result<String, ClientError> {
         self.read(self.agent.get(format!("{}{path}", self.url)).call())
+    }
+
+    /// Puts a value there; the body of a good answer.
+    pub fn put(&self, path: &str, value: &impl Serialize) -> Result<String, ClientError> {
+        self.read(self.agent.put(format!("{}{path}", self.url)).send_json(value))
+    }
+
+    /// Takes away what is there; the body of a good answer.
+    pub fn delete(&self, path: &str) -> Result<String, ClientError> {
+        self.read(self.agent.delete(format!("{}{path}", self.url)).call())
     }
 
     fn read(

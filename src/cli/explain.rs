@@ -1,9 +1,12 @@
 //! `ampgate explain`: why each EVSE gets what it gets.
 
+use crate::controller::plan_view::CarPlanView;
 use crate::controller::view::{EvseView, View};
 use crate::ground::units::{Amps, Phase, Watts};
+use crate::ground::zone::Zone;
 use crate::ui::diagram::{limit_words, state};
 use crate::ui::explain::{Explanation, PathNode, PhaseRow, TotalRow};
+use crate::ui::plan::{power, summary};
 use crate::ui::words;
 
 use super::text::{Side, clean, row, table};
@@ -31,7 +34,7 @@ pub fn all(view: &View) -> String {
 }
 
 /// One EVSE, with every limit between it and the grid.
-pub fn one(explanation: &Explanation) -> String {
+pub fn one(explanation: &Explanation, zone: &str) -> String {
     let evse = &explanation.evse;
     let mut out = format!("{}: {}, {}\n", evse.id, state(evse).1, limit_words(evse));
     out.push_str(&format!("why: {}\n\n", evse.reason));
@@ -40,6 +43,15 @@ pub fn one(explanation: &Explanation) -> String {
         let energy = words::kilowatt_hours(session.energy_wh);
         let text = format!("{}, {energy} since {}", session.id, session.started);
         rows.push(vec!["session".to_owned(), text]);
+    }
+    if let Some(known) = &evse.preference {
+        let text = format!("{}, said by {}", known.words, known.source.words());
+        rows.push(vec!["wanted".to_owned(), text]);
+    }
+    let zone = Zone::new(zone);
+    if let Some(car) = &explanation.plan {
+        let now = car.course.first().map(|part| part.from);
+        rows.push(vec!["plan".to_owned(), summary(&zone, now, car)]);
     }
     if let Some(soc) = evse.soc_percent {
         rows.push(vec!["battery".to_owned(), format!("{soc:.0} % full")]);
@@ -51,7 +63,22 @@ pub fn one(explanation: &Explanation) -> String {
     let place = format!("{}, connector {}", evse.charge_point, evse.connector);
     rows.push(vec!["charge point".to_owned(), place]);
     let out = clean_lines(&out) + &table(&[Side::Left, Side::Left], &rows);
-    format!("{out}\n{}", nodes(&explanation.path))
+    let course = explanation.plan.iter().map(|car| course(car, &zone));
+    let course: String = course.collect();
+    format!("{out}\n{course}{}", nodes(&explanation.path))
+}
+
+/// The planned course of a car, one line for each span, with an empty line after it.
+fn course(car: &CarPlanView, zone: &Zone) -> String {
+    let mut rows = vec![row(["FROM", "UNTIL", "PLANNED", "WHY NOT MORE"])];
+    let now = car.course.first().map(|part| part.from);
+    for part in &car.course {
+        let time = |at| zone.words(at, now);
+        let (from, until) = (time(part.from), time(part.until));
+        rows.push(row([&from, &until, &power(part.power_kw), &part.reason]));
+    }
+    let lines = table(&[Side::Left, Side::Left, Side::Right, Side::Left], &rows);
+    if car.course.is_empty() { String::new() } else { lines + "\n" }
 }
 
 fn measured(evse: &EvseView) -> String {
@@ -149,7 +176,7 @@ mod tests {
                          L3       6.9  16.1      24.3  15.0   62.3 A
                          total    5.9  19.3      14.1   3.7  43.0 kW
         "#]]
-        .assert_eq(&one(&explanation));
+        .assert_eq(&one(&explanation, &view.zone));
     }
 
     #[test]
@@ -175,7 +202,33 @@ mod tests {
                          total   13.8  20.7      14.1   −5.6  43.0 kW
                          meter grid is silent: worst load assumed
         "#]]
-        .assert_eq(&one(&explanation));
+        .assert_eq(&one(&explanation, &view.zone));
+    }
+
+    #[test]
+    fn a_planned_course_is_told_in_the_time_of_the_site() {
+        let view = sample::planned();
+        let explanation = explain::explain(&view, "EVSE-01").expect("it is there");
+        let text = one(&explanation, &view.zone);
+        let told = text.split("NODE").next().unwrap_or_default();
+        expect![[r#"
+            EVSE-01: charging, limit 11.8 A of 16 A
+            why: breaker IBST 63A, phase L1, shared by 4 cars
+
+            measured      2.7 kW (L1 11.7 A)
+            session       41, 3.1 kWh since 2019-03-01T07:12:00Z
+            wanted        20.0 kWh by 16:30, said by the driver
+            plan          13.5 kWh more by 16:30 (13.5 kWh, said by the driver).
+            grid phases   L1
+            failsafe      falls to 6 A by itself, proven
+            charge point  CP-01, connector 1
+
+            FROM   UNTIL  PLANNED  WHY NOT MORE
+            10:15  11:30    pause  waiting for sun until 11:30
+            11:30  16:30   2.7 kW  breaker IBST 63A, phase L1
+
+        "#]]
+        .assert_eq(told);
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Floor 7: the questions that the command line asks a running daemon, over the API that scripts
 //! use too. Nothing here knows the store, the controller or a socket of the field.
 //!
-//! Reading order: [`client`] → [`text`] (aligned tables) → [`explain`] → [`status`] →
-//! [`remote`] (orders to chargers).
+//! Reading order: [`client`] → [`text`] (aligned tables) → [`explain`] → [`prefer`] → [`status`]
+//! → [`remote`] (orders to chargers).
 
 pub mod client;
 pub mod text;
 
 pub mod explain;
+pub mod prefer;
 pub mod remote;
 pub mod status;
 
@@ -34,6 +35,8 @@ pub enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Say what the car at an EVSE needs, or take it back
+    Prefer(Prefer),
     /// Charging sessions, newest first
     Sessions(Latest),
     /// Events, newest first
@@ -52,6 +55,17 @@ pub enum Command {
     },
     /// Reservations, newest first
     Reservations(Target),
+}
+
+/// What a car needs.
+#[derive(Debug, Args)]
+pub struct Prefer {
+    /// Name of the EVSE, e.g. EVSE-05
+    evse: String,
+    #[command(flatten)]
+    wanted: prefer::Words,
+    #[command(flatten)]
+    target: Target,
 }
 
 /// How many records.
@@ -91,7 +105,17 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
         }),
         Command::Explain { evse: Some(evse), target } => {
             let path = format!("/api/v1/evses/{}/explain", segment(evse));
-            ask(target, &path, |body| Ok(explain::one(&client::read(body)?)))
+            let zone = zone(target)?;
+            ask(target, &path, |body| Ok(explain::one(&client::read(body)?, &zone)))
+        }
+        Command::Prefer(Prefer { evse, wanted, target }) => {
+            let client = Client::new(target.url.as_deref(), target.config.as_deref())?;
+            let body = wanted.tell(&client, evse)?;
+            if target.json {
+                Ok(format!("{}\n", body.trim_end()))
+            } else {
+                prefer::told(evse, &body)
+            }
         }
         Command::Sessions(Latest { count, target }) => {
             let path = format!("/api/v1/sessions?count={count}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::ground::time::Duration;
 use crate::ground::units::WattHours;
 use crate::ground::zone::TimeOfDay;
-use crate::model::drivers::{DriverPolicy, Group, Leaves, Terms, TokenPattern};
+use crate::model::drivers::{DriverPolicy, Group, Leaves, PageUrl, Terms, TokenPattern};
 
 use super::file::File;
 use super::file_drivers::{self, Drivers};
@@ -17,6 +17,18 @@ pub fn check(file: &File, report: &mut Report) {
     let drivers = &file.drivers;
     check_leaving("drivers", &drivers.departure, drivers.stay_h, report);
     check_energies("drivers", drivers.guaranteed_kwh, drivers.energy_kwh, report);
+    if let Some(written) = drivers.page_url.as_deref() {
+        let expected = "an address without a path, like \"https://charge.example.org\"";
+        match PageUrl::parse(written) {
+            None => report.error("drivers.page_url", quoted(written), expected),
+            Some(page) if page.origin().starts_with("http://") => report.warning(
+                "drivers.page_url",
+                quoted(written),
+                "https://…: on the way everybody could read the links and change what drivers say",
+            ),
+            Some(_) => {}
+        }
+    }
     let mut ids: BTreeMap<&str, usize> = BTreeMap::new();
     let mut tokens: BTreeMap<String, usize> = BTreeMap::new();
     for (index, group) in drivers.group.iter().enumerate() {

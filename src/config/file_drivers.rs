@@ -29,6 +29,11 @@ pub struct Drivers {
     /// charge and its battery are known, in percent.
     #[schemars(range(min = 0, max = 100), example = 20)]
     pub fast_percent: Option<f64>,
+    /// Where drivers reach their page: the address of a reverse proxy that forwards `/d/` and
+    /// `/assets/` to `listen.web`. It stands in the QR codes. Without it the page is for this
+    /// machine alone.
+    #[schemars(length(min = 8, max = 200), example = &"https://charge.example.org")]
+    pub page_url: Option<String>,
     /// Drivers for whom something else holds, by their tokens. The first group that has a token
     /// counts.
     #[schemars(length(max = 50))]
@@ -47,10 +52,10 @@ pub struct Group {
     #[schemars(required, length(min = 1, max = 10_000), inner(length(min = 1, max = 20)))]
     #[schemars(example = ["FLEET-*", "04A1B2C3D4"])]
     pub tokens: Option<Vec<String>>,
-    /// When not all can have what they need, those with the larger number come first. Everybody who
-    /// is in no group has 0.
+    /// When not all can have what they need, those with the larger number come first: each step
+    /// counts double. Everybody who is in no group has 0.
     #[serde(default)]
-    #[schemars(range(min = -100, max = 100))]
+    #[schemars(range(min = -8, max = 8))]
     pub priority: i32,
     /// A car leaves at this time of day, in the time zone of the site; or give `stay_h`.
     #[schemars(length(min = 4, max = 5), example = &"17:30")]

@@ -41,6 +41,7 @@ use std::path::PathBuf;
 
 use toml::de::DeTable;
 
+use crate::model::drivers::PageUrl;
 use crate::model::site::Site;
 
 use network::Security;
@@ -63,6 +64,8 @@ pub struct Config {
     pub security: Security,
     /// Web page and API; none = closed. Loopback only until users and roles exist.
     pub web: Option<SocketAddr>,
+    /// Where drivers reach their page; none = on this machine alone.
+    pub driver_page: Option<PageUrl>,
     /// The broker; none when no meter is configured.
     pub mqtt: Option<Broker>,
 }
@@ -144,6 +147,7 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
         ocpps: check_policy::address(&file.listen.ocpps),
         security: check_security::security(&file),
         web: check_policy::address(&file.listen.web),
+        driver_page: file.drivers.page_url.as_deref().and_then(PageUrl::parse),
         mqtt: file.mqtt.as_ref().and_then(broker),
     })
 }

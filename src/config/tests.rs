@@ -191,6 +191,8 @@ fn what_holds_for_drivers_is_checked() {
     let two = "tokens = [\"F*\"]\n[[drivers.group]]\nid = \"fleet\"\ntokens = [\"f*\"]";
     let texts = [
         ("no time of day", with("[drivers]\ndeparture = \"25:00\"")),
+        ("no address of a page", with("[drivers]\npage_url = \"https://a.example/d\"")),
+        ("a page in the clear", with("[drivers]\npage_url = \"http://a.example\"")),
         ("both", with("[drivers]\ndeparture = \"17:30\"\nstay_h = 8")),
         ("more than it needs", with("[drivers]\nenergy_kwh = 4\nguaranteed_kwh = 5")),
         ("a group without tokens", with(&group("priority = 1"))),
@@ -207,7 +209,7 @@ fn what_holds_for_drivers_is_checked() {
 #[test]
 fn what_holds_for_a_group_is_what_it_says_and_else_what_holds_for_all() {
     let drivers = "[drivers]\ndeparture = \"17:30\"\nenergy_kwh = 15\nfast_percent = 20\n\
-                   [[drivers.group]]\nid = \"fleet\"\ntokens = [\"F-*\"]\npriority = 10\n\
+                   [[drivers.group]]\nid = \"fleet\"\ntokens = [\"F-*\"]\npriority = 5\n\
                    stay_h = 2.5\nguaranteed_kwh = 5\n\n[[node]]";
     let text = spoiled(&[("[[node]]", drivers)]);
     let policy = parse(&text, "site.toml").expect("it is sound").config.site.drivers;
@@ -215,7 +217,7 @@ fn what_holds_for_a_group_is_what_it_says_and_else_what_holds_for_all() {
     let fleet = policy.terms(&IdToken::new("f-12"));
     assert_eq!(usual.leaves, TimeOfDay::new(17, 30).map(Leaves::At));
     assert_eq!(fleet.leaves, Some(Leaves::After(Duration::minutes(150))));
-    assert_eq!((usual.priority, fleet.priority), (0, 10));
+    assert_eq!((usual.priority, fleet.priority), (0, 5));
     assert_eq!((usual.energy, fleet.energy), (fleet.energy, Some(WattHours::new(15_000))));
     assert_eq!((usual.guaranteed, fleet.guaranteed), (WattHours::ZERO, WattHours::new(5_000)));
     assert_eq!((usual.fast_percent, fleet.fast_percent), (Some(20.0), Some(20.0)));

@@ -32,6 +32,7 @@ mod reserve;
 mod snapshot;
 mod state;
 mod steer;
+mod terms;
 mod tick;
 pub mod view;
 

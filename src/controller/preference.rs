@@ -127,7 +127,6 @@ impl State {
 
     /// What was said at an EVSE, for people.
     pub fn preference_view(&self, evse: EvseIndex, now: Now) -> Option<PreferenceView> {
-        let zone = Zone::new(&self.site.zone);
         let said = match self.session_at(evse) {
             Some(session) => {
                 let known = self.preference(session)?;
@@ -140,7 +139,7 @@ impl State {
         };
         let (session, wish, source, at) = said;
         let Wish { energy_wh, charge, departure } = wish;
-        let words = words(&wish, &zone, now.utc);
+        let words = words(&wish, &Zone::new(&self.site.zone), now.utc);
         Some(PreferenceView { session, energy_wh, charge, departure, source, at, words })
     }
 

@@ -94,8 +94,8 @@ impl State {
             room_kwh: None,
             needs,
             taper: None,
-            priority: 0,
-            fast_kwh: 0.0,
+            priority: self.terms(session).priority,
+            fast_kwh: self.fast_kwh(session),
         })
     }
 

@@ -134,9 +134,10 @@ impl State {
     /// What a driver needs and when the car leaves at the latest.
     pub fn needs(&self, utc: Utc, session: &Session, policy: &PlanPolicy) -> (Vec<Need>, Utc) {
         let said = self.preference(session.id);
-        let energy = said.and_then(|said| said.energy());
+        let energy = said.and_then(|said| said.energy()).or(self.terms(session).energy);
         let energy = energy.map_or(20.0, |energy| energy.as_f64() / 1000.0);
-        let departure = said.and_then(|said| said.departure);
+        let departure =
+            said.and_then(|said| said.departure).or_else(|| self.usual_departure(session));
         let by = departure.unwrap_or(session.started + Duration::hours(8));
         let by = (by - IN_HAND).max(utc + EVERY);
         let kwh = energy - session.energy_wh.as_f64() / 1000.0;
@@ -144,9 +145,10 @@ impl State {
             by,
             kwh: kwh.max(0.0),
             eur_per_kwh: policy.missing_eur_per_kwh,
-            cause: "the driver".to_owned(),
+            cause: self.who_says(session),
         };
-        (vec![need], by + IN_HAND)
+        let guaranteed = self.guaranteed(session, by, policy);
+        (std::iter::once(need).chain(guaranteed).collect(), by + IN_HAND)
     }
 }
 

@@ -76,6 +76,16 @@ impl IdToken {
     }
 }
 
+impl IdToken {
+    /// All but its last four characters hidden; of a short one, all but half.
+    pub fn masked(&self) -> String {
+        let length = self.0.chars().count();
+        let hidden = length - 4.min(length / 2);
+        let hide = |(index, character)| if index < hidden { '•' } else { character };
+        self.0.chars().enumerate().map(hide).collect()
+    }
+}
+
 impl PartialEq for IdToken {
     fn eq(&self, other: &Self) -> bool {
         self.0.eq_ignore_ascii_case(&other.0)
@@ -126,3 +136,18 @@ pub type EvseIndex = usize;
 
 /// Position of a node in the diagram; parents come before their children.
 pub type NodeIndex = usize;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_show_at_most_their_last_four_characters() {
+        let masked = |text: &str| IdToken::new(text).masked();
+        assert_eq!(masked("04A1B2C3D4"), "••••••C3D4");
+        assert_eq!(
+            (masked("abc"), masked("AB"), masked("")),
+            ("••c".into(), "•B".into(), "".into())
+        );
+    }
+}

@@ -102,6 +102,12 @@ impl Zone {
         Some(Utc::from_millis(moment.timestamp().as_millisecond()))
     }
 
+    /// The date so many days after `time`: `2019-03-02` for forms, and `Sat 2 Mar` for people.
+    pub fn date(&self, time: Utc, days: i32) -> (String, String) {
+        let date = self.local(time).date().saturating_add(days.days());
+        (date.strftime("%Y-%m-%d").to_string(), date.strftime("%a %-d %b").to_string())
+    }
+
     /// `2019-03-01T17:30`, as a form's field for a local time has it.
     pub fn field(&self, time: Utc) -> String {
         self.local(time).strftime("%Y-%m-%dT%H:%M").to_string()

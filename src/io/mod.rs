@@ -4,7 +4,7 @@
 //! Reading order: [`clock`] → [`inbox`] (how everything reaches the controller) → [`secret`] →
 //! [`credentials`] → [`gate`] (who may come in) → [`certificate`] → [`authority`] → [`tls`] →
 //! [`stream`] → `handshake` → [`strangers`] → `link` (one charge point) → [`websocket`] (all of
-//! them) → [`renewal`] → [`doors`] → [`mqtt`] → [`journal`] → [`log`] → [`platform`] (systemd,
+//! them) → [`renewal`] → [`doors`] → [`mqtt`] → [`journal`] → [`key`] → [`log`] → [`platform`] (systemd,
 //! memory and disk).
 
 pub mod authority;
@@ -16,6 +16,7 @@ pub mod gate;
 mod handshake;
 pub mod inbox;
 pub mod journal;
+pub mod key;
 mod link;
 pub mod log;
 pub mod mqtt;

@@ -49,6 +49,13 @@ pub struct Terms {
     pub fast_percent: Option<f64>,
 }
 
+/// Where drivers reach their page: scheme, host and perhaps a port, no path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageUrl {
+    origin: String,
+    authority: usize,
+}
+
 /// When a car leaves whose driver has said nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leaves {
@@ -63,6 +70,27 @@ impl DriverPolicy {
     pub fn terms(&self, token: &IdToken) -> &Terms {
         let fits = |group: &&Group| group.tokens.iter().any(|pattern| pattern.fits(token));
         self.groups.iter().find(fits).map_or(&self.usual, |group| &group.terms)
+    }
+}
+
+impl PageUrl {
+    /// Reads `https://charge.example.org`; none if it is no address of that kind.
+    pub fn parse(text: &str) -> Option<Self> {
+        let origin = text.strip_suffix('/').unwrap_or(text).to_ascii_lowercase();
+        let rest = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"))?;
+        let allowed = |letter: char| letter.is_ascii_alphanumeric() || ".-:[]".contains(letter);
+        let (authority, sound) = (origin.len() - rest.len(), rest.chars().all(allowed));
+        (sound && !rest.is_empty()).then_some(Self { origin, authority })
+    }
+
+    /// As a browser names it: `https://charge.example.org`.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Host and port: `charge.example.org`.
+    pub fn authority(&self) -> &str {
+        &self.origin[self.authority..]
     }
 }
 
@@ -112,6 +140,16 @@ mod tests {
             ["fleet-1", "FLEET-12", "Fleet-", "GUEST", "F", "é"].map(priority),
             [9, 5, 5, 0, 0, 0]
         );
+    }
+
+    #[test]
+    fn the_address_of_the_page_is_an_origin() {
+        let page = PageUrl::parse("https://Charge.example.org:8443/").expect("an address");
+        assert_eq!(page.origin(), "https://charge.example.org:8443");
+        assert_eq!(page.authority(), "charge.example.org:8443");
+        for wrong in ["charge.example.org", "https://", "https://a/path", "ftp://a", "http://a b"] {
+            assert_eq!(PageUrl::parse(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! What people see and order about who may connect: passwords, certificates, chargers that nobody
-//! knows yet. No secret is in here but a password that was just made, on its way to the one who asked.
+//! knows yet. No secret is in here but a password that was just made, on its way to who asked.
 
 use serde::{Deserialize, Serialize};
 

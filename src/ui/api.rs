@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::controller::message::{Answer, Order};
+use crate::controller::plan_view::PlanView;
 use crate::controller::view::{EvseView, MeterView, SessionView, View};
 use crate::ground::ids::EvseId;
 use crate::ground::time::Utc;
@@ -20,14 +21,12 @@ use crate::model::session::{Session, Transaction};
 use super::explain::{self, Explanation};
 use super::history::{COUNT_DEFAULT, COUNT_MAX, Page, ReadOf};
 use super::metrics;
+use super::order;
 use super::state::Shared;
 use super::trouble::Trouble;
 
 /// The description of this API.
 pub const OPENAPI: &str = include_str!("assets/openapi.json");
-
-/// An order that is not answered within this real time is reported as such.
-const ORDER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
 type Answered<T> = Result<Json<T>, Trouble>;
 /// The name in a path, where it can be read.
@@ -117,6 +116,11 @@ pub async fn meters(State(shared): State<Arc<Shared>>) -> Json<Vec<MeterView>> {
     Json(shared.view().meters.clone())
 }
 
+/// `GET /api/v1/plan`
+pub async fn plan(State(shared): State<Arc<Shared>>) -> Json<Option<PlanView>> {
+    Json(shared.view().plan.clone())
+}
+
 /// `GET /api/v1/sessions`
 pub async fn sessions(State(shared): State<Arc<Shared>>, window: Asked) -> Answered<Sessions> {
     let page = page(window)?;
@@ -174,7 +178,8 @@ async fn read_of<T: Send + 'static>(
 pub async fn meter_now(State(shared): State<Arc<Shared>>, id: Named) -> Answered<Answer> {
     let evse = known(&shared.view(), id)?;
     let order = Order::MeterNow { evse: EvseId::new(&evse.id) };
-    super::remote::give(&shared, order, ORDER_TIMEOUT).await.map(Json)
+    let expected = "an EVSE whose charger is connected and can do this";
+    order::give(&shared, order, order::AT_ONCE, expected).await.map(Json)
 }
 
 /// `GET /api/v1/openapi.json`
@@ -205,20 +210,12 @@ fn for_people(session: Session, transaction: Option<Transaction>) -> SessionView
         id: session.id.0,
         evse: session.evse.as_str().to_owned(),
         transaction: session.transaction.0,
-        token: hidden(session.token.as_str()),
+        token: session.token.masked(),
         started: session.started,
         ended: session.ended,
         energy_wh: session.energy_wh,
         reason: stop.map(|stop| stop.reason),
     }
-}
-
-/// All but the last four characters hidden; of short tokens, all but half.
-fn hidden(token: &str) -> String {
-    let length = token.chars().count();
-    let shown = 4.min(length / 2);
-    let hide = |(index, character)| if index < length - shown { '•' } else { character };
-    token.chars().enumerate().map(hide).collect()
 }
 
 fn event_line(event: Event) -> EventLine {
@@ -263,16 +260,4 @@ pub async fn blocking<T: Send + 'static>(
         let error = format!("the past cannot be read: {why}");
         Trouble::new(StatusCode::INTERNAL_SERVER_ERROR, error, "see the log of the daemon")
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tokens_show_at_most_their_last_four_characters() {
-        assert_eq!(hidden("04A1B2C3D4"), "••••••C3D4");
-        assert_eq!(hidden("abc"), "••c");
-        assert_eq!(hidden(""), "");
-    }
 }

@@ -3,6 +3,7 @@
 use crate::controller::view::{EvseView, View};
 use crate::ground::time::{Duration, Instant, Utc};
 use crate::ground::units::Amps;
+use crate::ground::zone::Zone;
 use crate::model::bound::Cause;
 use crate::model::record::{ReadingRecord, SetpointRecord};
 
@@ -11,8 +12,12 @@ use super::diagram;
 use super::explain;
 use super::html::{Html, segment};
 use super::page::{self, Parts};
+use super::plan;
 use super::table;
 use super::words::{self, Calendar};
+
+/// Spans of the planned course that are shown.
+const COURSE_SHOWN: usize = 24;
 
 /// Limits in the table; the API has the rest.
 const LIMITS_SHOWN: usize = 40;
@@ -60,6 +65,8 @@ pub fn evse(view: &View, evse: &EvseView, past: &Result<Past, String>) -> Html {
     out.add("data-done=\"Asked: fresh values come in a moment.\" ", &[]);
     out.add("data-post=\"/api/v1/evses/{}/meter-now\">", &[&address]);
     out.add("Ask the charger for fresh values</button> <output></output></p>", &[]);
+    out.add("<p class=\"beside\"><a href=\"/evse/{}/qr\">QR code for drivers</a></p>", &[&address]);
+    out.append(&planned(view, evse));
     out.append(&path(view, evse));
     out.add("<section class=\"sheet\"><h2>Limits of the last day</h2>", &[]);
     match past {
@@ -76,6 +83,7 @@ pub fn parts(view: &View, id: &str) -> Parts {
         vec![("head".to_owned(), page::head(view)), ("alert".to_owned(), page::alert(view))];
     if let Some(evse) = view.evses.iter().find(|evse| evse.id == id) {
         parts.push(("present".to_owned(), present(view, evse)));
+        parts.push(("planned".to_owned(), planned(view, evse)));
         parts.push(("path".to_owned(), path(view, evse)));
     }
     parts
@@ -109,7 +117,31 @@ fn present(view: &View, evse: &EvseView) -> Html {
         let text = format!("{} since {began}, token {}", session.id, session.token);
         out.add("<div><dt>Session</dt><dd>{}</dd></div>", &[&text]);
     }
+    if let Some(known) = &evse.preference {
+        let text = format!("{}, said by {}", known.words, known.source.words());
+        out.add("<div><dt>Wanted</dt><dd>{}</dd></div>", &[&text]);
+    }
     out.add("</dl></section>", &[]);
+    out
+}
+
+/// What the plan has for the car that stands there.
+fn planned(view: &View, evse: &EvseView) -> Html {
+    let mut out = Html::new();
+    out.add("<section class=\"sheet\" data-part=\"planned\"><h2>Planned course</h2>", &[]);
+    match explain::planned(view, evse) {
+        Some(car) => {
+            let summary = plan::summary(&Zone::new(&view.zone), view.at, &car);
+            out.add("<p class=\"because\">{}</p>", &[&summary]);
+            if !car.words.is_empty() {
+                out.add("<p>{}</p>", &[&car.words]);
+            }
+            plan::course(&mut out, view, &car, COURSE_SHOWN);
+        }
+        None if evse.session.is_none() => table::nothing(&mut out, "No plan: no car is charging."),
+        None => table::nothing(&mut out, plan::absent(view)),
+    }
+    out.add("</section>", &[]);
     out
 }
 

@@ -2,17 +2,24 @@
 //!
 //! The listener is on loopback, but a browser on this machine also shows pages of strangers. A
 //! stranger's page can point a name of its own at 127.0.0.1 (DNS rebinding), so the Host must be
-//! loopback by name or number; and it can post forms, so a post must come from our own page or from
-//! no page at all.
+//! loopback by name or number; and it can post forms, so an order must come from our own page or
+//! from no page at all.
+//!
+//! The pages of drivers (`/d/…`, with `/assets/…`) may stand behind a reverse proxy: for them alone
+//! the configured address counts like loopback.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::model::drivers::PageUrl;
+
+use super::state::Shared;
 use super::trouble::Trouble;
 
 /// The longest order is a signed firmware update with its certificate (security whitepaper: 5500
@@ -34,35 +41,58 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (header::CACHE_CONTROL, "no-store"),
 ];
 
+/// On the page of a driver, which is a form: it is sent to where it came from, with its origin.
+const OF_DRIVERS: [(HeaderName, &str); 2] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; img-src 'self'; \
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    (header::REFERRER_POLICY, "same-origin"),
+];
+
 /// Lets a request in or answers with the reason, and puts the security headers on every answer.
-pub async fn guard(request: Request, next: Next) -> Response {
-    let mut response = match admit(&request) {
+pub async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let driver = is_of_drivers(request.uri().path());
+    let mut response = match admit(&request, shared.page_url.as_ref()) {
         Ok(()) => next.run(request).await,
         Err(trouble) => trouble.into_response(),
     };
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    for (name, value) in OF_DRIVERS.into_iter().filter(|_| driver) {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
     response
 }
 
-fn admit(request: &Request) -> Result<(), Trouble> {
+fn admit(request: &Request, page: Option<&PageUrl>) -> Result<(), Trouble> {
     let headers = request.headers();
     let host = text(headers, &header::HOST).unwrap_or_default();
     let named = request.uri().authority().map(|authority| authority.as_str());
-    if !is_loopback(host) || named.is_some_and(|named| !is_loopback(named)) {
+    let path = request.uri().path();
+    let shared = is_of_drivers(path) || path.starts_with("/assets/");
+    let page = page.filter(|_| shared);
+    let is_ours = |host: &str| {
+        is_loopback(host) || page.is_some_and(|page| page.authority().eq_ignore_ascii_case(host))
+    };
+    if !is_ours(host) || named.is_some_and(|named| !is_ours(named)) {
         return Err(Trouble::new(
             StatusCode::MISDIRECTED_REQUEST,
             "this page is only for the machine it runs on",
             "a Host of 127.0.0.1, [::1] or localhost",
         ));
     }
-    if *request.method() != Method::POST {
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
     }
     let origin = text(headers, &header::ORIGIN);
     let site = text(headers, &HeaderName::from_static("sec-fetch-site"));
-    let same_origin = origin.is_none_or(|origin| origin == format!("http://{host}"));
+    let own = |origin: &str| {
+        origin == format!("http://{host}") || page.is_some_and(|page| origin == page.origin())
+    };
+    let same_origin = origin.is_none_or(own);
     let same_site = site.is_none_or(|site| site == "same-origin" || site == "none");
     if !same_origin || !same_site {
         return Err(Trouble::new(
@@ -77,6 +107,10 @@ fn admit(request: &Request) -> Result<(), Trouble> {
         return Err(Trouble::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long", expected));
     }
     Ok(())
+}
+
+fn is_of_drivers(path: &str) -> bool {
+    path.starts_with("/d/")
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -108,12 +142,22 @@ mod tests {
     use super::*;
 
     fn admitted(method: Method, headers: &[(&str, &str)]) -> Option<StatusCode> {
-        let mut request = Request::builder().method(method).uri("/api/v1/site");
+        let page = PageUrl::parse("https://charge.example").expect("an address");
+        asked(method, "/api/v1/site", headers, Some(&page))
+    }
+
+    fn asked(
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        page: Option<&PageUrl>,
+    ) -> Option<StatusCode> {
+        let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::empty()).expect("a valid request");
-        admit(&request).err().map(|trouble| trouble.into_response().status())
+        admit(&request, page).err().map(|trouble| trouble.into_response().status())
     }
 
     #[test]
@@ -124,6 +168,29 @@ mod tests {
         for host in ["", "evil.example", "127.0.0.1.evil.example:80", "::1", "[::1", "10.0.0.1"] {
             assert!(!is_loopback(host), "{host}");
         }
+    }
+
+    #[test]
+    fn the_configured_address_opens_the_pages_of_drivers_alone() {
+        let page = PageUrl::parse("https://charge.example").expect("an address");
+        let (host, origin) = (("host", "charge.example"), ("origin", "https://charge.example"));
+        let ask =
+            |method, path, headers: &[(&str, &str)]| asked(method, path, headers, Some(&page));
+        assert_eq!(ask(Method::GET, "/d/E1", &[host]), None);
+        assert_eq!(ask(Method::GET, "/assets/page.css", &[host]), None);
+        assert_eq!(ask(Method::POST, "/d/E1", &[host, origin]), None);
+        // A proxy that names the box itself sends the origin of the page all the same.
+        assert_eq!(ask(Method::POST, "/d/E1", &[("host", "127.0.0.1:80"), origin]), None);
+        let misdirected = Some(StatusCode::MISDIRECTED_REQUEST);
+        for path in ["/", "/api/v1/site", "/evse/E1", "/evse/E1/qr", "/dx", "/metrics"] {
+            assert_eq!(ask(Method::GET, path, &[host]), misdirected, "{path}");
+        }
+        assert_eq!(asked(Method::GET, "/d/E1", &[host], None), misdirected);
+        let elsewhere = ("origin", "https://a.example");
+        assert_eq!(ask(Method::POST, "/d/E1", &[host, elsewhere]), Some(StatusCode::FORBIDDEN));
+        let box_itself = ("host", "127.0.0.1:80");
+        let order = ask(Method::PUT, "/api/v1/evses/E1/preference", &[box_itself, origin]);
+        assert_eq!(order, Some(StatusCode::FORBIDDEN));
     }
 
     #[test]

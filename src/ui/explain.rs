@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::controller::plan_view::CarPlanView;
 use crate::controller::view::{EvseView, NodeView, SessionView, View};
 use crate::ground::units::{Amps, Phase, Volts, Watts};
 use crate::model::bound::Cause;
@@ -16,6 +17,9 @@ pub struct Explanation {
     pub evse: EvseView,
     /// Its running session.
     pub session: Option<SessionView>,
+    /// What the plan has for its car.
+    #[serde(default)]
+    pub plan: Option<CarPlanView>,
     /// The nodes that feed it, its own first, the root last.
     pub path: Vec<PathNode>,
 }
@@ -79,7 +83,14 @@ pub fn explain(view: &View, evse: &str) -> Option<Explanation> {
     let binding = binding(&evse.cause);
     let path = path(view, &evse.node);
     let path = path.into_iter().map(|node| path_node(node, view.voltage_v, evse, binding));
-    Some(Explanation { evse: evse.clone(), session: session(view, evse), path: path.collect() })
+    let (session, plan) = (session(view, evse), planned(view, evse));
+    Some(Explanation { evse: evse.clone(), session, plan, path: path.collect() })
+}
+
+/// What the plan has for the car that stands at an EVSE; not for one that was there before.
+pub fn planned(view: &View, evse: &EvseView) -> Option<CarPlanView> {
+    let car = view.plan.as_ref()?.car(&evse.id)?;
+    (car.session == evse.session).then(|| car.clone())
 }
 
 /// The running session of an EVSE.

@@ -4,11 +4,12 @@
 //! nothing, keeps nothing and cannot hold up the controller.
 //!
 //! Reading order: [`html`] (nothing unescaped) → [`words`] → [`bar`] → [`explain`] (the rows
-//! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`page`] → [`chart`] → [`detail`] (the
-//! page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] → [`history`] →
-//! [`live`] → [`state`] → [`metrics`] → [`remote`] (orders to chargers) → [`api`]. The routes are
-//! here: one table names each with what serves it, and the description of the API is compared with
-//! it.
+//! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`plan`] → [`page`] → [`chart`] →
+//! [`detail`] (the page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] →
+//! [`history`] → [`live`] → [`pass`] → [`state`] → [`order`] → [`metrics`] → [`remote`] (orders to
+//! chargers) → [`api`] → [`wish`] → [`driver`] (the page for a phone) → [`qr`] → [`visit`]. The
+//! routes are here: one table names each with what serves it, and the description of the API is
+//! compared with it.
 
 pub mod html;
 pub mod words;
@@ -18,6 +19,7 @@ pub mod explain;
 pub mod flow;
 
 pub mod diagram;
+pub mod plan;
 pub mod table;
 
 pub mod page;
@@ -33,14 +35,23 @@ pub mod listen;
 pub mod history;
 
 pub mod live;
+pub mod pass;
 pub mod security;
 pub mod state;
+
+pub mod order;
 
 pub mod metrics;
 pub mod pending;
 
 pub mod api;
 pub mod remote;
+
+pub mod wish;
+
+pub mod driver;
+pub mod qr;
+pub mod visit;
 
 #[cfg(test)]
 pub mod sample;
@@ -65,6 +76,7 @@ use history::{COUNT_MAX, Page};
 use listen::Bounded;
 use state::{Shared, UiState};
 use trouble::Trouble;
+use visit::Missing;
 
 /// Why the page cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +120,7 @@ pub async fn serve(
         tokio::select! {
             () = serving => {}
             () = shared.watch_age() => {}
+            () = shared.passes.run() => {}
         }
     });
     Ok((handle, bound))
@@ -121,7 +134,7 @@ fn router(shared: Arc<Shared>) -> Router {
     router
         .fallback(nowhere)
         .method_not_allowed_fallback(not_so)
-        .layer(middleware::from_fn(door::guard))
+        .layer(middleware::from_fn_with_state(shared.clone(), door::guard))
         .with_state(shared)
 }
 
@@ -132,6 +145,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/live", get(site_live)),
         ("/evse/{id}", get(evse_page)),
         ("/live/evse/{id}", get(evse_live)),
+        ("/evse/{id}/qr", get(visit::poster)),
+        ("/d/{id}", get(visit::open).post(visit::send)),
         ("/assets/page.css", get(style)),
         ("/assets/page.js", get(script)),
         ("/assets/mark.svg", get(mark)),
@@ -146,10 +161,12 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/api/v1/evses/{id}/setpoints", get(api::setpoints)),
         ("/api/v1/evses/{id}/readings", get(api::readings)),
         ("/api/v1/evses/{id}/meter-now", post(api::meter_now)),
+        ("/api/v1/evses/{id}/preference", get(wish::read).put(wish::put).delete(wish::delete)),
         ("/api/v1/sessions", get(api::sessions)),
         ("/api/v1/events", get(api::events)),
         ("/api/v1/meters", get(api::meters)),
         ("/api/v1/security", get(pending::security).post(pending::order)),
+        ("/api/v1/plan", get(api::plan)),
         ("/api/v1/remote", post(remote::remote)),
         ("/api/v1/reservations", get(remote::reservations).post(remote::reserve)),
         ("/api/v1/reservations/{id}/cancel", post(remote::give_up)),
@@ -164,9 +181,9 @@ async fn site_live(State(shared): State<Arc<Shared>>) -> Response {
     shared.live.parts(page::parts)
 }
 
-async fn evse_page(State(shared): State<Arc<Shared>>, id: Named) -> Result<Response, Trouble> {
+async fn evse_page(State(shared): State<Arc<Shared>>, id: Named) -> Result<Response, Missing> {
     let view = shared.view();
-    let evse = api::known(&view, id)?;
+    let evse = visit::known(&view, id)?;
     let past = last_day(&shared, &view, &evse).await;
     Ok(Html(detail::evse(&view, &evse, &past).into_string()).into_response())
 }
@@ -207,7 +224,7 @@ async fn nowhere() -> Trouble {
 }
 
 async fn not_so() -> Trouble {
-    let expected = "GET, and POST only for orders: see /api/v1/openapi.json";
+    let expected = "GET, and POST, PUT or DELETE only for orders: see /api/v1/openapi.json";
     Trouble::new(StatusCode::METHOD_NOT_ALLOWED, "this address does not take that", expected)
 }
 
@@ -216,10 +233,12 @@ mod tests {
     use super::*;
 
     /// What a browser asks for to show a page; not for scripts and so not described.
-    const OF_THE_PAGE: [&str; 7] = [
+    const OF_THE_PAGE: [&str; 9] = [
         "/",
         "/live",
         "/evse/{id}",
+        "/evse/{id}/qr",
+        "/d/{id}",
         "/live/evse/{id}",
         "/assets/page.css",
         "/assets/page.js",

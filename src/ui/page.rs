@@ -13,6 +13,7 @@ use super::bar::{self, Part};
 use super::diagram;
 use super::flow::{self, Flow};
 use super::html::Html;
+use super::plan;
 use super::table;
 use super::words::{self, Calendar};
 
@@ -22,7 +23,8 @@ pub const STYLE: &str = include_str!("assets/page.css");
 pub const SCRIPT: &str = include_str!("assets/page.js");
 /// The mark in the browser's tab.
 pub const MARK: &str = include_str!("assets/mark.svg");
-const SYMBOLS: &str = include_str!("assets/symbols.svg");
+/// Symbols of all pages, to stand at the beginning of a body.
+pub const SYMBOLS: &str = include_str!("assets/symbols.svg");
 
 /// Parts of a page by name.
 pub type Parts = Vec<(String, Html)>;
@@ -39,7 +41,9 @@ pub fn site(view: &View) -> Html {
         table::nothing(&mut out, "No node is configured: the diagram is empty.");
     }
     diagram::tree(&mut out, view);
-    out.add("</section><div class=\"pair\">", &[]);
+    out.add("</section>", &[]);
+    out.append(&plan::section(view));
+    out.add("<div class=\"pair\">", &[]);
     out.append(&table::sessions(view, &calendar));
     out.append(&table::events(view, &calendar));
     out.add("</div>", &[]);
@@ -60,6 +64,7 @@ pub fn parts(view: &View) -> Parts {
     parts.extend((0..view.nodes.len()).map(|at| (name("n", at), diagram::panel(view, at))));
     parts.extend((0..view.equipment.len()).map(|at| (name("q", at), diagram::plant(view, at))));
     parts.extend((0..view.evses.len()).map(|at| (name("e", at), diagram::tile(view, at))));
+    parts.push(("plan".to_owned(), plan::section(view)));
     parts.push(("sessions".to_owned(), table::sessions(view, &calendar)));
     parts.push(("events".to_owned(), table::events(view, &calendar)));
     parts.push(("meters".to_owned(), table::meters(view)));
@@ -114,6 +119,14 @@ pub fn opened(view: &View, live: &str, title: &str) -> Html {
     );
     out.append(&alert(view));
     out
+}
+
+/// That there is nothing of that name.
+pub fn missing(view: &View, error: &str) -> Html {
+    let mut out = opened(view, "", "Not found");
+    out.add("<nav class=\"back\"><a href=\"/\">← {}</a></nav>", &[&view.site]);
+    out.add("<section class=\"sheet\"><h2>Not found</h2><p>Here {}.</p></section>", &[&error]);
+    closed(out)
 }
 
 /// Everything after the content of a page.

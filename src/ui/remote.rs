@@ -11,8 +11,6 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use crate::controller::message::{Answer, Order};
 use crate::controller::view::ReservationView;
@@ -21,6 +19,7 @@ use crate::ground::time::{Duration as Span, Utc};
 use crate::model::ask::{Ask, AskOutcome};
 use crate::model::reservation::ReservationId;
 
+use super::order;
 use super::state::Shared;
 use super::trouble::Trouble;
 
@@ -89,24 +88,8 @@ impl From<AskOutcome> for Outcome {
 
 /// Gives an order and waits for what came of it.
 pub async fn give(shared: &Shared, order: Order, patience: Duration) -> Result<Answer, Trouble> {
-    let (reply, answer) = oneshot::channel();
-    let busy = |_| {
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        Trouble::new(status, "the controller takes no orders", "try again in a moment")
-    };
-    shared.orders.try_send((order, reply)).map_err(busy)?;
-    match timeout(patience, answer).await {
-        Ok(Ok(Answer::Refused { why })) => {
-            let expected = "an EVSE whose charger is connected and can do this";
-            Err(Trouble::new(StatusCode::CONFLICT, why, expected))
-        }
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(_)) | Err(_) => Err(Trouble::new(
-            StatusCode::GATEWAY_TIMEOUT,
-            "the controller has not answered",
-            "try again in a moment",
-        )),
-    }
+    let expected = "an EVSE whose charger is connected and can do this";
+    order::give(shared, order, patience, expected).await
 }
 
 async fn outcome(shared: &Shared, order: Order) -> Result<Json<Outcome>, Trouble> {

@@ -1,13 +1,18 @@
 //! A site to look at in tests: the office car park on a sunny morning.
 
+use crate::controller::plan_view::{CarPlanView, PlanView, Stretch};
 use crate::controller::view::{
-    ChargePointView, EquipmentView, EvseView, MeterView, NodeView, SessionView, Totals, View,
+    ChargePointView, EquipmentView, EvseView, MeterView, NodeView, PreferenceView, SessionView,
+    Totals, View,
 };
 use crate::ground::time::{Duration, Instant, Utc};
 use crate::ground::units::{Amps, PerPhase, Phase, Volts, WattHours, Watts};
 use crate::model::bound::Cause;
 use crate::model::event::{Event, EventKind};
 use crate::model::message::{EvseStatus, Identity};
+use crate::model::preference::PreferenceSource;
+use crate::plan::problem::CarKind;
+use crate::plan::solution::Method;
 
 const VOLTAGE: Volts = Volts::new(230);
 
@@ -65,9 +70,89 @@ pub fn degraded() -> View {
     view
 }
 
+/// A plan for the cars of the busy morning: sun until the afternoon, one car short.
+pub fn planned() -> View {
+    let mut view = busy();
+    let steps = 40;
+    let sun = |step: usize| 30.0 * (std::f64::consts::PI * step as f64 / 32.0).sin().max(0.0);
+    let cars = vec![
+        planned_car("EVSE-01", 41, (5, 25), 2.7, 13.5),
+        planned_car("EVSE-02", 42, (0, 12), 1.9, 9.0),
+        planned_car("EVSE-05", 45, (8, 28), 1.9, 9.5),
+        planned_car("EVSE-09", 49, (2, 20), 5.6, 25.2),
+    ];
+    let sum = |step: usize| cars.iter().map(|car| car.power_kw[step]).sum();
+    let charging_kw: Vec<f64> = (0..steps).map(sum).collect();
+    view.evses[0].preference = Some(PreferenceView {
+        session: Some(41),
+        energy_wh: Some(WattHours::new(20_000)),
+        charge: None,
+        departure: Some(quarter(25)),
+        source: PreferenceSource::Driver,
+        at: Some(quarter(0)),
+        words: "20.0 kWh by 16:30".into(),
+    });
+    view.plan = Some(PlanView {
+        made: Some(quarter(0)),
+        method: Method::Program,
+        objective: "self-production".into(),
+        words: "The sun covers nine tenths of what the cars need.".into(),
+        forecast: "sun was off by 1.4 kW on average".into(),
+        grid: (0..=steps).map(quarter).collect(),
+        pv_kw: (0..steps).map(sun).collect(),
+        load_kw: vec![5.9; steps],
+        import_kw: (0..steps).map(|step| 5.9 + charging_kw[step] - sun(step)).collect(),
+        charging_kw,
+        price_eur_per_kwh: (0..steps).map(|step| 0.2 + 0.01 * (step % 8) as f64).collect(),
+        missing_kwh: 3.3,
+        cars,
+    });
+    view
+}
+
+/// So many quarters of an hour after the plan was made.
+fn quarter(number: usize) -> Utc {
+    let made = Utc::parse("2019-03-01T09:15:00Z").expect("a valid time");
+    made + Duration::minutes(15) * number as i64
+}
+
+fn planned_car(
+    evse: &str,
+    session: u64,
+    (from, until): (usize, usize),
+    kw: f64,
+    need: f64,
+) -> CarPlanView {
+    let power = |step: usize| if (from..until).contains(&step) { kw } else { 0.0 };
+    let will = kw * (until - from) as f64 / 4.0;
+    let stretch = |from: usize, until: usize, power_kw: f64, reason: &str| Stretch {
+        from: quarter(from),
+        until: quarter(until),
+        power_kw,
+        reason: reason.into(),
+    };
+    let mut course = vec![stretch(from, until, kw, "breaker IBST 63A, phase L1")];
+    if 0 < from {
+        course.insert(0, stretch(0, from, 0.0, "waiting for sun until 11:30"));
+    }
+    CarPlanView {
+        evse: evse.into(),
+        session: Some(session),
+        kind: CarKind::Present,
+        need_kwh: Some(need),
+        by: Some(quarter(until)),
+        says: "the driver".into(),
+        will_kwh: will,
+        missing_kwh: (need - will).max(0.0),
+        power_kw: (0..40).map(power).collect(),
+        course,
+        words: "it charges when the sun is highest".into(),
+    }
+}
+
 /// Every name that comes from outside tries to be markup.
 pub fn hostile() -> View {
-    let mut view = busy();
+    let mut view = planned();
     let evil = |name: &str| format!("<script>alert('{name}')</script>\"><img src=x onerror=a>");
     view.site = evil("site");
     view.degraded = vec![evil("degraded")];
@@ -76,6 +161,18 @@ pub fn hostile() -> View {
     view.evses[0].id = evil("evse");
     view.evses[0].reason = evil("reason");
     view.evses[0].wiring = evil("wiring");
+    if let Some(known) = &mut view.evses[0].preference {
+        known.words = evil("preference");
+    }
+    if let Some(plan) = &mut view.plan {
+        plan.words = evil("plan");
+        plan.objective = evil("objective");
+        plan.forecast = evil("forecast");
+        plan.cars[0].evse = evil("evse");
+        plan.cars[0].words = evil("car");
+        plan.cars[0].says = evil("says");
+        plan.cars[0].course[0].reason = evil("course");
+    }
     view.equipment[0].id = evil("roof");
     view.equipment[0].kind = evil("kind");
     view.meters[0].id = evil("grid");

@@ -9,13 +9,18 @@ use tokio::time::timeout;
 
 use crate::controller::message::{Answer, Order};
 use crate::controller::view::View;
+use crate::model::drivers::PageUrl;
 
 use super::history::History;
 use super::live::Live;
+use super::pass::{DriverDoor, Passes};
 use super::security::Counter;
 
 /// A view older than this, in real time, is no longer the truth.
 const FRESH: Duration = Duration::from_secs(5);
+
+/// A change that was taken is in a view within this real time, as long as the controller lives.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What the page and the API stand on.
 pub struct UiState {
@@ -28,6 +33,8 @@ pub struct UiState {
     pub history: History,
     /// Who may connect.
     pub security: Counter,
+    /// What the driver pages stand on.
+    pub drivers: DriverDoor,
 }
 
 /// What the handlers share.
@@ -42,6 +49,10 @@ pub struct Shared {
     pub history: History,
     /// Who may connect.
     pub security: Counter,
+    /// Codes and passes of drivers.
+    pub passes: Passes,
+    /// Where drivers reach their page.
+    pub page_url: Option<PageUrl>,
 }
 
 impl Shared {
@@ -54,12 +65,24 @@ impl Shared {
             orders: state.orders,
             history: state.history,
             security: state.security,
+            passes: Passes::new(&state.drivers.secret),
+            page_url: state.drivers.page_url,
         }
     }
 
     /// The newest view.
     pub fn view(&self) -> Arc<View> {
         self.view.borrow().clone()
+    }
+
+    /// The first view that is as wanted, or the newest one after [`PATIENCE`].
+    pub async fn until(&self, wanted: impl Fn(&View) -> bool) -> Arc<View> {
+        let mut view = self.view.clone();
+        let seen = timeout(PATIENCE, view.wait_for(|view| wanted(view))).await;
+        match seen {
+            Ok(Ok(view)) => view.clone(),
+            Ok(Err(_)) | Err(_) => self.view(),
+        }
     }
 
     /// Whether a view came within the last seconds of real time.

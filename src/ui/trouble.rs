@@ -27,6 +27,11 @@ impl Trouble {
         Self { status, complaint: Complaint { error: error.into(), expected: expected.into() } }
     }
 
+    /// What went wrong.
+    pub fn error(&self) -> &str {
+        &self.complaint.error
+    }
+
     /// There is no EVSE of this name.
     pub fn no_evse(id: &str) -> Self {
         let error = format!("there is no EVSE \"{id}\"");
