@@ -222,14 +222,12 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         journal,
         pictures,
     };
-    for problem in problems {
-        world.tell(EventKind::StoreFailed, "store", problem);
-    }
-    let task = tokio::spawn(async move {
+    problems.into_iter().for_each(|text| world.tell(EventKind::StoreFailed, "store", text));
+    let running = async move {
         let _guard = EndsProcess;
         Box::pin(world.run(arrivals, asked, wished)).await
-    });
-    Ok(Daemon { handle, task })
+    };
+    Ok(Daemon { handle, task: tokio::spawn(running) })
 }
 
 /// Where pictures are put in and where people see the latest. In a task of its own: whoever looks
