@@ -34,6 +34,7 @@ use crate::io::journal::Journal;
 use crate::io::log as lines;
 use crate::io::mqtt::Subscription;
 use crate::io::platform::{self, EndsProcess, Resources, Watchdog};
+use crate::io::signing::Signer;
 use crate::io::solver::Solver;
 use crate::io::tls::Tls;
 use crate::io::websocket::{Door, Links};
@@ -185,12 +186,12 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
     let (pictures, view) = publisher(controller.view(now));
     let (orders, asked) = mpsc::channel(ORDERS_MAX);
     let (wishes, wished) = mpsc::channel(ORDERS_MAX);
-    let (ocpp_address, ocpps_address) = (doors.plain_address(), doors.tls_address());
+    let signer = Signer::new(&data, &links, &inbox, &orders);
     let handle = Handle {
         view,
         store: store.reader(),
-        ocpp_address,
-        ocpps_address,
+        ocpp_address: doors.plain_address(),
+        ocpps_address: doors.tls_address(),
         links: links.clone(),
         tls: doors.secrets(),
         clock: clock.clone(),
@@ -214,20 +215,19 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         config,
         clock,
         solver: Solver::start(inbox.clone()),
+        signer,
         inbox,
         links,
         doors: Some(doors),
         journal,
         pictures,
     };
-    for problem in problems {
-        world.tell(EventKind::StoreFailed, "store", problem);
-    }
-    let task = tokio::spawn(async move {
+    problems.into_iter().for_each(|text| world.tell(EventKind::StoreFailed, "store", text));
+    let running = async move {
         let _guard = EndsProcess;
         Box::pin(world.run(arrivals, asked, wished)).await
-    });
-    Ok(Daemon { handle, task })
+    };
+    Ok(Daemon { handle, task: tokio::spawn(running) })
 }
 
 /// Where pictures are put in and where people see the latest. In a task of its own: whoever looks
@@ -365,6 +365,7 @@ struct World {
     replies: BTreeMap<RequestId, oneshot::Sender<Answer>>,
     next_request: u64,
     journal: Option<Journal>,
+    signer: Signer,
     solver: Solver,
     pictures: mpsc::Sender<Arc<View>>,
     picture_due: Instant,
@@ -461,6 +462,9 @@ impl World {
                 Output::Disconnect { link, politely, .. } => self.links.disconnect(link, politely),
                 Output::Event(event) => lines::event(&event),
                 Output::Solve { number, problem } => self.solver.solve(number, problem),
+                Output::Sign { charge_point, request } => {
+                    self.signer.begin(charge_point, request, self.clock.now().utc);
+                }
                 Output::Reply { request, answer } => {
                     if let Some(reply) = self.replies.remove(&request) {
                         // An error means that nobody waits for the answer any more.

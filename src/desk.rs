@@ -7,18 +7,26 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration as RealDuration;
 
 use data_encoding::HEXUPPER;
+use tokio::sync::oneshot;
 
 use crate::config::{self, adopt};
+use crate::controller::message::{Answer, Order};
 use crate::daemon::Handle;
 use crate::ground::ids::ChargePointId;
 use crate::ground::time::Duration;
+use crate::io::authority::Authority;
 use crate::io::credentials::Credential;
 use crate::io::secret::{self, Hash, KEY_BYTES};
+use crate::model::ask::{Ask, AskOutcome};
 use crate::model::security::{
-    Adoption, ChargerSecurity, SecurityDone, SecurityOrder, SecurityView,
+    Adoption, CertificateAsk, ChargerSecurity, RootKind, SecurityDone, SecurityOrder, SecurityView,
 };
+
+/// A charger that has not answered after this long, in real time, does not.
+const CHARGER_TIME: RealDuration = RealDuration::from_secs(75);
 
 /// Strangers are let in for a word for at most this long.
 const INTERVIEW_MIN_MAX: u32 = 24 * 60;
@@ -77,6 +85,18 @@ impl Desk {
                 let words = format!("{charge_point} has to show it; it is not told again");
                 Ok(SecurityDone { words, password: Some(password) })
             }
+            SecurityOrder::Rotate { charge_point } => self.rotate(&charge_point).await,
+            SecurityOrder::Profile { charge_point, profile } => {
+                self.raise(&charge_point, profile).await
+            }
+            SecurityOrder::InstallRoot { charge_point } => {
+                let (kind, certificate) = (RootKind::CentralSystem, self.root().await?);
+                let install = CertificateAsk::Install { kind, certificate };
+                self.certificates(&charge_point, install).await
+            }
+            SecurityOrder::Ask { charge_point, certificate } => {
+                self.certificates(&charge_point, certificate).await
+            }
             SecurityOrder::LeastProfile { charge_point, profile } => {
                 self.known(&charge_point)?;
                 if 3 < profile {
@@ -119,6 +139,98 @@ impl Desk {
         self.handle.links.strangers().forget(&adoption.charge_point);
         let Adoption { charge_point, node, .. } = adoption;
         Ok(said(format!("{charge_point} is under {node} in {} and may connect", file.display())))
+    }
+
+    /// Makes a password and tells it to the charger alone.
+    async fn rotate(&self, charge_point: &ChargePointId) -> Result<SecurityDone, String> {
+        self.known(charge_point)?;
+        let own = self.handle.links.gate().credential(charge_point).unwrap_or_default();
+        if own.next.is_some() {
+            let why = "its coming password was not seen yet; it shows it when it connects anew";
+            return Err(why.to_owned());
+        }
+        let (hash, digits) = made();
+        self.change(charge_point, move |own| own.next = Some(hash)).await?;
+        let deposit = self.handle.links.vault().deposit(digits);
+        let deposit = deposit.ok_or("too many passwords are on their way; try again")?;
+        let (key, value) = ("AuthorizationKey".to_owned(), deposit.name.clone());
+        let asked = self.ask(charge_point, Ask::Change { key, value }).await;
+        drop(deposit);
+        match asked {
+            Ok(outcome) if outcome.accepted => Ok(said(format!(
+                "{charge_point} took it ({}); the old one is valid until it shows the new one",
+                outcome.words
+            ))),
+            // It may have arrived or not: both stay valid.
+            Ok(outcome) if outcome.status.is_empty() => Err(outcome.words),
+            Ok(outcome) => {
+                self.change(charge_point, |own| own.next = None).await?;
+                Err(outcome.words)
+            }
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Tells a charger to take a higher security profile.
+    async fn raise(
+        &self,
+        charge_point: &ChargePointId,
+        profile: u8,
+    ) -> Result<SecurityDone, String> {
+        self.known(charge_point)?;
+        let own = self.handle.links.gate().credential(charge_point).unwrap_or_default();
+        let has_password = own.password.is_some() || own.next.is_some();
+        match profile {
+            1 | 2 if !has_password => return Err("it has no password yet: rotate first".to_owned()),
+            2 | 3 if self.handle.tls.is_none() => return Err("listen.ocpps is closed".to_owned()),
+            1..=3 => {}
+            _ => return Err(format!("profile {profile}; expected 1, 2 or 3")),
+        }
+        self.change(charge_point, move |own| own.wanted_profile = Some(profile)).await?;
+        let (key, value) = ("SecurityProfile".to_owned(), profile.to_string());
+        let outcome = self.ask(charge_point, Ask::Change { key, value }).await?;
+        if outcome.accepted {
+            let words = outcome.words;
+            return Ok(said(format!("{charge_point}: {words}; less is refused once it was seen")));
+        }
+        if !outcome.status.is_empty() {
+            self.change(charge_point, |own| own.wanted_profile = None).await?;
+        }
+        Err(outcome.words)
+    }
+
+    /// Asks a charger about certificates.
+    async fn certificates(
+        &self,
+        charge_point: &ChargePointId,
+        certificate: CertificateAsk,
+    ) -> Result<SecurityDone, String> {
+        self.known(charge_point)?;
+        let outcome = self.ask(charge_point, Ask::Certificate { certificate }).await?;
+        let details = outcome.details.map(|details| format!(": {details}")).unwrap_or_default();
+        match outcome.accepted {
+            true => Ok(said(outcome.words + &details)),
+            false => Err(outcome.words),
+        }
+    }
+
+    async fn root(&self) -> Result<String, String> {
+        let authority = Authority::in_data(self.handle.data());
+        let read = tokio::task::spawn_blocking(move || authority.root_text()).await;
+        read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    }
+
+    async fn ask(&self, charge_point: &ChargePointId, ask: Ask) -> Result<AskOutcome, String> {
+        let order = Order::Charger { target: charge_point.to_string(), ask };
+        let (reply, answer) = oneshot::channel();
+        let stopping = || "the daemon is stopping".to_owned();
+        self.handle.orders.send((order, reply)).await.map_err(|_| stopping())?;
+        match tokio::time::timeout(CHARGER_TIME, answer).await {
+            Ok(Ok(Answer::Charger { outcome })) => Ok(outcome),
+            Ok(Ok(Answer::Refused { why })) => Err(why),
+            Ok(Ok(_) | Err(_)) => Err(stopping()),
+            Err(_) => Err("there was no answer in time".to_owned()),
+        }
     }
 
     fn known(&self, charge_point: &ChargePointId) -> Result<(), String> {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use ampgate::cli::secure::Secure;
 use ampgate::demo::{self, DemoOptions};
 use ampgate::keyring::{self, CaCommand, KeyCommand};
 use ampgate::run::{CheckArgs, RunArgs};
@@ -39,12 +40,20 @@ enum Command {
     Ca(CaCommand),
     /// Passwords, certificates and security profile of a charger.
     #[command(subcommand)]
-    Charger(KeyCommand),
+    Charger(ChargerCommand),
     /// JSON Schemas.
     #[command(subcommand)]
     Schema(Schema),
     #[command(flatten)]
     Ask(cli::Command),
+}
+
+#[derive(Debug, Subcommand)]
+enum ChargerCommand {
+    #[command(flatten)]
+    Kept(KeyCommand),
+    #[command(flatten)]
+    Told(Secure),
 }
 
 #[derive(Debug, Subcommand)]
@@ -84,7 +93,8 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Command::Ca(command) => say(keyring::ca(command)),
-        Command::Charger(command) => say(keyring::keys(command)),
+        Command::Charger(ChargerCommand::Kept(command)) => say(keyring::keys(command)),
+        Command::Charger(ChargerCommand::Told(command)) => cli::secure(command),
         Command::Ask(command) => cli::run(command),
     }
 }

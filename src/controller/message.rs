@@ -115,6 +115,8 @@ pub enum Output {
     Event(Event),
     /// Solve this beside the loop and answer with [`Input::Solved`]; the newest alone matters.
     Solve { number: u64, problem: Box<Problem> },
+    /// Sign this request for a certificate and send the charger what comes of it.
+    Sign { charge_point: ChargePointId, request: String },
     /// Answer a person.
     Reply { request: RequestId, answer: Answer },
 }

@@ -3,8 +3,8 @@
 //!
 //! Reading order: [`clock`] → [`inbox`] (how everything reaches the controller) → [`secret`] →
 //! [`credentials`] → [`gate`] (who may come in) → [`certificate`] → [`authority`] → [`tls`] →
-//! [`stream`] → `handshake` → [`strangers`] → `link` (one charge point) → [`websocket`] (all of
-//! them) → [`renewal`] → [`doors`] → [`mqtt`] → [`journal`] → [`key`] → [`log`] → [`platform`] (systemd,
+//! [`stream`] → [`vault`] → `handshake` → [`strangers`] → `link` (one charge point) → [`websocket`] (all of
+//! them) → [`renewal`] → [`signing`] → [`doors`] → [`mqtt`] → [`journal`] → [`key`] → [`log`] → [`platform`] (systemd,
 //! memory and disk).
 
 pub mod authority;
@@ -23,8 +23,10 @@ pub mod mqtt;
 pub mod platform;
 pub mod renewal;
 pub mod secret;
+pub mod signing;
 pub mod solver;
 pub mod strangers;
 pub mod stream;
 pub mod tls;
+pub mod vault;
 pub mod websocket;

@@ -33,6 +33,7 @@ use super::link::{End, Line, OUTGOING_MAX, Outgoing};
 use super::strangers::Strangers;
 use super::stream::Stream;
 use super::tls::{self, Failure, Tls};
+use super::vault::Vault;
 
 /// Connections at a time: twice what a large site has, since each may be there once half-open.
 const LINKS_MAX: usize = 2048;
@@ -75,6 +76,7 @@ struct Shared {
     open: watch::Sender<usize>,
     gate: Gate,
     strangers: Strangers,
+    vault: Vault,
 }
 
 #[derive(Debug)]
@@ -122,6 +124,7 @@ impl Links {
             open,
             gate: door.gate,
             strangers: Strangers::default(),
+            vault: Vault::default(),
         }))
     }
 
@@ -130,6 +133,10 @@ impl Links {
     pub fn send(&self, link: LinkId, text: String) {
         let mut list = self.list();
         let Some(handle) = list.links.get(&link) else { return };
+        let Some(text) = self.0.vault.fill(text) else {
+            log::warn!("a password came too late to be sent on link {}", link.0);
+            return;
+        };
         if handle.outgoing.try_send(Outgoing::Text(text)).is_err() {
             log::warn!("link {} takes nothing any more and is cut", link.0);
             list.links.remove(&link);
@@ -174,6 +181,11 @@ impl Links {
     /// Who may come in.
     pub fn gate(&self) -> &Gate {
         &self.0.gate
+    }
+
+    /// Secrets on their way to chargers.
+    pub fn vault(&self) -> &Vault {
+        &self.0.vault
     }
 
     /// Who knocked and is not of this site.

@@ -70,6 +70,8 @@ catalogue! {
     LoginRefused = "link.login_refused", Warning;
     /// A charger showed a certificate that does not count here, or another's.
     CertificateRefused = "link.certificate_refused", Warning;
+    /// A charger tells a security event of its own.
+    ChargerSecurity = "charger.security", Warning;
     /// A charger has shown its coming password; the old one is not valid any more.
     PasswordSeen = "security.password_seen", Info;
     /// A charger was seen on the security profile that it was told to take.

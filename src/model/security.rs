@@ -119,6 +119,18 @@ pub enum SecurityOrder {
         #[serde(default)]
         at_once: bool,
     },
+    /// Make a password and tell it to the charger alone (AuthorizationKey).
+    Rotate {
+        /// Whose.
+        charge_point: ChargePointId,
+    },
+    /// Tell a charger to take a higher security profile.
+    Profile {
+        /// Which.
+        charge_point: ChargePointId,
+        /// 1 to 3.
+        profile: u8,
+    },
     /// The lowest security profile with which a charger is let in.
     LeastProfile {
         /// Which.
@@ -134,6 +146,18 @@ pub enum SecurityOrder {
         #[serde(default)]
         name: Option<String>,
     },
+    /// Have a charger install the root of this site's authority.
+    InstallRoot {
+        /// Which.
+        charge_point: ChargePointId,
+    },
+    /// Ask a charger about certificates.
+    Ask {
+        /// Which.
+        charge_point: ChargePointId,
+        /// What.
+        certificate: CertificateAsk,
+    },
 }
 
 /// What came of an order.
@@ -144,4 +168,73 @@ pub struct SecurityDone {
     /// A password that was made, told this once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
+}
+
+/// A root certificate in a charger (OCPP 1.6 security whitepaper, CertificateUseEnumType).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RootKind {
+    /// What it checks this box with.
+    CentralSystem,
+    /// What it checks firmware with.
+    Manufacturer,
+}
+
+/// A message that a charger can be asked to send (ExtendedTriggerMessage).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wake {
+    /// Who it is.
+    Boot,
+    /// How far the upload of a log is.
+    Log,
+    /// How far an update is.
+    Firmware,
+    /// A sign of life.
+    Heartbeat,
+    /// What it measures.
+    Meter,
+    /// That it wants a certificate.
+    Sign,
+    /// What it is doing.
+    Status,
+}
+
+/// What is asked of a charger about certificates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "certificates", rename_all = "snake_case")]
+pub enum CertificateAsk {
+    /// Trust this root.
+    Install {
+        /// For what.
+        kind: RootKind,
+        /// The certificate, PEM.
+        certificate: String,
+    },
+    /// Trust a certificate no longer.
+    Delete {
+        /// SHA256, SHA384 or SHA512.
+        algorithm: String,
+        /// Hash of its issuer's name.
+        issuer_name_hash: String,
+        /// Hash of its issuer's key.
+        issuer_key_hash: String,
+        /// Its serial number.
+        serial: String,
+    },
+    /// Which roots it trusts.
+    List {
+        /// For what.
+        kind: RootKind,
+    },
+    /// Take this certificate, which it asked for.
+    Signed {
+        /// PEM, its own first.
+        chain: String,
+    },
+    /// Send a message that it would otherwise send by itself.
+    Trigger {
+        /// Which.
+        message: Wake,
+    },
 }

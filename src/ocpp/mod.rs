@@ -31,6 +31,7 @@ use traffic::{Counters, PointSetup, PointView, Settings, Step, Traffic};
 
 mod boot;
 mod capability;
+mod certificates;
 mod clock;
 mod composite;
 pub mod frame;

@@ -1,5 +1,6 @@
 """Security profiles 0 to 3 with an independent client: from boot to stop, and who stays out."""
 
+import asyncio
 import base64
 import shutil
 import ssl
@@ -7,7 +8,9 @@ import subprocess
 
 import pytest
 import websockets
+from ocpp.v16 import call
 
+from charger import Charger, utc_text
 from site_harness import free_port, note, until
 
 
@@ -31,12 +34,17 @@ class Secrets:
     def password(self, identity, *words):
         return self.run("charger", "password", identity, *words).strip()
 
-    def certificate(self, identity, data=None):
-        """Files with a certificate and its key, by the authority of the site or of another."""
+    def request(self, identity):
+        """Files with a key and a request for a certificate."""
         key, request = self.folder / f"{identity}.key", self.folder / f"{identity}.csr"
         subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt",
                         "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", request,
                         "-subj", f"/O=Operator/CN={identity}"], check=True, capture_output=True)
+        return key, request
+
+    def certificate(self, identity, data=None):
+        """Files with a certificate and its key, by the authority of the site or of another."""
+        key, request = self.request(identity)
         done = subprocess.run(
             [self.site.daemon.binary, "ca", "sign", identity, request, "--data",
              data or self.data], capture_output=True, text=True, check=True)
@@ -155,6 +163,76 @@ async def test_a_password_and_a_certificate_are_renewed_while_it_runs(secrets, i
     await idle.daemon.sees("security.password_seen", "CP-01")
     secrets.dress(charger, old, tls=True)
     assert await refused(charger) == 401
+
+
+async def test_password_certificate_and_profile_are_changed_over_ocpp(secrets, idle):
+    charger, cli = idle.chargers[0], idle.daemon.cli
+    charger.configuration["AuthorizationKey"] = charger.configuration["SecurityProfile"] = ""
+    await charger.connect()
+    assert "took it" in await cli("charger", "rotate", "CP-01")
+    key = charger.configuration["AuthorizationKey"]
+    assert len(bytes.fromhex(key)) == 20
+    await cli("charger", "profile", "1", "CP-01")
+    assert charger.configuration["SecurityProfile"] == "1"
+    charger.cut()
+    secrets.dress(charger, key)
+    await charger.connect()
+    await idle.daemon.sees("security.password_seen", "CP-01")
+    await idle.daemon.sees("security.profile_seen", "CP-01")
+
+    await cli("charger", "install-root", "CP-01")
+    assert "BEGIN CERTIFICATE" in charger.roots["CentralSystemRootCertificate"]
+    assert "issuerNameHash" in await cli("charger", "roots", "CP-01")
+    await cli("charger", "delete-root", "SHA256", "aa", "bb", "07", "CP-01")
+    assert not charger.roots
+
+    await cli("charger", "certificate", "CP-01")
+    assert charger.wanted == ["SignChargePointCertificate"]
+    private, request = secrets.request("CP-01")
+    answer = await charger.link.call(call.SignCertificate(csr=request.read_text()))
+    assert answer.status == "Accepted"
+    await until(lambda: charger.chain, 10, "the certificate comes", idle.daemon)
+    signed = secrets.folder / "over-ocpp.pem"
+    signed.write_text(charger.chain)
+    await cli("charger", "profile", "3", "CP-01")
+    charger.cut()
+    secrets.dress(charger, pair=(signed, private))
+    await charges(charger)
+    secrets.dress(charger, key)
+    assert await refused(charger) == 401, "security profiles only go up"
+
+    # It may ask for its own certificate alone.
+    other = idle.chargers[1]
+    await other.connect()
+    await other.link.call(call.SignCertificate(csr=request.read_text()))
+    await idle.daemon.sees("link.certificate_refused", "CP-02", '"CP-01"')
+    await other.link.call(call.SecurityEventNotification(
+        type="TamperDetectionActivated", timestamp=utc_text()))
+    await idle.daemon.sees("charger.security", "TamperDetectionActivated")
+    log = idle.daemon.log_tail(100000)
+    assert key not in log and key.lower() not in log
+
+
+async def test_a_stranger_is_adopted_with_one_command(secrets, idle):
+    stranger = Charger("ACE-77", idle.daemon.ocpp_url)
+    assert await refused(stranger) == 404
+    assert "ACE-77" in await idle.daemon.cli("pending")
+    await idle.daemon.cli("pending", "--interview", "5")
+    try:
+        await asyncio.wait_for(stranger.connect(), 3)
+    except Exception:  # it is told to wait, and its status is all that it may tell
+        pass
+    stranger.cut()
+    assert "Testers Model T" in await idle.daemon.cli("pending")
+    await idle.daemon.cli("pending", "--interview", "0")
+    before = idle.daemon.config.read_text()
+    await idle.daemon.cli("adopt", "ACE-77", "--node", "grid", "--evse", "EVSE-77")
+    assert idle.daemon.config.read_text().startswith(before.rstrip())
+    await stranger.connect()
+    assert await stranger.plug_in("TAG-1") == "Accepted"
+    assert "EVSE-77" in await idle.daemon.cli("status")
+    await stranger.unplug()
+    stranger.cut()
 
 
 async def test_memory_of_a_connection(secrets, idle):
