@@ -29,10 +29,11 @@ use crate::ground::ids::{LinkId, RequestId};
 use crate::ground::time::{Duration, Instant};
 use crate::io::clock::Clock;
 use crate::io::doors::{self, DoorError, Doors};
+use crate::io::field::{Field, PartnerAsk};
 use crate::io::inbox::{self, Arrival, Inbox};
 use crate::io::journal::Journal;
 use crate::io::log as lines;
-use crate::io::mqtt::Subscription;
+use crate::io::mqtt::{Subscription, subscribe};
 use crate::io::platform::{self, EndsProcess, Resources, Watchdog};
 use crate::io::signing::Signer;
 use crate::io::solver::Solver;
@@ -143,6 +144,7 @@ pub struct Handle {
     pub clock: Clock,
     /// Where the page puts the orders of people.
     pub orders: mpsc::Sender<Asked>,
+    pub field: Field,
     data: PathBuf,
     wishes: mpsc::Sender<Wish>,
 }
@@ -156,6 +158,8 @@ enum Wish {
     Reload(Box<Config>, String, oneshot::Sender<()>),
     /// Tell people that a configuration was refused, with its problems.
     Refuse(String),
+    /// Tell people something that another part of the program has seen.
+    Tell(EventKind, String, String),
     Stop,
 }
 
@@ -186,7 +190,6 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
     let (pictures, view) = publisher(controller.view(now));
     let (orders, asked) = mpsc::channel(ORDERS_MAX);
     let (wishes, wished) = mpsc::channel(ORDERS_MAX);
-    let signer = Signer::new(&data, &links, &inbox, &orders);
     let handle = Handle {
         view,
         store: store.reader(),
@@ -198,8 +201,10 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         data,
         orders,
         wishes,
+        field: Field::new(links.clone(), inbox.clone()),
     };
     let mut world = World {
+        field: handle.field.clone(),
         state: store.state(),
         store_failing: None,
         subscription: subscribe(&config, &inbox, &clock),
@@ -215,7 +220,7 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         config,
         clock,
         solver: Solver::start(inbox.clone()),
-        signer,
+        signer: Signer::new(&handle.data, &links, &inbox, &handle.orders),
         inbox,
         links,
         doors: Some(doors),
@@ -333,6 +338,11 @@ impl Handle {
         let _ = self.wishes.send(Wish::Refuse(line)).await;
     }
 
+    /// Tells people something that another part of the program has seen.
+    pub async fn tell(&self, kind: EventKind, subject: String, text: String) {
+        let _ = self.wishes.send(Wish::Tell(kind, subject, text)).await;
+    }
+
     /// Asks the daemon to end in order; [`Daemon::stop`] also waits for the end.
     pub async fn shutdown(&self) {
         // An error means that it is stopping already.
@@ -347,6 +357,7 @@ impl Handle {
 
 /// Everything that the loop owns.
 struct World {
+    field: Field,
     controller: Controller,
     config: Config,
     clock: Clock,
@@ -406,6 +417,7 @@ impl World {
                         // An error means that nobody waits for it any more.
                         let _ = done.send(());
                     }
+                    Wish::Tell(kind, subject, text) => self.tell(kind, &subject, text),
                     Wish::Refuse(problems) => self.tell(EventKind::ConfigRefused, "", problems),
                     Wish::Stop => break,
                 },
@@ -461,6 +473,9 @@ impl World {
                 Output::Frame { link, text, after_commit: true, .. } => self.gate(link, text),
                 Output::Disconnect { link, politely, .. } => self.links.disconnect(link, politely),
                 Output::Event(event) => lines::event(&event),
+                Output::AskPartners { ask, token, evse } => {
+                    self.field.ask(PartnerAsk { ask, token, evse });
+                }
                 Output::Solve { number, problem } => self.solver.solve(number, problem),
                 Output::Sign { charge_point, request } => {
                     self.signer.begin(charge_point, request, self.clock.now().utc);
@@ -529,7 +544,7 @@ impl World {
         if listens(&before) != listens(&self.config) {
             log::warn!("the addresses to listen on change only with a restart");
         }
-        if before.mqtt != self.config.mqtt || topics(&before.site) != topics(&self.config.site) {
+        if before.mqtt != self.config.mqtt || before.site.topics() != self.config.site.topics() {
             self.subscription = subscribe(&self.config, &self.inbox, &self.clock);
         }
     }
@@ -581,15 +596,4 @@ fn interval(every: RealDuration) -> tokio::time::Interval {
 
 fn silence(site: &Site) -> Duration {
     (site.charging.heartbeat_interval * 3).max(SILENCE_MIN)
-}
-
-fn topics(site: &Site) -> BTreeSet<String> {
-    let values = site.meters.iter().flat_map(|meter| &meter.values);
-    values.map(|value| value.topic.clone()).collect()
-}
-
-fn subscribe(config: &Config, inbox: &Inbox, clock: &Clock) -> Option<Subscription> {
-    let broker = config.mqtt.clone()?;
-    let topics = topics(&config.site);
-    (!topics.is_empty()).then(|| Subscription::begin(broker, topics, inbox.clone(), clock.clone()))
 }

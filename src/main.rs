@@ -1,10 +1,13 @@
 //! Floor 7: the command line. Parses arguments, calls one function, sets the exit code.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use ampgate::cli::plan::PlanArgs;
 use ampgate::cli::secure::Secure;
 use ampgate::demo::{self, DemoOptions};
+use ampgate::double::{self, CpoArgs};
 use ampgate::keyring::{self, CaCommand, KeyCommand};
 use ampgate::run::{CheckArgs, RunArgs};
 use ampgate::simulate::SimulateArgs;
@@ -30,6 +33,8 @@ enum Command {
     Check(CheckArgs),
     /// A year of a site in virtual time.
     Simulate(SimulateArgs),
+    /// One planning problem in, plan and reasons out.
+    Plan(PlanArgs),
     /// The same inputs give the same outputs.
     Replay {
         /// A journal that `run --journal` or `simulate --journal` wrote.
@@ -41,6 +46,9 @@ enum Command {
     /// Passwords, certificates and security profile of a charger.
     #[command(subcommand)]
     Charger(ChargerCommand),
+    /// Doubles of what is around the site.
+    #[command(subcommand)]
+    Twin(TwinCommand),
     /// JSON Schemas.
     #[command(subcommand)]
     Schema(Schema),
@@ -54,6 +62,12 @@ enum ChargerCommand {
     Kept(KeyCommand),
     #[command(flatten)]
     Told(Secure),
+}
+
+#[derive(Debug, Subcommand)]
+enum TwinCommand {
+    /// The back-end of an operator: serves sessions over OCPI, takes profiles, scores them.
+    Cpo(CpoArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -87,7 +101,9 @@ fn main() -> ExitCode {
         Command::Run(args) => finish(block_on(run::run(args)), EXIT_MISTAKE),
         Command::Check(args) => exit(run::check(&args), EXIT_MISTAKE),
         Command::Simulate(args) => finish(simulate::run(&args), EXIT_MISTAKE),
+        Command::Plan(args) => print(cli::plan::answer(&args)),
         Command::Replay { journal } => play(&journal),
+        Command::Twin(TwinCommand::Cpo(args)) => finish(block_on(double::run(args)), EXIT_MISTAKE),
         Command::Schema(Schema::Config) => {
             println!("{:#}", config::schema());
             ExitCode::SUCCESS
@@ -101,6 +117,14 @@ fn main() -> ExitCode {
 
 fn say<E: std::fmt::Display>(said: Result<String, E>) -> ExitCode {
     finish(said.map(|text| print!("{text}")), 1)
+}
+
+fn print<E: std::fmt::Display>(answer: Result<String, E>) -> ExitCode {
+    if let Ok(text) = &answer {
+        // A reader that closes the pipe early has what it wanted.
+        let _ = std::io::stdout().write_all(text.as_bytes());
+    }
+    finish(answer.map(|_| ()), EXIT_MISTAKE)
 }
 
 fn play(journal: &Path) -> ExitCode {

@@ -10,6 +10,7 @@ use crate::io::clock::Clock;
 use crate::io::log as lines;
 use crate::serve;
 use crate::ui::UiError;
+use crate::uplink::{self, UplinkError, UplinkOptions};
 
 /// Where the store is kept when nothing is said: what systemd gives, else beside the person.
 const DATA_DEFAULT: &str = "./ampgate-data";
@@ -46,6 +47,9 @@ pub enum RunError {
     /// The daemon could not start, or did not end in order.
     #[error(transparent)]
     Daemon(#[from] DaemonError),
+    /// Partners cannot be spoken to.
+    #[error(transparent)]
+    Uplink(#[from] UplinkError),
     /// The page cannot be served.
     #[error("{error}{source}", source = cause(error))]
     Page {
@@ -67,15 +71,29 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
         log::warn!("{warning}");
     }
     let (web, driver_page) = (checked.config.web, checked.config.driver_page.clone());
+    let (ocpi, ocpi_address) = (checked.config.ocpi.clone(), checked.config.ocpi_address);
+    let (data, clock) = (args.data.unwrap_or_else(data_directory), Clock::real());
     let daemon = daemon::start(DaemonOptions {
         config: checked.config,
         config_text: text,
-        data: args.data.unwrap_or_else(data_directory),
-        clock: Clock::real(),
+        data: data.clone(),
+        clock: clock.clone(),
         journal: args.journal,
     })
     .await?;
     let handle = daemon.handle();
+    let uplink_running = match ocpi {
+        None => None,
+        Some(ocpi) => {
+            let (handle, data) = (&handle, data.as_path());
+            let options = UplinkOptions { handle, ocpi, address: ocpi_address, data, clock };
+            let started = uplink::start(options).await?;
+            if let Some(address) = started.address {
+                log::info!("partners connect to http://{address}/ocpi/versions");
+            }
+            Some(started)
+        }
+    };
     if let Some(address) = handle.ocpp_address {
         log::info!("chargers connect to ws://{address}/ocpp/{{identity}}");
     }
@@ -98,6 +116,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
         Ok((checked.config, text))
     };
     let ended = daemon.run_until_signal(reparse).await;
+    drop(uplink_running);
     if let Some(page) = page {
         page.abort();
     }

@@ -28,8 +28,9 @@ pub async fn page(
 ) -> Result<(JoinHandle<()>, SocketAddr), UiError> {
     let (view, orders) = (handle.view.clone(), handle.orders.clone());
     let drivers = DriverDoor { secret: secret(handle.data()), page_url };
+    let partners = handle.field.wishes();
     let (history, security) = (history(&handle.store), counter(desk));
-    ui::serve(UiState { view, orders, history, security, drivers }, address).await
+    ui::serve(UiState { view, orders, history, security, drivers, partners }, address).await
 }
 
 fn counter(desk: Desk) -> Counter {

@@ -84,14 +84,20 @@ struct Yard {
     now: Now,
     out: Outbox,
     requests: u64,
+    /// Every call that was answered: the number of the charge point and the action.
+    seen: Vec<(u64, String)>,
 }
 
 impl Yard {
     fn new(remembered: &Remembered) -> Self {
-        let site = config::parse(SITE, "yard.toml").expect("a sound site").config.site;
+        Self::of(SITE, remembered)
+    }
+
+    fn of(text: &str, remembered: &Remembered) -> Self {
+        let site = config::parse(text, "yard.toml").expect("a sound site").config.site;
         let now = Now { mono: Instant::START, utc: Utc::parse("2024-05-17T18:00:00Z") };
         let controller = Controller::new(site, remembered, now);
-        let mut yard = Self { controller, now, out: Outbox::new(), requests: 0 };
+        let mut yard = Self { controller, now, out: Outbox::new(), requests: 0, seen: Vec::new() };
         for point in 1..=3u64 {
             let charge_point = ChargePointId::new(&format!("CP-{point}"));
             let address = "10.0.0.1".to_owned();
@@ -136,6 +142,7 @@ impl Yard {
         self.out.retain(|output| !matches!(output, Output::Frame { .. }));
         for (point, call) in frames {
             let action = call[2].as_str().unwrap_or_default();
+            self.seen.push((point, action.to_owned()));
             let usual = json!({ "status": "Accepted", "configurationKey": [], "listVersion": 0 });
             let payload = say(action, &call[3]).unwrap_or(usual);
             self.frame(point, &json!([3, call[1], payload]).to_string());
@@ -222,6 +229,16 @@ impl Yard {
             ),
         );
         self.result(&id)
+    }
+
+    fn stop(&mut self, point: u64, transaction: &Value, reason: &str) {
+        let at = self.now.utc.expect("set").to_text();
+        self.frame(
+            point,
+            &format!(
+                r#"[2,"stop-{at}","StopTransaction",{{"transactionId":{transaction},"meterStop":9,"timestamp":"{at}","reason":"{reason}"}}]"#
+            ),
+        );
     }
 
     fn reserve(&mut self, target: &str, token: &str, minutes: i64) -> RequestId {
@@ -445,4 +462,98 @@ fn fair_shares_leave_the_minimum_of_a_reserved_evse_free() {
     assert_eq!(limit(&yard), Some(28.0));
     yard.pass(Duration::minutes(7));
     assert_eq!(limit(&yard), Some(32.0));
+}
+
+/// A car that draws so much at E1, told for some time, a reading every ten seconds.
+fn draw(yard: &mut Yard, amps: i64, seconds: i64) {
+    for _ in 0..seconds / 10 {
+        yard.pass(Duration::seconds(10));
+        let at = yard.now.utc.expect("set").to_text();
+        yard.frame(
+            1,
+            &format!(
+                r#"[2,"m{at}","MeterValues",{{"connectorId":1,"meterValue":[{{"timestamp":"{at}","sampledValue":[{{"value":"{amps}","measurand":"Current.Import","unit":"A"}}]}}]}}]"#
+            ),
+        );
+        yard.settle();
+    }
+}
+
+fn drill(yard: &mut Yard) -> RequestId {
+    yard.order(Order::Drill { evse: ampgate::ground::ids::EvseId::new("E1") })
+}
+
+#[test]
+fn a_drill_stops_refreshing_and_is_passed_when_the_current_falls() {
+    let mut yard = yard();
+    let request = drill(&mut yard);
+    assert!(yard.said(request).1.contains("no car charges at E1"));
+    yard.start(1, "PLAIN", "");
+    yard.status(1, "Charging");
+    draw(&mut yard, 20, 120);
+    let request = drill(&mut yard);
+    assert_eq!(yard.reply(request), Some(&Answer::Done));
+    yard.out.clear();
+    yard.seen.clear();
+    // The charger is told nothing, and falls by itself.
+    yard.pass(Duration::seconds(170));
+    let told = |yard: &Yard| yard.seen.contains(&(1, "SetChargingProfile".to_owned()));
+    assert!(!told(&yard));
+    assert_eq!(yard.controller.view(yard.now).drill.expect("a drill").passed, None);
+    draw(&mut yard, 6, 10);
+    let drill = yard.controller.view(yard.now).drill.expect("a drill");
+    assert_eq!(drill.passed, Some(true), "{}", drill.words);
+    assert!(drill.words.starts_with("passed: it fell from 20.0 A to 6.0 A"), "{}", drill.words);
+    yard.pass(Duration::seconds(5));
+    assert!(told(&yard), "{:?}", yard.seen);
+}
+
+#[test]
+fn a_charger_that_does_not_fall_fails_the_drill_and_counts_for_ever() {
+    let mut yard = yard();
+    yard.start(1, "PLAIN", "");
+    yard.status(1, "Charging");
+    draw(&mut yard, 20, 120);
+    drill(&mut yard);
+    draw(&mut yard, 20, 230);
+    let drill = yard.controller.view(yard.now).drill.expect("a drill");
+    assert_eq!(drill.passed, Some(false));
+    assert_eq!(drill.words, "failed: it still draws 20.0 A");
+    assert_eq!(yard.events(EventKind::DrillFailed).len(), 1);
+    assert!(!yard.controller.view(yard.now).evses[0].armed);
+}
+
+#[test]
+fn a_charger_that_ends_its_charge_at_zero_is_started_again_when_there_is_room() {
+    let site = SITE.replace("safe_a = 6", "safe_a = 0").replace("rating_a = 40", "rating_a = 8");
+    let mut yard = Yard::of(&site, &Remembered::default());
+    yard.pass(Duration::seconds(5));
+    let first = yard.start(1, "PLAIN", "")["transactionId"].clone();
+    yard.status(1, "Charging");
+    draw(&mut yard, 8, 60);
+    let second = yard.start(2, "FLEET1", "")["transactionId"].clone();
+    yard.status(2, "SuspendedEVSE");
+    yard.pass(Duration::seconds(20));
+    let limit = yard.controller.view(yard.now).evses[1].limit_a;
+    assert_eq!(limit.map(|limit| limit.as_f64()), Some(0.0));
+    yard.stop(2, &second, "Other");
+    yard.status(2, "Finishing");
+    assert_eq!(yard.events(EventKind::PauseEnded).len(), 1);
+    yard.seen.clear();
+    yard.pass(Duration::minutes(5));
+    let started = |yard: &Yard| yard.seen.contains(&(2, "RemoteStartTransaction".to_owned()));
+    assert!(!started(&yard), "there is no room");
+    yard.stop(1, &first, "EVDisconnected");
+    yard.status(1, "Available");
+    yard.pass(Duration::minutes(3));
+    assert!(started(&yard));
+    // A charge that its driver ended is not begun again.
+    let third = yard.start(2, "FLEET1", "")["transactionId"].clone();
+    yard.status(2, "Charging");
+    yard.pass(Duration::seconds(30));
+    yard.stop(2, &third, "Local");
+    yard.status(2, "Finishing");
+    yard.seen.clear();
+    yard.pass(Duration::minutes(5));
+    assert!(!started(&yard));
 }

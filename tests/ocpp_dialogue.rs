@@ -91,16 +91,16 @@ fn a_limit_is_accepted_and_its_fall_proven() {
         &mut script,
         "start\nlimit 16\nok",
         expect![[r#"
-        start
-            Started { call: Call { charge_point: ChargePointId("CP-01"), id: "start-0" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(0), at: Some(Utc(1715968803000)), replayed: false } }
-          > [3,"start-0",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
-        limit 16
-          > [2,_,"SetChargingProfile",{"connectorId":1,"csChargingProfiles":{"chargingProfileId":3001,"transactionId":1,"stackLevel":8,"chargingProfilePurpose":"TxProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"2024-05-17T17:59:03Z","chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":16.0},{"startPeriod":240,"limit":6.0}]}}}] (after commit)
-        ok
-            limit 1 Transaction Accepted { lapse: Unproven }
-            learned {"firmware":"1.0","cleared":true,"ability":{"stack":8,"periods":24,"current":true,"power":true},"connectors":{"1":{"safe_a":6.0,"mode":{"purpose":"tx","stack":8,"kind":"absolute","unit":"A","two_steps":true,"whole":false},"armed":false}}}
-          > [2,_,"GetCompositeSchedule",{"connectorId":1,"duration":300,"chargingRateUnit":"A"}]
-    "#]],
+            start
+                Started { call: Call { charge_point: ChargePointId("CP-01"), id: "start-0" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(0), at: Some(Utc(1715968803000)), replayed: false, reservation: None } }
+              > [3,"start-0",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
+            limit 16
+              > [2,_,"SetChargingProfile",{"connectorId":1,"csChargingProfiles":{"chargingProfileId":3001,"transactionId":1,"stackLevel":8,"chargingProfilePurpose":"TxProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"2024-05-17T17:59:03Z","chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":16.0},{"startPeriod":240,"limit":6.0}]}}}] (after commit)
+            ok
+                limit 1 Transaction Accepted { lapse: Unproven }
+                learned {"firmware":"1.0","cleared":true,"ability":{"stack":8,"periods":24,"current":true,"power":true},"connectors":{"1":{"safe_a":6.0,"mode":{"purpose":"tx","stack":8,"kind":"absolute","unit":"A","two_steps":true,"whole":false},"armed":false}}}
+              > [2,_,"GetCompositeSchedule",{"connectorId":1,"duration":300,"chargingRateUnit":"A"}]
+        "#]],
     );
     check(
         &mut script,
@@ -138,7 +138,7 @@ fn a_fall_that_is_not_shown_is_told_once() {
         ok"#,
         expect![[r#"
             start
-                Started { call: Call { charge_point: ChargePointId("CP-01"), id: "start-0" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(0), at: Some(Utc(1715968803000)), replayed: false } }
+                Started { call: Call { charge_point: ChargePointId("CP-01"), id: "start-0" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(0), at: Some(Utc(1715968803000)), replayed: false, reservation: None } }
               > [3,"start-0",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
             limit 16
               > [2,_,"SetChargingProfile",{"connectorId":1,"csChargingProfiles":{"chargingProfileId":3001,"transactionId":1,"stackLevel":8,"chargingProfilePurpose":"TxProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"2024-05-17T17:59:03Z","chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":16.0},{"startPeriod":240,"limit":6.0}]}}}] (after commit)
@@ -172,7 +172,7 @@ fn a_refused_limit_goes_down_the_ladder() {
         "start\nwait 20\nlimit 16\nok Rejected\nok Rejected\nok Rejected\nok NotSupported\nok Rejected\nok",
         expect![[r#"
             start
-                Started { call: Call { charge_point: ChargePointId("CP-01"), id: "start-0" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(0), at: Some(Utc(1715968803000)), replayed: false } }
+                Started { call: Call { charge_point: ChargePointId("CP-01"), id: "start-0" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(0), at: Some(Utc(1715968803000)), replayed: false, reservation: None } }
               > [3,"start-0",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
             wait 20
             limit 16
@@ -211,17 +211,17 @@ fn a_charger_that_refuses_every_way_is_given_up_for_a_while() {
         &mut script,
         "start\nlimit 16\nerror NotImplemented\nlimit 10 urgent",
         expect![[r#"
-        start
-            Started { call: Call { charge_point: ChargePointId("CP-01"), id: "start-0" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(0), at: Some(Utc(1715968803000)), replayed: false } }
-          > [3,"start-0",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
-        limit 16
-          > [2,_,"SetChargingProfile",{"connectorId":1,"csChargingProfiles":{"chargingProfileId":3001,"transactionId":1,"stackLevel":8,"chargingProfilePurpose":"TxProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"2024-05-17T17:59:03Z","chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":16.0},{"startPeriod":240,"limit":6.0}]}}}] (after commit)
-        error NotImplemented
-            limit 1 None Refused { why: "NotImplemented" }
-            ! limit.refused CP-01: connector 1: NotImplemented
-        limit 10 urgent
-            limit 2 None Refused { why: "every way of telling it was refused a few minutes ago" }
-    "#]],
+            start
+                Started { call: Call { charge_point: ChargePointId("CP-01"), id: "start-0" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(0), at: Some(Utc(1715968803000)), replayed: false, reservation: None } }
+              > [3,"start-0",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
+            limit 16
+              > [2,_,"SetChargingProfile",{"connectorId":1,"csChargingProfiles":{"chargingProfileId":3001,"transactionId":1,"stackLevel":8,"chargingProfilePurpose":"TxProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"2024-05-17T17:59:03Z","chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":16.0},{"startPeriod":240,"limit":6.0}]}}}] (after commit)
+            error NotImplemented
+                limit 1 None Refused { why: "NotImplemented" }
+                ! limit.refused CP-01: connector 1: NotImplemented
+            limit 10 urgent
+                limit 2 None Refused { why: "every way of telling it was refused a few minutes ago" }
+        "#]],
     );
 }
 
@@ -233,7 +233,7 @@ fn the_newest_limit_replaces_the_queued_one_and_a_reduction_goes_next() {
         "start\nwait 20\nlimit 16\nlimit 18\nlimit 10 urgent\nok\nok",
         expect![[r#"
             start
-                Started { call: Call { charge_point: ChargePointId("CP-01"), id: "start-0" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(0), at: Some(Utc(1715968803000)), replayed: false } }
+                Started { call: Call { charge_point: ChargePointId("CP-01"), id: "start-0" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(0), at: Some(Utc(1715968803000)), replayed: false, reservation: None } }
               > [3,"start-0",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
             wait 20
             limit 16
@@ -259,20 +259,20 @@ fn what_was_not_answered_when_the_link_went_is_told() {
         &mut script,
         "start\nlimit 16\nlimit 18\ndown\nlimit 20",
         expect![[r#"
-        start
-            Started { call: Call { charge_point: ChargePointId("CP-01"), id: "start-0" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(0), at: Some(Utc(1715968803000)), replayed: false } }
-          > [3,"start-0",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
-        limit 16
-          > [2,_,"SetChargingProfile",{"connectorId":1,"csChargingProfiles":{"chargingProfileId":3001,"transactionId":1,"stackLevel":8,"chargingProfilePurpose":"TxProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"2024-05-17T17:59:03Z","chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":16.0},{"startPeriod":240,"limit":6.0}]}}}] (after commit)
-        limit 18
-        down
-            limit 1 Transaction NoAnswer
-            limit 2 None NotSent
-            offline
-            ! link.down CP-01: connection closed
-        limit 20
-            limit 3 None NotSent
-    "#]],
+            start
+                Started { call: Call { charge_point: ChargePointId("CP-01"), id: "start-0" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(0), at: Some(Utc(1715968803000)), replayed: false, reservation: None } }
+              > [3,"start-0",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
+            limit 16
+              > [2,_,"SetChargingProfile",{"connectorId":1,"csChargingProfiles":{"chargingProfileId":3001,"transactionId":1,"stackLevel":8,"chargingProfilePurpose":"TxProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"2024-05-17T17:59:03Z","chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":16.0},{"startPeriod":240,"limit":6.0}]}}}] (after commit)
+            limit 18
+            down
+                limit 1 Transaction NoAnswer
+                limit 2 None NotSent
+                offline
+                ! link.down CP-01: connection closed
+            limit 20
+                limit 3 None NotSent
+        "#]],
     );
     check(
         &mut script,
@@ -306,7 +306,7 @@ fn a_charger_that_talks_and_does_not_listen_is_dropped() {
         wait 30"#,
         expect![[r#"
             start
-                Started { call: Call { charge_point: ChargePointId("CP-01"), id: "start-0" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(0), at: Some(Utc(1715968803000)), replayed: false } }
+                Started { call: Call { charge_point: ChargePointId("CP-01"), id: "start-0" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(0), at: Some(Utc(1715968803000)), replayed: false, reservation: None } }
               > [3,"start-0",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
             limit 16
               > [2,_,"SetChargingProfile",{"connectorId":1,"csChargingProfiles":{"chargingProfileId":3001,"transactionId":1,"stackLevel":8,"chargingProfilePurpose":"TxProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"2024-05-17T17:59:03Z","chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":16.0},{"startPeriod":240,"limit":6.0}]}}}] (after commit)
@@ -340,20 +340,20 @@ fn a_repeated_start_gets_the_same_answer_and_counts_once() {
         &mut script,
         &format!("< {start}\ndown\nup\n< {start}"),
         expect![[r#"
-        < [2,"5","StartTransaction",{"connectorId":1,"idTag":"A","meterStart":7.6,"timestamp":"2024-05-17T18:00:00Z"}]
-            Started { call: Call { charge_point: ChargePointId("CP-01"), id: "5" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(8000), at: Some(Utc(1715968800000)), replayed: false } }
-            ! ocpp.repaired CP-01: StartTransaction: a fraction stood where an integer belongs
-          > [3,"5",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
-        down
-            offline
-            ! link.down CP-01: connection closed
-        up
-            ! link.up CP-01: connected from 10.0.0.5
-        < [2,"5","StartTransaction",{"connectorId":1,"idTag":"A","meterStart":7.6,"timestamp":"2024-05-17T18:00:00Z"}]
-            online
-            safe share of 0 true
-          > [3,"5",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
-    "#]],
+            < [2,"5","StartTransaction",{"connectorId":1,"idTag":"A","meterStart":7.6,"timestamp":"2024-05-17T18:00:00Z"}]
+                Started { call: Call { charge_point: ChargePointId("CP-01"), id: "5" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(8000), at: Some(Utc(1715968800000)), replayed: false, reservation: None } }
+                ! ocpp.repaired CP-01: StartTransaction: a fraction stood where an integer belongs (fractional-register)
+              > [3,"5",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
+            down
+                offline
+                ! link.down CP-01: connection closed
+            up
+                ! link.up CP-01: connected from 10.0.0.5
+            < [2,"5","StartTransaction",{"connectorId":1,"idTag":"A","meterStart":7.6,"timestamp":"2024-05-17T18:00:00Z"}]
+                online
+                safe share of 0 true
+              > [3,"5",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
+        "#]],
     );
 }
 
@@ -372,14 +372,14 @@ fn transactions_from_an_offline_queue_are_told_apart() {
               > [3,"6",{}]
               > [2,_,"GetCompositeSchedule",{"connectorId":1,"duration":120,"chargingRateUnit":"A"}]
             < [2,"7","StartTransaction",{"connectorId":1,"idTag":"A","meterStart":100,"timestamp":"2024-05-17T15:00:00Z"}]
-                Started { call: Call { charge_point: ChargePointId("CP-01"), id: "7" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(100000), at: Some(Utc(1715958000000)), replayed: true } }
+                Started { call: Call { charge_point: ChargePointId("CP-01"), id: "7" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(100000), at: Some(Utc(1715958000000)), replayed: true, reservation: None } }
               > [3,"7",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
             < [2,"8","StatusNotification",{"connectorId":1,"errorCode":"NoError","status":"Charging","timestamp":"2024-05-17T15:00:01Z"}]
               > [3,"8",{}]
             < [2,"9","StopTransaction",{"transactionId":-1,"meterStop":"2100","timestamp":"2024-05-17T16:00:00Z","reason":"Whatever"}]
                 Stopped { call: Call { charge_point: ChargePointId("CP-01"), id: "9" }, stop: StopReport { transaction: TransactionId(-1), meter_stop: WattHours(2100000), at: Some(Utc(1715961600000)), reason: "Whatever", token: None, readings: [] } }
-                ! ocpp.repaired CP-01: StopTransaction: a number was written as text or a text as a number
-                ! ocpp.repaired CP-01: StopTransaction: a word was not in its enumeration
+                ! ocpp.repaired CP-01: StopTransaction: a number was written as text or a text as a number (number-as-value)
+                ! ocpp.repaired CP-01: StopTransaction: a word was not in its enumeration (unknown-word)
               > [3,"9",{}] (after commit)
         "#]],
     );
@@ -412,13 +412,13 @@ fn odd_calls_are_answered_all_the_same() {
             < [2,"c","StartTransaction","none"]
               > [4,"c","FormationViolation","the payload is no JSON object",{}]
             < [2,"d","StartTransaction",null]
-                Started { call: Call { charge_point: ChargePointId("CP-01"), id: "d" }, start: Start { evse: Some(0), connector: 1, token: IdToken(""), meter_start: WattHours(0), at: None, replayed: false } }
-                ! ocpp.repaired CP-01: StartTransaction: the payload was not an object
-                ! ocpp.repaired CP-01: StartTransaction: a required field was missing or unreadable
-                ! ocpp.repaired CP-01: StartTransaction: a time could not be read; the time of arrival is used
+                Started { call: Call { charge_point: ChargePointId("CP-01"), id: "d" }, start: Start { evse: Some(0), connector: 1, token: IdToken(""), meter_start: WattHours(0), at: None, replayed: false, reservation: None } }
+                ! ocpp.repaired CP-01: StartTransaction: the payload was not an object (empty-payload)
+                ! ocpp.repaired CP-01: StartTransaction: a required field was missing or unreadable (missing-field)
+                ! ocpp.repaired CP-01: StartTransaction: a time could not be read; the time of arrival is used (no-time)
               > [3,"d",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
             < [2,"e","heartbeat",{}]
-                ! ocpp.repaired CP-01: heartbeat: a word was in the wrong case
+                ! ocpp.repaired CP-01: heartbeat: a word was in the wrong case (wrong-case)
               > [3,"e",{"currentTime":"2024-05-17T18:00:03Z"}]
             < [2,"f","SecurityEventNotification",{"type":"X","timestamp":"2024-05-17T15:00:01Z"}]
               > [3,"f",{}]
@@ -426,8 +426,8 @@ fn odd_calls_are_answered_all_the_same() {
               > [3,"g",{"status":"UnknownVendorId"}]
             < [2,"h","StatusNotification",{"connectorId":"1","errorCode":"Error","status":"Occupied"}]
                 Status { evse: 0, status: Unknown, error: Some("Error, unknown status \"Occupied\""), at: Some(Utc(1715968803000)) }
-                ! ocpp.repaired CP-01: StatusNotification: a number was written as text or a text as a number
-                ! ocpp.repaired CP-01: StatusNotification: a word was not in its enumeration
+                ! ocpp.repaired CP-01: StatusNotification: a number was written as text or a text as a number (number-as-value)
+                ! ocpp.repaired CP-01: StatusNotification: a word was not in its enumeration (unknown-word)
               > [3,"h",{}]
             < [2,"i","Authorize",{"idTag":12345,"connectorId":1}]
                 Authorize { call: Call { charge_point: ChargePointId("CP-01"), id: "i" }, token: IdToken("12345") }
@@ -609,7 +609,7 @@ fn a_known_charger_is_not_written_to_again() {
               > [2,_,"ChangeConfiguration",{"key":"MeterValuesSampledData","value":"Energy.Active.Import.Register,Power.Active.Import,Current.Import,Voltage,Current.Offered"}]
             ok
             start
-                Started { call: Call { charge_point: ChargePointId("CP-01"), id: "start-0" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(0), at: Some(Utc(1715968803000)), replayed: false } }
+                Started { call: Call { charge_point: ChargePointId("CP-01"), id: "start-0" }, start: Start { evse: Some(0), connector: 1, token: IdToken("A"), meter_start: WattHours(0), at: Some(Utc(1715968803000)), replayed: false, reservation: None } }
               > [3,"start-0",{"idTagInfo":{"status":"Accepted"},"transactionId":1}] (after commit)
             limit 16
               > [2,_,"SetChargingProfile",{"connectorId":1,"csChargingProfiles":{"chargingProfileId":3001,"transactionId":1,"stackLevel":8,"chargingProfilePurpose":"TxProfile","chargingProfileKind":"Absolute","chargingSchedule":{"startSchedule":"2024-05-17T17:59:03Z","chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":16.0},{"startPeriod":240,"limit":6.0}]}}}] (after commit)

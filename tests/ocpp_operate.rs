@@ -418,3 +418,16 @@ fn the_offline_policy_is_set_where_the_charger_knows_it() {
     "#]],
     );
 }
+
+#[test]
+fn a_setting_that_needs_a_restart_gets_one_when_no_car_is_there() {
+    let mut script = quiet();
+    let idle = r#"< [2,"7","StatusNotification",{"connectorId":1,"errorCode":"NoError","status":"Available"}]"#;
+    let busy = r#"< [2,"8","StatusNotification",{"connectorId":1,"errorCode":"NoError","status":"Charging"}]"#;
+    let lines = format!(
+        "{busy}\nask {{\"ask\":\"change\",\"key\":\"K\",\"value\":\"1\"}}\nok RebootRequired\nwait 60"
+    );
+    assert!(!script.play(&lines).contains("Reset"));
+    let after = script.play(&format!("{idle}\nok\nreply {{}}\nwait 60"));
+    assert_eq!(after.matches(r#""Reset",{"type":"Soft"}"#).count(), 1, "{after}");
+}

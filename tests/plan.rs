@@ -1,16 +1,19 @@
 //! The planner against problems out of seeds: every plan keeps every bound, the program is never
 //! dearer than what is found without it, and what makes no sense does no harm.
 
+use ampgate::ground::time::Duration;
+use ampgate::plan::figures::Figures;
 use ampgate::plan::problem::Problem;
+use ampgate::plan::program::Program;
 use ampgate::plan::solution::Plan;
-use ampgate::plan::{audit, best, cost, instant, lp};
+use ampgate::plan::{audit, best, cost, flow, greedy, instant, lp};
 use proptest::prelude::*;
 
 #[path = "plan/site.rs"]
 #[allow(dead_code, reason = "the benches use more of it than the tests")]
 mod site;
 
-use site::wild;
+use site::{Kind, Want, begin, wild};
 
 fn currents(plan: &Plan) -> Vec<Vec<f64>> {
     plan.cars.iter().map(|car| car.current_a.clone()).collect()
@@ -55,4 +58,60 @@ proptest! {
         let again = cost::terms(&problem, &currents(&plan)).total_eur;
         prop_assert!((again - plan.cost.total_eur).abs() <= 1e-9);
     }
+
+    #[test]
+    fn flow_is_exact_where_all_cars_load_the_same_phases(seed in 0_u64..1_000_000) {
+        let problem = even(seed);
+        let figures = Figures::new(&problem);
+        let program = Program::new(&figures);
+        let values = lp::values(&program);
+        prop_assert!(values.is_ok(), "{values:?}");
+        let priced = values.unwrap_or_default().into_iter().zip(&program.cost);
+        let least: f64 = priced.map(|(value, cost)| value * cost).sum();
+        let found = cost::terms(&problem, &flow::currents(&figures)).total_eur;
+        // What nobody decides (the building, export without cars) is in one of the two only.
+        let nothing = cost::terms(&problem, &figures.nothing());
+        let fixed = nothing.total_eur - nothing.missing_eur;
+        prop_assert!((found - fixed - least).abs() <= 1e-4, "{} {}", found - fixed, least);
+    }
+
+    #[test]
+    fn no_schedule_is_cheaper_than_the_relaxed_program(seed in 0_u64..1_000_000) {
+        let mut problem = wild(seed, false);
+        for car in &mut problem.cars {
+            // What cost and program count differently on purpose: the charging curve.
+            car.taper = None;
+        }
+        let figures = Figures::new(&problem);
+        let program = Program::new(&figures);
+        let values = lp::values(&program);
+        prop_assert!(values.is_ok(), "{values:?}");
+        let priced = values.unwrap_or_default().into_iter().zip(&program.cost);
+        let least: f64 = priced.map(|(value, cost)| value * cost).sum();
+        let nothing = cost::terms(&problem, &figures.nothing());
+        let fixed = nothing.total_eur - nothing.missing_eur;
+        for current_a in [greedy::currents(&figures), flow::currents(&figures)] {
+            let found = cost::terms(&problem, &current_a).total_eur;
+            prop_assert!(least <= found - fixed + 1e-4, "{least} {}", found - fixed);
+        }
+    }
+}
+
+/// A three-phase site whose cars come and go with the steps and may charge with any current.
+fn even(seed: u64) -> Problem {
+    let want = if seed.is_multiple_of(2) { Want::Sun } else { Want::Cost };
+    let kind = Kind { evses: 12, tight: seed.is_multiple_of(3), three_phase: true, want };
+    let mut problem = site::problem(kind, seed);
+    let hour = Duration::hours(1).as_millis();
+    let whole = |time: ampgate::ground::time::Utc| {
+        let since = time.since(begin()).as_millis();
+        begin() + Duration::millis((since + hour / 2) / hour * hour)
+    };
+    for car in &mut problem.cars {
+        car.min_a = 0.0;
+        car.from = whole(car.from);
+        car.until = whole(car.until);
+        car.needs[0].by = car.until;
+    }
+    problem
 }

@@ -8,7 +8,7 @@ use ampgate::config;
 use ampgate::ground::time::{Duration, Utc};
 use ampgate::simulate::policy::Policy;
 use ampgate::simulate::replay::{Replay, replay};
-use ampgate::simulate::{SimulateArgs, SimulateError, run};
+use ampgate::simulate::{SimulateArgs, run};
 use ampgate::twin::sample::{clear_day, working_day};
 use serde_json::Value;
 

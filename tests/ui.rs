@@ -42,8 +42,14 @@ fn served(view: View) -> Served {
     let runtime = Runtime::new().expect("a runtime");
     let (view, views) = watch::channel(Arc::new(view));
     let (sender, orders) = mpsc::channel(1);
-    let (history, drivers, security) = (history(), drivers(), Counter::closed());
-    let state = UiState { view: views, orders: sender, history, drivers, security };
+    let state = UiState {
+        view: views,
+        orders: sender,
+        history: history(),
+        drivers: drivers(),
+        partners: None,
+        security: Counter::closed(),
+    };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let (_, bound) = runtime.block_on(serve(state, any)).expect("loopback can be had");
     Served { runtime, view, orders, url: format!("http://{bound}") }
@@ -297,7 +303,7 @@ fn only_loopback_can_be_listened_on() {
     let (_view, views) = watch::channel(Arc::new(sample::empty()));
     let (orders, _) = mpsc::channel(1);
     let (history, drivers, security) = (history(), drivers(), Counter::closed());
-    let state = UiState { view: views, orders, history, drivers, security };
+    let state = UiState { view: views, orders, history, drivers, security, partners: None };
     let refused = runtime.block_on(serve(state, SocketAddr::from(([0, 0, 0, 0], 0))));
     let error = refused.map(|_| ()).expect_err("it must not listen there");
     assert!(matches!(error, UiError::NotLoopback(_)));

@@ -1,5 +1,6 @@
 //! A client of the local API. Its errors say what to do.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,8 +15,10 @@ use crate::ui::trouble::Complaint;
 const URL_DEFAULT: &str = "http://127.0.0.1:8080";
 /// The daemon is on this machine; what takes longer than this does not come.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A charger may take its time over an order.
-const PATIENCE_ORDER: Duration = Duration::from_secs(80);
+/// An order may first have to ask a charger, or a partner three times.
+const PATIENCE_ORDER: Duration = Duration::from_secs(110);
+/// A drill lasts a lease (15 min at most) and some more.
+const PATIENCE_STREAM: Duration = Duration::from_secs(1200);
 /// The longest answer that is read: a thousand EVSEs with their sessions and more.
 const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
@@ -111,6 +114,27 @@ impl Client {
     /// Takes away what is there; the body of a good answer.
     pub fn delete(&self, path: &str) -> Result<String, ClientError> {
         self.read(self.agent.delete(format!("{}{path}", self.url)).call())
+    }
+
+    /// Follows the stream of events at `path` until `wanted` finds what it looks for.
+    pub fn follow<V: DeserializeOwned, T>(
+        &self,
+        path: &str,
+        wanted: impl Fn(&V) -> Option<T>,
+    ) -> Result<T, ClientError> {
+        let lost = |why: String| ClientError::Unreachable { url: self.url.clone(), why };
+        let request = self.agent.get(format!("{}{path}", self.url)).config();
+        let request = request.timeout_global(Some(PATIENCE_STREAM)).build();
+        let response = request.call().map_err(|error| lost(error.to_string()))?;
+        let lines = BufReader::new(response.into_body().into_reader()).lines();
+        for line in lines {
+            let line = line.map_err(|error| lost(error.to_string()))?;
+            let data = line.strip_prefix("data: ").and_then(|text| serde_json::from_str(text).ok());
+            if let Some(found) = data.as_ref().and_then(&wanted) {
+                return Ok(found);
+            }
+        }
+        Err(lost("the stream has ended".to_owned()))
     }
 
     fn read(

@@ -1,13 +1,17 @@
 //! Floor 7: the questions that the command line asks a running daemon, over the API that scripts
 //! use too. Nothing here knows the store, the controller or a socket of the field.
 //!
+//! [`plan`] alone asks nobody: it solves a saved problem on its own.
+//!
 //! Reading order: [`client`] → [`text`] (aligned tables) → [`explain`] → [`prefer`] → [`status`]
-//! → [`remote`] (orders to chargers).
+//! → [`remote`] (orders to chargers) → [`plan`].
 
 pub mod client;
 pub mod text;
 
 pub mod explain;
+pub mod partner;
+pub mod plan;
 pub mod prefer;
 pub mod remote;
 pub mod secure;
@@ -42,9 +46,21 @@ pub enum Command {
     Sessions(Latest),
     /// Events, newest first
     Events(Latest),
+    /// Partners over OCPI: how they stand, invitations, registrations
+    #[command(subcommand)]
+    Partner(partner::Partner),
     /// Ask something of a charger: start, stop, unlock, reset, configuration and more
     #[command(subcommand)]
     Remote(remote::Command),
+    /// Prove with a charging car that an EVSE falls to its safe share by itself; takes minutes
+    Drill {
+        /// Name of the EVSE
+        evse: String,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Charge points: who they are and what they can do
+    Chargers(Target),
     /// Keep an EVSE, or any of a charge point, for a token
     Reserve(remote::Reserve),
     /// Give a reservation up
@@ -139,6 +155,7 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
                 Ok(status::sessions(&sessions, &zone))
             })
         }
+        Command::Partner(wanted) => partner::answer(wanted),
         Command::Events(Latest { count, target }) => {
             let path = format!("/api/v1/events?count={count}");
             let zone = zone(target)?;
@@ -149,6 +166,11 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
         }
         Command::Remote(command) => remote::remote(command),
         Command::Reserve(wish) => remote::reserve(wish),
+        Command::Drill { evse, target } => remote::drill(target, &segment(evse)),
+        Command::Chargers(target) => ask(target, "/api/v1/site", |body| {
+            let view: View = client::read(body)?;
+            Ok(status::chargers(&view))
+        }),
         Command::CancelReservation { id, target } => {
             let path = format!("/api/v1/reservations/{id}/cancel");
             remote::order(target, &path, "{}")

@@ -4,6 +4,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use crate::controller::view::View;
 use crate::ui::remote::{Outcome, Reservations};
 use crate::ui::words::Calendar;
 
@@ -244,6 +245,20 @@ pub fn reserve(wish: &Reserve) -> Result<String, ClientError> {
         "target": name, "token": token, "group": group, "until": until, "minutes": minutes,
     });
     order(target, "/api/v1/reservations", &body.to_string())
+}
+
+/// Begins a drill and tells how it ended. The live view of the daemon paces the waiting.
+pub fn drill(target: &Target, evse: &str) -> Result<String, ClientError> {
+    order(target, &format!("/api/v1/evses/{evse}/drill"), "{}")?;
+    let client = Client::new(target.url.as_deref(), target.config.as_deref())?;
+    let ended = client.follow("/api/v1/live", |view: &View| {
+        let drill = view.drill.clone()?;
+        drill.passed.map(|passed| (passed, format!("{}: {}", drill.evse, clean(&drill.words))))
+    })?;
+    match ended {
+        (true, words) => Ok(format!("{words}\n")),
+        (false, words) => Err(ClientError::Charger(words)),
+    }
 }
 
 /// Gives an order; what came of it in words, or the same as an error where it was refused.

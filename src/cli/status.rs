@@ -67,6 +67,20 @@ fn power(view: &View) -> String {
     table(&[Side::Left, Side::Left], &lines)
 }
 
+/// Charge points, one line each.
+pub fn chargers(view: &View) -> String {
+    let mut lines = vec![row(["ID", "", "WHO", "FIRMWARE", "CAN"])];
+    for point in &view.charge_points {
+        let who = point.identity.as_ref();
+        let name =
+            who.map_or("never heard".to_owned(), |who| format!("{} {}", who.vendor, who.model));
+        let firmware = who.map(|who| who.firmware.clone()).unwrap_or_default();
+        let online = if point.online { "online" } else { "offline" };
+        lines.push(row([&point.id, online, &name, &firmware, &point.capability]));
+    }
+    table(&[Side::Left; 5], &lines)
+}
+
 /// Sessions, one line each.
 pub fn sessions(sessions: &[SessionView], zone: &str) -> String {
     if sessions.is_empty() {

@@ -43,7 +43,14 @@ pub fn policy(plan: &Plan) -> Option<PlanPolicy> {
         co2_eur_per_kg: preset(plan.co2_eur_per_kg, ObjectiveWord::Co2, 1.0),
         peak_eur_per_kw: preset(plan.peak_eur_per_kw, ObjectiveWord::Peak, 10.0),
         early_eur_per_kwh_h: plan.early_eur_per_kwh_h.unwrap_or(early),
-        missing_eur_per_kwh: plan.missing_eur_per_kwh.unwrap_or(1.0),
+        missing_eur_per_kwh: plan.missing_eur_per_kwh.unwrap_or(match objective {
+            ObjectiveWord::SelfProduction => 2.0,
+            ObjectiveWord::Cost
+            | ObjectiveWord::Co2
+            | ObjectiveWord::Peak
+            | ObjectiveWord::Early
+            | ObjectiveWord::Mix => 1.0,
+        }),
         horizon: derive::seconds(plan.horizon_h * 3600.0),
     })
 }

@@ -14,6 +14,7 @@ use super::file_access::{Access, Token};
 use super::file_diagram::{Battery, Evse, Load, Node, Pv};
 use super::file_drivers::Drivers;
 use super::file_meter::Meter;
+use super::file_ocpi::{Ocpi, Partner};
 use super::file_plan::Plan;
 use super::file_security::Security;
 use super::file_tariff::Tariff;
@@ -83,6 +84,12 @@ pub struct File {
     #[serde(default)]
     #[schemars(length(max = 200))]
     pub meter: Vec<Meter>,
+    /// Who this site is to its partners over OCPI.
+    pub ocpi: Option<Ocpi>,
+    /// Partners over OCPI: operators, service providers, hubs.
+    #[serde(default)]
+    #[schemars(length(max = 20))]
+    pub partner: Vec<Partner>,
 }
 
 /// The site itself.
@@ -122,6 +129,10 @@ pub struct Listen {
     /// the page has no users and passwords.
     #[schemars(example = &"127.0.0.1:8080")]
     pub web: Option<String>,
+    /// Address and port for partners over OCPI: `http://ADDRESS:PORT/ocpi/versions`. Loopback
+    /// behind a reverse proxy that has the certificate; see docs/ocpi.md.
+    #[schemars(example = &"127.0.0.1:8085")]
+    pub ocpi: Option<String>,
 }
 
 /// The MQTT broker that meters publish to.

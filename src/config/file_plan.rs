@@ -21,7 +21,8 @@ pub struct Plan {
     #[serde(default)]
     pub planner: PlannerWord,
     /// What a kWh costs that a car misses at its departure, in EUR. With uncertain departures it
-    /// says how much risk is taken for sun or a better price. Default 1.
+    /// says how much risk is taken for sun or a better price. Default 2 for `self_production`,
+    /// else 1.
     #[schemars(range(min = 0.01, max = 1000.0))]
     pub missing_eur_per_kwh: Option<f64>,
     /// What each kWh of the cars costs that comes from the grid and not from the roof, in EUR.

@@ -7,11 +7,13 @@
 
 pub mod adopt;
 mod build;
+mod build_ocpi;
 mod check_access;
 mod check_diagram;
 mod check_drivers;
 mod check_meter;
 mod check_names;
+mod check_ocpi;
 mod check_policy;
 mod check_security;
 mod check_shares;
@@ -22,6 +24,7 @@ mod file_access;
 mod file_diagram;
 mod file_drivers;
 mod file_meter;
+mod file_ocpi;
 mod file_plan;
 mod file_security;
 mod file_tariff;
@@ -42,6 +45,7 @@ use std::path::PathBuf;
 use toml::de::DeTable;
 
 use crate::model::drivers::PageUrl;
+use crate::model::partner::Ocpi;
 use crate::model::site::Site;
 
 use network::Security;
@@ -68,6 +72,10 @@ pub struct Config {
     pub driver_page: Option<PageUrl>,
     /// The broker; none when no meter is configured.
     pub mqtt: Option<Broker>,
+    /// OCPI listener; none = closed.
+    pub ocpi_address: Option<SocketAddr>,
+    /// Partners over OCPI and what the site is to them.
+    pub ocpi: Option<Ocpi>,
 }
 
 /// Where the MQTT broker is.
@@ -140,8 +148,11 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
     check_drivers::check(&file, report);
     check_diagram::check(&file, &tree, report);
     check_meter::check(&file, &built, report);
+    check_ocpi::check(&file, report);
     check_shares::check(&built, report);
     Some(Config {
+        ocpi_address: check_policy::address(&file.listen.ocpi),
+        ocpi: build_ocpi::build(&file, &built.site),
         site: built.site,
         ocpp: check_policy::address(&file.listen.ocpp),
         ocpps: check_policy::address(&file.listen.ocpps),

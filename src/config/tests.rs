@@ -157,7 +157,7 @@ fn one_unreadable_line_hides_nothing_on_the_others() {
         ("rated_a = 16", "rated_a = 16A"),
         ("[[evse]]\nid = \"EVSE-04\"", "[evse]\nid = \"EVSE-04\""),
         ("name = \"Board B 63A\"", "name = \"Board B 63A"),
-        ("safe_a = 6\n\n[[evse]]\nid = \"EVSE-08\"", "safe_a = 5\n\n[[evse]]\nid = \"EVSE-08\""),
+        ("safe_a = 0\n\n[[evse]]\nid = \"EVSE-08\"", "safe_a = 5\n\n[[evse]]\nid = \"EVSE-08\""),
     ];
     let site = "[site]\nname = \"again\"\n\n[[node]]";
     let list = |end: &str| format!("tokens = [\n  \"A\",\n  \"B\"{end}");

@@ -65,6 +65,8 @@ struct Car {
     refused_until: Option<Instant>,
     /// Room for a car that is to come.
     reserved: bool,
+    /// Told nothing but reductions: a drill runs.
+    held: bool,
     link_down_since: Option<Instant>,
 }
 
@@ -88,6 +90,7 @@ impl Control {
             changed: None,
             refused_until: None,
             reserved: false,
+            held: false,
             link_down_since: None,
         };
         Self {
@@ -173,6 +176,25 @@ impl Control {
     /// Keeps room for the minimum of a car that is to come to an EVSE, or no longer.
     pub fn keep_room(&mut self, evse: EvseIndex, is_kept: bool) {
         self.cars[evse].reserved = is_kept;
+    }
+
+    /// Whether the minimum of a car at an EVSE fits beside all that others may draw.
+    pub fn has_room(&self, evse: EvseIndex, now: Instant, loads: &[OtherLoad]) -> bool {
+        let load = self.rows.load(|other| {
+            let draw = self.ledger[other].draw(now);
+            if other != evse {
+                return draw;
+            }
+            let minimum = self.ledger[evse].on_phases(ceil_deci(self.diagram.evses[evse].minimum));
+            Draw { current: draw.current.zip(minimum, Amps::max), ..draw }
+        });
+        load.iter().zip(self.rows.room(loads)).all(|(load, room)| *load <= room)
+    }
+
+    /// Tells an EVSE nothing but reductions from here on, not even that its limit still holds; or
+    /// no longer.
+    pub fn hold(&mut self, evse: EvseIndex, is_held: bool) {
+        self.cars[evse].held = is_held;
     }
 
     /// Why an EVSE gets what it gets, by the last decision.
@@ -436,7 +458,7 @@ impl Control {
         if limit < told.limit {
             return Some(limit);
         }
-        if entry.awaits_answer() {
+        if entry.awaits_answer() || self.cars[wish.evse].held {
             return None;
         }
         let worth = told.limit + self.policy.deadband <= limit

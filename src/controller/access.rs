@@ -44,6 +44,9 @@ impl State {
                 TokenInfo { parent: known.group.clone(), ..TokenInfo::plain(Verdict::Accepted) }
             }
             (None, Access::Anyone) => TokenInfo::plain(Verdict::Accepted),
+            (None, Access::Tokens(_)) if self.vouching.knows(token) => {
+                TokenInfo::plain(Verdict::Accepted)
+            }
             (None, Access::Tokens(_)) if is_free => TokenInfo::plain(Verdict::Accepted),
             (None, Access::Tokens(_)) => TokenInfo::plain(Verdict::Invalid),
         }
@@ -80,6 +83,9 @@ impl State {
         let best = infos.iter().position(TokenInfo::is_accepted).unwrap_or(0);
         let unknown = TokenInfo::plain(Verdict::Invalid);
         let info = infos.into_iter().nth(best).unwrap_or(unknown);
+        if self.ask_partners(now, call, (token, None, None), &info, out) {
+            return;
+        }
         if !info.is_accepted() {
             let text = format!("a token wanted to charge: {}", info.verdict.words());
             self.event(now, EventKind::TokenRefused, call.charge_point.as_str(), text, out);

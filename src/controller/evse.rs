@@ -10,7 +10,7 @@
 //! A replayed start tells of the past: its stop may be the next message of the queue. No limit is
 //! sent to its transaction before the queue had time to run dry.
 
-use crate::ground::ids::{SessionId, TransactionId};
+use crate::ground::ids::{EvseIndex, IdToken, SessionId, TransactionId};
 use crate::ground::time::{Duration, Instant, Now};
 use crate::ground::units::{Amps, PerPhase, Watts};
 use crate::model::message::EvseStatus;
@@ -35,6 +35,9 @@ const USUAL: Amps = Amps::new(16);
 /// A car that takes this much less than it is offered could not take more.
 const UNUSED: Amps = Amps::milli(1500);
 
+/// More than this is charging and not the car's own use.
+const DRAWS: Amps = Amps::new(1);
+
 /// Less than this says nothing of what a car could take.
 const NOTHING: Amps = Amps::new(4);
 
@@ -50,6 +53,32 @@ pub struct Live {
     pub session: SessionId,
     /// Since when it is known to be live.
     pub since: Instant,
+}
+
+/// A drill that runs, or the last one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drill {
+    /// Where.
+    pub evse: EvseIndex,
+    /// When it began.
+    pub begun: Instant,
+    /// When it is over at the latest.
+    pub until: Instant,
+    /// The limit at its beginning.
+    pub limit: Amps,
+    /// What was drawn at its beginning.
+    pub before: Amps,
+    /// Whether it was passed, and in words; none while it runs.
+    pub ended: Option<(bool, String)>,
+}
+
+/// A car whose charge its charger has ended though it should only have paused.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Revive {
+    /// Whose.
+    pub token: IdToken,
+    /// Not started before this.
+    pub not_before: Instant,
 }
 
 /// The newest live reading.
@@ -76,10 +105,14 @@ pub struct EvseState {
     pub soc_percent: Option<f64>,
     /// The most that the car takes on a phase, as far as it was seen in this session.
     pub takes: Option<Amps>,
+    /// The car itself has said that it takes no more, and has not drawn since.
+    pub satisfied: bool,
     /// The most that it was seen to draw in this session.
     pub most_seen: Amps,
     /// A car waits at a free EVSE: when it is started, and none once it was.
     pub free_at: Option<Option<Instant>>,
+    /// Its charger has ended a charge that should only have paused.
+    pub revive: Option<Revive>,
     waiting: Option<(TransactionId, Instant)>,
     touched: Instant,
     recorded: Option<Instant>,
@@ -94,8 +127,10 @@ impl EvseState {
             reading: None,
             soc_percent: None,
             takes: None,
+            satisfied: false,
             most_seen: Amps::ZERO,
             free_at: None,
+            revive: None,
             waiting: None,
             touched: now,
             recorded: None,
@@ -106,6 +141,7 @@ impl EvseState {
     pub fn go_live(&mut self, transaction: TransactionId, session: SessionId, now: Instant) {
         self.live = Some(Live { transaction, session, since: now });
         (self.takes, self.most_seen) = (None, Amps::ZERO);
+        self.satisfied = false;
         self.waiting = None;
         self.soc_percent = None;
         self.touched = now;
@@ -142,10 +178,15 @@ impl EvseState {
         self.touched = now;
     }
 
+    /// Takes in what the car draws.
+    pub fn see(&mut self, drawn: Amps) {
+        self.most_seen = self.most_seen.max(drawn);
+        self.satisfied &= drawn < DRAWS;
+    }
+
     /// Takes in what the car draws of an offer that it had time to follow. True where it changes
     /// what the car is known to take.
     pub fn see_appetite(&mut self, drawn: Amps, offer: Amps, rated: Amps, now: Instant) -> bool {
-        self.most_seen = self.most_seen.max(drawn);
         if now.since(self.touched) < FOLLOW || drawn < NOTHING {
             return false;
         }
@@ -159,8 +200,10 @@ impl EvseState {
     }
 
     /// The most to count on: what it was seen to take, else what most cars take.
-    pub fn counts_on(&self, rated: Amps) -> Amps {
-        let seen = self.most_seen.max(USUAL).min(rated);
+    /// `known` is what it took in earlier sessions.
+    pub fn counts_on(&self, rated: Amps, known: Amps) -> Amps {
+        let usual = if known == Amps::ZERO { USUAL } else { known };
+        let seen = self.most_seen.max(usual).min(rated);
         self.takes.map_or(seen, |takes| takes.min(rated))
     }
 

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ground::ids::{ChargePointId, EvseId, IdToken, LinkId, RequestId, SessionId};
-use crate::ground::time::{Now, Utc};
+use crate::ground::time::{Duration, Now, Utc};
+use crate::ground::units::Amps;
 use crate::model::ask::{Ask, AskOutcome};
 use crate::model::event::{Event, EventKind};
 use crate::model::feed::{FeedKind, Received};
@@ -79,10 +80,19 @@ pub enum Order {
     Reserve { target: String, token: IdToken, group: Option<IdToken>, until: Utc },
     /// Give a reservation up.
     CancelReservation { id: ReservationId },
+    /// Prove by measured current that the charger falls to its safe share by itself.
+    Drill { evse: EvseId },
     /// What the driver at an EVSE wants: of the running session, or of the one that follows where
     /// a car is plugged in. Replaces what was said before. Where a session is named it must still
     /// be running.
     Prefer { evse: EvseId, session: Option<SessionId>, wish: Wish, source: PreferenceSource },
+    /// No more than this for an EVSE until the span is over, because a partner says so. Replaces
+    /// that partner's earlier limit; without a limit it is taken back.
+    PartnerLimit { evse: EvseId, partner: String, limit: Option<Amps>, lasts: Duration },
+    /// Questions about tokens that the site does not know go to partners from here on, or not.
+    AskPartners { active: bool },
+    /// The partners' word on a token; with the number of the question, where one was asked.
+    Vouch { ask: Option<u64>, token: IdToken, accepted: bool },
     /// Takes back what was said.
     ClearPreference { evse: EvseId, session: Option<SessionId>, source: PreferenceSource },
 }
@@ -113,6 +123,8 @@ pub enum Output {
     Disconnect { charge_point: ChargePointId, link: LinkId, politely: bool },
     /// Tell people. The same event is among the records.
     Event(Event),
+    /// Ask the partners whether a token may charge; [`Order::Vouch`] brings their word.
+    AskPartners { ask: u64, token: IdToken, evse: Option<EvseId> },
     /// Solve this beside the loop and answer with [`Input::Solved`]; the newest alone matters.
     Solve { number: u64, problem: Box<Problem> },
     /// Sign this request for a certificate and send the charger what comes of it.

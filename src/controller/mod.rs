@@ -16,11 +16,15 @@ mod access;
 mod asker;
 mod asks;
 mod book;
+mod drill;
 mod evse;
 mod image;
 mod loads;
 pub mod message;
+mod need;
 mod outlook;
+mod partner;
+mod partner_limit;
 pub mod plan_view;
 mod planning;
 mod power;
@@ -29,12 +33,15 @@ mod problem;
 mod replan;
 mod reports;
 mod reserve;
+mod revive;
 mod snapshot;
 mod state;
 mod steer;
 mod terms;
 mod tick;
 pub mod view;
+mod vouch;
+mod vouching;
 
 use crate::ground::ids::RequestId;
 use crate::ground::time::{Duration, Instant, Now};
@@ -180,6 +187,7 @@ impl Controller {
                 self.state.reserve(now, request, wanted, traffic, out)
             }
             Order::CancelReservation { id } => Some(self.state.give_up(now, id, traffic, out)),
+            Order::Drill { evse } => Some(self.state.begin_drill(now, &evse, out)),
             Order::Prefer { evse, session, wish, source } => {
                 if wish.is_empty() {
                     let expected = "an energy, a state of charge or a departure";
@@ -188,6 +196,17 @@ impl Controller {
                     });
                 }
                 Some(self.state.prefer(now, Asked { evse, session, wish, source }, out))
+            }
+            Order::Vouch { ask, token, accepted } => {
+                self.state.vouch(now, ask, (&token, accepted), traffic, out);
+                Some(Answer::Done)
+            }
+            Order::AskPartners { active } => {
+                self.state.vouching.active = active;
+                Some(Answer::Done)
+            }
+            Order::PartnerLimit { evse, partner, limit, lasts } => {
+                Some(self.state.partner_limit(now, &evse, partner, (limit, lasts)))
             }
             Order::ClearPreference { evse, session, source } => {
                 let wish = Wish::default();

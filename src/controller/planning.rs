@@ -13,8 +13,10 @@
 use std::collections::VecDeque;
 
 use crate::control::dispatch::{Dispatch, Intent, Market};
+use crate::ground::calendar::Calendar;
 use crate::ground::ids::{EvseIndex, SessionId};
 use crate::ground::time::{Duration, Instant, Utc};
+use crate::learn::habits::Habits;
 use crate::model::site::Site;
 use crate::plan::problem::Problem;
 use crate::plan::solution::Plan;
@@ -26,6 +28,8 @@ use super::outlook::Outlook;
 pub struct Planning {
     /// What the coming day looks like.
     pub outlook: Outlook,
+    /// What drivers usually do.
+    pub habits: Habits,
     pub(super) dispatch: Dispatch,
     pub(super) active: Option<Active>,
     pub(super) asked: Option<Asked>,
@@ -41,6 +45,8 @@ pub struct Planning {
     /// What was last intended, by EVSE, with the session it was for.
     pub(super) intended: Vec<Option<(SessionId, Intent)>>,
     pub(super) market: Option<Market>,
+    /// How the cars' power is spread over the phases, as it was seen so far.
+    pub(super) shares: [f64; 3],
 }
 
 /// A problem, and which EVSE each of its cars stands at.
@@ -80,6 +86,7 @@ impl Planning {
     pub fn new(site: &Site) -> Self {
         Self {
             outlook: Outlook::new(site),
+            habits: Habits::new(Calendar::new(&site.zone)),
             dispatch: Dispatch::new(site.diagram.evses.len()),
             active: None,
             asked: None,
@@ -90,6 +97,7 @@ impl Planning {
             observed: None,
             intended: vec![None; site.diagram.evses.len()],
             market: None,
+            shares: [1.0 / 3.0; 3],
         }
     }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::ground::ids::{EvseIndex, NodeIndex};
 use crate::ground::time::{Duration, Now, Utc};
-use crate::ground::units::{Amps, PerPhase, Phase};
+use crate::ground::units::{Amps, PerPhase, Phase, PhaseSet};
+use crate::learn::vehicle::Vehicle;
 use crate::model::policy::PlanPolicy;
 use crate::plan::problem::{Car, CarKind, FORMAT, Objective, Problem, ProblemNode, Series};
 
@@ -16,6 +17,8 @@ const NEAR: Duration = Duration::minutes(15);
 /// … as far as this; later ones are an hour.
 const NEAR_STEPS: usize = 16;
 const FAR: Duration = Duration::hours(1);
+/// What cars to come are taken to need of the room at the time they come: the rest can wait.
+const NEWCOMERS: f64 = 0.3;
 
 impl State {
     /// The problem of this moment; none without a car to plan for or without a clock.
@@ -35,7 +38,8 @@ impl State {
             car.presence = self.presence(car, &grid);
         }
         let series = self.planning.outlook.series(&grid, self.site_power(now));
-        let nodes = self.problem_nodes(now, &grid, &series, &evses);
+        let to_come = self.to_come(utc, &grid, &evses);
+        let nodes = self.problem_nodes(now, &grid, &series, &evses, &to_come);
         let problem = Problem {
             format: FORMAT,
             site: self.site.name.clone(),
@@ -66,14 +70,16 @@ impl State {
     /// A car that can be planned for: its session runs and its charger listens.
     fn car(&self, now: Now, utc: Utc, evse: EvseIndex, policy: &PlanPolicy) -> Option<Car> {
         let live = self.evses[evse].live?;
-        if !self.is_online(evse) || !self.control.is_tellable(evse) {
+        let takes_no_more = self.evses[evse].satisfied;
+        if takes_no_more || !self.is_online(evse) || !self.control.is_tellable(evse) {
             return None;
         }
         let session = self.book.session(live.session)?;
         let wired = &self.site.diagram.evses[evse];
-        let (needs, until) = self.needs(utc, session, policy);
-        let phases = self.control.car_phases(evse);
-        let (max_a, max_cause) = self.most(evse);
+        let (needs, until) = self.needs(utc, evse, session, policy);
+        let vehicle = self.planning.habits.vehicle(&session.token);
+        let phases = self.phases(evse, vehicle);
+        let (max_a, max_cause) = self.most(evse, vehicle);
         let reading = self.evses[evse].fresh(now.mono, self.reading_max_age());
         let now_a = reading.map_or(Amps::ZERO, |reading| reading.current.largest());
         Some(Car {
@@ -99,10 +105,22 @@ impl State {
         })
     }
 
+    /// The phases that a car loads: as seen in this session, else as it did before.
+    fn phases(&self, evse: EvseIndex, vehicle: Option<Vehicle>) -> PhaseSet {
+        let seen = self.control.car_phases(evse);
+        let wiring = &self.site.diagram.evses[evse].wiring;
+        let known = vehicle.map_or(0, |vehicle| usize::from(vehicle.phases));
+        if 0 < known && known < seen.count() && known < wiring.len() {
+            return PhaseSet::of(&wiring[..known]);
+        }
+        seen
+    }
+
     /// The most that a car takes on a phase, in A, with the reason.
-    fn most(&self, evse: EvseIndex) -> (f64, String) {
+    fn most(&self, evse: EvseIndex, vehicle: Option<Vehicle>) -> (f64, String) {
         let rated = self.site.diagram.evses[evse].rated;
-        let takes = self.evses[evse].counts_on(rated);
+        let known = vehicle.map_or(Amps::ZERO, |vehicle| Amps::from_f64(vehicle.most_a));
+        let takes = self.evses[evse].counts_on(rated, known);
         let words = if takes < rated { "the car takes no more" } else { "rating of the EVSE" };
         (takes.as_f64(), words.to_owned())
     }
@@ -128,12 +146,31 @@ impl State {
         grid.windows(2).map(share).collect()
     }
 
+    /// By step, what cars that are still to come will draw as it is expected, in kW: each spread
+    /// over its stay.
+    fn to_come(&self, utc: Utc, grid: &[Utc], evses: &[Option<EvseIndex>]) -> Vec<f64> {
+        let free = self.evses.len().saturating_sub(evses.len());
+        let end = grid.last().copied().unwrap_or(utc);
+        let arrivals = self.planning.habits.arrivals(utc, end.since(utc), free);
+        let power = |pair: &[Utc]| {
+            let span = pair[1].since(pair[0]).as_hours().max(1e-6);
+            let drawn = arrivals.iter().map(|car| {
+                let stay = car.until.since(car.from).as_hours().max(0.25);
+                let inside = pair[1].min(car.until).since(pair[0].max(car.from)).as_hours();
+                NEWCOMERS * car.probability * car.kwh / stay * inside.max(0.0) / span
+            });
+            drawn.sum()
+        };
+        grid.windows(2).map(power).collect()
+    }
+
     fn problem_nodes(
         &self,
         now: Now,
         grid: &[Utc],
         series: &Series,
         evses: &[Option<EvseIndex>],
+        to_come: &[f64],
     ) -> Vec<ProblemNode> {
         let diagram = &self.site.diagram;
         let loads = self.other_loads(now.mono);
@@ -153,10 +190,17 @@ impl State {
                     here
                 } else {
                     let (load, sun) = (series.load_kw[step], series.pv_kw[step]);
-                    let net = (load.mid - sun.mid) * 1000.0 / 3.0 / voltage;
+                    // A little on the safe side: what a plan counts on and is not there makes
+                    // cars short.
+                    let net = (load.mid + load.high - sun.low - sun.mid) / 2.0;
+                    let net = net * 1000.0 / 3.0 / voltage;
                     [if node.generation_counts { net } else { net.max(0.0) }; 3]
                 };
-                std::array::from_fn(|phase| ahead[phase] + reserved[phase])
+                let newcomers = if node.parent.is_none() { to_come[step] } else { 0.0 };
+                let newcomers = newcomers * 1000.0 / voltage;
+                std::array::from_fn(|phase| {
+                    ahead[phase] + reserved[phase] + newcomers * self.planning.shares[phase]
+                })
             };
             ProblemNode {
                 id: node.id.to_string(),

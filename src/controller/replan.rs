@@ -1,11 +1,10 @@
 //! Makes plans: when one is due, at once an instant one, and a better one beside the loop.
 
 use crate::ground::time::{Duration, Instant, Now, Utc};
+use crate::ground::units::PerPhase;
 use crate::model::event::EventKind;
-use crate::model::policy::{PlanPolicy, Planner};
-use crate::model::session::Session;
+use crate::model::policy::Planner;
 use crate::plan;
-use crate::plan::problem::Need;
 use crate::plan::solution::{CarPlan, Plan, Reason};
 
 use super::message::{Outbox, Output};
@@ -19,9 +18,6 @@ const EVERY: Duration = Duration::minutes(15);
 const EVENTFUL_MAX: usize = 8;
 /// A solver that has not answered by then is not waited for any more.
 const GIVEN_UP: Duration = Duration::minutes(2);
-/// A car should have what it needs so long before its driver comes: chargers and cars take their
-/// time.
-const IN_HAND: Duration = Duration::minutes(10);
 /// The site's power is taken down no more often than this.
 const OBSERVE_EVERY: Duration = Duration::seconds(15);
 
@@ -83,6 +79,27 @@ impl State {
         if let (Some(utc), Some(power)) = (now.utc, self.site_power(now)) {
             self.planning.outlook.observe(utc, &power);
         }
+        self.observe_phases(now);
+    }
+
+    /// How the cars' power is spread over the phases, over some days of charging.
+    fn observe_phases(&mut self, now: Now) {
+        /// What is new counts this much in each minute of full charging.
+        const NEW: f64 = 5e-4;
+        let max_age = self.reading_max_age();
+        let fresh = |evse: &super::evse::EvseState| evse.fresh(now.mono, max_age);
+        let drawn = self
+            .evses
+            .iter()
+            .filter_map(fresh)
+            .fold(PerPhase::ZERO, |sum, reading| sum + reading.current);
+        let drawn = drawn.0.map(|current| current.as_f64().max(0.0));
+        let all: f64 = drawn.iter().sum();
+        if 1.0 <= all {
+            for (share, drawn) in self.planning.shares.iter_mut().zip(drawn) {
+                *share += NEW * (drawn / all - *share);
+            }
+        }
     }
 
     /// The instant plan counts until a better one comes. Cars that the plan in force knows keep
@@ -129,26 +146,6 @@ impl State {
         }
         self.put_in_force(asked.posed, plan);
         self.mark(now.mono);
-    }
-
-    /// What a driver needs and when the car leaves at the latest.
-    pub fn needs(&self, utc: Utc, session: &Session, policy: &PlanPolicy) -> (Vec<Need>, Utc) {
-        let said = self.preference(session.id);
-        let energy = said.and_then(|said| said.energy()).or(self.terms(session).energy);
-        let energy = energy.map_or(20.0, |energy| energy.as_f64() / 1000.0);
-        let departure =
-            said.and_then(|said| said.departure).or_else(|| self.usual_departure(session));
-        let by = departure.unwrap_or(session.started + Duration::hours(8));
-        let by = (by - IN_HAND).max(utc + EVERY);
-        let kwh = energy - session.energy_wh.as_f64() / 1000.0;
-        let need = Need {
-            by,
-            kwh: kwh.max(0.0),
-            eur_per_kwh: policy.missing_eur_per_kwh,
-            cause: self.who_says(session),
-        };
-        let guaranteed = self.guaranteed(session, by, policy);
-        (std::iter::once(need).chain(guaranteed).collect(), by + IN_HAND)
     }
 }
 

@@ -144,6 +144,7 @@ impl State {
             self.drop_intent(evse, out);
         }
         if before != status {
+            self.evses[evse].satisfied |= status == EvseStatus::SuspendedEv;
             self.evses[evse].touch(now.mono);
             self.mark(now.mono);
         }
@@ -187,6 +188,7 @@ impl State {
     }
 
     fn go_idle(&mut self, now: Now, evse: EvseIndex, out: &mut Outbox) {
+        self.learn(now, evse);
         self.evses[evse].go_idle(now.mono);
         self.planning.changed();
         self.control.session_ended(evse);
@@ -214,6 +216,9 @@ impl State {
             self.event(now, EventKind::StopLost, evse_id.as_str(), text, out);
         }
         let info = self.admission(now, start.evse, &start.token);
+        let asked = (&start.token, start.evse, Some(started.transaction));
+        let is_new = !started.repeated && !start.replayed;
+        let waits = is_new && self.ask_partners(now, call, asked, &info, out);
         if !started.repeated {
             self.keep_transaction(started.transaction, out);
             self.totals.transactions += 1;
@@ -222,14 +227,16 @@ impl State {
                 if start.replayed { EventKind::SessionReplayed } else { EventKind::SessionStarted };
             let text = format!("transaction {}", started.transaction);
             self.event(now, kind, evse_id.as_str(), text, out);
-            if !info.is_accepted() {
+            if !info.is_accepted() && !waits {
                 let why = info.verdict.words();
                 let text = format!("transaction {}: token {why}", started.transaction);
                 self.event(now, EventKind::TokenRefused, evse_id.as_str(), text, out);
             }
         }
         let answer = Answer::Started { transaction: started.transaction, info };
-        self.central.answer(now, call, answer, true, caused);
+        if !waits {
+            self.central.answer(now, call, answer, true, caused);
+        }
         if let Some(evse) = start.evse {
             self.draws_from(now, evse, started.transaction, start.replayed, out);
         }
@@ -279,7 +286,9 @@ impl State {
                 let live = |evse: &usize| {
                     self.evses[*evse].live.is_some_and(|live| live.transaction == id)
                 };
-                if let Some(evse) = (0..self.evses.len()).find(live) {
+                let ended = (0..self.evses.len()).find(live);
+                if let Some(evse) = ended {
+                    self.was_paused_to_death(now, evse, id, stop, out);
                     self.go_idle(now, evse, out);
                 }
                 self.tell_end(now, id, subject, out);
@@ -382,6 +391,7 @@ impl State {
     fn see_appetite(&mut self, now: Now, evse: EvseIndex, drawn: Amps) {
         let rated = self.site.diagram.evses[evse].rated;
         let offer = self.control.offer_read(evse, now.mono);
+        self.evses[evse].see(drawn);
         if let (Some(offer), true) = (offer, self.evses[evse].live.is_some())
             && self.evses[evse].see_appetite(drawn, offer, rated, now.mono)
         {

@@ -40,6 +40,7 @@ impl State {
                 .take(SESSIONS_SHOWN)
                 .map(|session| self.session_view(session))
                 .collect(),
+            drill: self.drill_view(now),
             reservations: self.reservation_views(),
             events: self.events.iter().cloned().collect(),
             totals: Totals {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::control::Control;
 use crate::control::situation::OtherLoad;
+use crate::ground::calendar::Calendar;
 use crate::ground::ids::{ChargePointId, EvseIndex, SessionId};
 use crate::ground::time::{Duration, Instant, Now};
 use crate::model::event::{Event, EventKind};
@@ -18,12 +19,14 @@ use crate::ocpp::traffic::{ConnectorSetup, PointSetup, Traffic};
 
 use super::asker::Asks;
 use super::book::Book;
-use super::evse::EvseState;
+use super::evse::{Drill, EvseState};
 use super::image::MeterImage;
 use super::loads::{Draw, Loads};
 use super::message::{Outbox, Output};
+use super::partner_limit::PartnerLimit;
 use super::planning::Planning;
 use super::view::Totals;
+use super::vouching::Vouching;
 
 /// Events kept for people; all of them are in the store.
 const EVENTS_MAX: usize = 100;
@@ -75,6 +78,10 @@ pub struct State {
     pub disobeying: Vec<bool>,
     pub store_failing: Option<String>,
     pub broker_down: Option<String>,
+    /// Tokens that partners vouch for.
+    pub vouching: Vouching,
+    /// Limits that partners have set.
+    pub partner_limits: Vec<PartnerLimit>,
     pub started: Instant,
     /// The calendar less the monotonic time in milliseconds, to notice a step of the clock.
     pub clock_offset: Option<i64>,
@@ -87,6 +94,8 @@ pub struct State {
     pub asks: Asks,
     /// Reservations that are open, and the newest of the others.
     pub reservations: BTreeMap<ReservationId, Reservation>,
+    /// The commissioning drill that runs, or the last one.
+    pub drill: Option<Drill>,
     /// When the lists of tokens in the chargers are looked at again.
     pub lists_at: Option<Instant>,
 }
@@ -134,6 +143,8 @@ impl State {
             disobeying: vec![false; diagram.evses.len()],
             store_failing: None,
             broker_down: None,
+            partner_limits: Vec::new(),
+            vouching: Vouching::default(),
             started: now.mono,
             clock_offset: None,
             due: Some(now.mono),
@@ -141,6 +152,7 @@ impl State {
             said: BTreeMap::new(),
             asks: Asks::default(),
             reservations: remembered.reservations.iter().map(|one| (one.id, one.clone())).collect(),
+            drill: None,
             lists_at: None,
             site,
         }
@@ -158,10 +170,13 @@ impl State {
         (next.started, next.clock_offset) = (self.started, self.clock_offset);
         next.said = self.said.clone();
         next.planning.outlook = self.planning.outlook.clone().under(&next.site);
+        let calendar = Calendar::new(&next.site.zone);
+        next.planning.habits = self.planning.habits.clone().with_calendar(calendar);
         next.planning.changed();
         next.asks = self.asks.clone();
         next.store_failing = self.store_failing.clone();
         next.broker_down = self.broker_down.clone();
+        next.vouching = self.vouching.clone();
         for (meter, image) in next.site.meters.iter().zip(&mut next.meters) {
             let before = self.site.meters.iter().position(|known| known == meter);
             if let Some(before) = before {

@@ -104,7 +104,10 @@ impl State {
             worth: plan.worth_eur_per_kwh,
             cause: self.cause(&plan.reasons[step], grid),
         };
-        if self.evses[evse].is_probed(now.mono) {
+        let session = self.evses[evse].live.and_then(|live| self.book.session(live.session));
+        let known = session.and_then(|session| self.planning.habits.vehicle(&session.token));
+        let is_known = known.is_some_and(|vehicle| 0.0 < vehicle.most_a);
+        if is_known || self.evses[evse].is_probed(now.mono) {
             return intent;
         }
         // What the car can take is not known yet: a short look tells how late is too late.

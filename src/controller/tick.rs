@@ -38,7 +38,11 @@ impl State {
             waiting,
             self.reservation_wake_at(),
             self.free_wake_at(),
+            self.drill_wake_at(),
+            self.revive_wake_at(),
             self.lists_at,
+            self.partner_wake_at(seen),
+            self.vouching_wake_at(),
             planned,
         ];
         let later = later.into_iter().flatten().min().map(|at| at.max(floor));
@@ -50,8 +54,11 @@ impl State {
         self.watch_meters(now, out);
         self.promote(now, out);
         self.watch_reservations(now, out);
+        self.vouching_expires(now, out);
         self.hand_out_lists(now, out);
         self.start_free(now, out);
+        self.revive(now, out);
+        self.watch_drill(now, out);
         let loads = self.other_loads(now.mono);
         self.plan_if_due(now, out);
         let facts = self.facts(now);
@@ -69,7 +76,11 @@ impl State {
             online: self.is_online(index),
             charging_since: evse.live.map(|live| live.since),
             paused_by_car: evse.status == EvseStatus::SuspendedEv,
-            bounds: planned[index].take().into_iter().collect(),
+            bounds: planned[index]
+                .take()
+                .into_iter()
+                .chain(self.partner_bounds(index, now.mono))
+                .collect(),
         };
         self.evses.iter().enumerate().map(fact).collect()
     }

@@ -38,6 +38,9 @@ pub struct View {
     pub charge_points: Vec<ChargePointView>,
     /// Open sessions and the latest closed ones, newest first.
     pub sessions: Vec<SessionView>,
+    /// The commissioning drill that runs, or the last one since the start.
+    #[serde(default)]
+    pub drill: Option<DrillView>,
     /// Reservations that are open or were lately, newest first.
     #[serde(default)]
     pub reservations: Vec<ReservationView>,
@@ -179,6 +182,17 @@ pub struct ChargePointView {
     pub identity: Option<Identity>,
     /// What it can do, in words.
     pub capability: String,
+}
+
+/// A commissioning drill for people.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DrillView {
+    /// Where.
+    pub evse: String,
+    /// Whether it was passed; none while it runs.
+    pub passed: Option<bool>,
+    /// How it stands.
+    pub words: String,
 }
 
 /// A reservation for people.

@@ -82,6 +82,7 @@ fn kind(cause: &Cause) -> &'static str {
         Cause::WaitingForPrice { .. } | Cause::PeakOfImport => "price",
         Cause::EnoughInTime | Cause::Policy { .. } => "plan",
         Cause::Idle => "idle",
+        Cause::Partner { .. } => "partner",
         Cause::LinkLost { .. } => "link",
         Cause::NeverConnected => "never",
         Cause::NotControllable => "control",

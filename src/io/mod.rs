@@ -3,15 +3,16 @@
 //!
 //! Reading order: [`clock`] → [`inbox`] (how everything reaches the controller) → [`secret`] →
 //! [`credentials`] → [`gate`] (who may come in) → [`certificate`] → [`authority`] → [`tls`] →
-//! [`stream`] → [`vault`] → `handshake` → [`strangers`] → `link` (one charge point) → [`websocket`] (all of
-//! them) → [`renewal`] → [`signing`] → [`doors`] → [`mqtt`] → [`journal`] → [`key`] → [`log`] → [`platform`] (systemd,
-//! memory and disk).
+//! [`stream`] → [`vault`] → `handshake` → [`strangers`] → `link` (one charge point) →
+//! [`websocket`] (all of them) → [`renewal`] → [`signing`] → [`doors`] → [`mqtt`] → [`journal`] →
+//! [`key`] → [`log`] → [`platform`] (systemd, memory and disk).
 
 pub mod authority;
 pub mod certificate;
 pub mod clock;
 pub mod credentials;
 pub mod doors;
+pub mod field;
 pub mod gate;
 mod handshake;
 pub mod inbox;
@@ -20,6 +21,7 @@ pub mod key;
 mod link;
 pub mod log;
 pub mod mqtt;
+pub mod partner;
 pub mod platform;
 pub mod renewal;
 pub mod secret;

@@ -206,6 +206,27 @@ impl Links {
         profiles.map(|(id, handle)| (id, handle.profile)).collect()
     }
 
+    /// A link without a socket, for a charge point that another part of the program stands for.
+    /// The controller is told that it is up.
+    pub async fn attach(&self, charge_point: &ChargePointId, inbox: &Inbox) -> Option<Attached> {
+        let introduction = self.0.introduction.lock().await;
+        let Entered { link, older, outgoing, cut, .. } = self.enter(charge_point, 0)?;
+        let address = "inside".to_owned();
+        let up = Input::LinkUp { charge_point: charge_point.clone(), link, address };
+        let told = inbox.put(up).await;
+        drop(introduction);
+        if let Some(older) = older {
+            self.disconnect(older, false);
+        }
+        let (links, charge_point, inbox) = (self.clone(), charge_point.clone(), inbox.clone());
+        let attached = Attached { links, charge_point, inbox, link, outgoing, cut };
+        if told.is_err() {
+            attached.leave().await;
+            return None;
+        }
+        Some(attached)
+    }
+
     /// How many links there are.
     pub fn count(&self) -> usize {
         *self.0.open.borrow()
@@ -243,6 +264,43 @@ impl Links {
     fn list(&self) -> MutexGuard<'_, List> {
         // Every change under the lock is whole, so a panic elsewhere leaves nothing half done.
         self.0.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A link without a socket.
+#[derive(Debug)]
+pub struct Attached {
+    links: Links,
+    charge_point: ChargePointId,
+    inbox: Inbox,
+    link: LinkId,
+    outgoing: mpsc::Receiver<Outgoing>,
+    cut: oneshot::Receiver<()>,
+}
+
+impl Attached {
+    /// Its number.
+    pub fn id(&self) -> LinkId {
+        self.link
+    }
+
+    /// The next text for the charge point; none when the link is cut.
+    pub async fn next(&mut self) -> Option<String> {
+        tokio::select! {
+            biased;
+            sent = self.outgoing.recv() => match sent {
+                Some(Outgoing::Text(text)) => Some(text),
+                Some(Outgoing::Close) | None => None,
+            },
+            _ = &mut self.cut => None,
+        }
+    }
+
+    /// It is gone; the controller is told.
+    pub async fn leave(self) {
+        self.links.leave(&self.charge_point, self.link);
+        let (charge_point, link) = (self.charge_point, self.link);
+        let _ = self.inbox.put(Input::LinkDown { charge_point, link }).await;
     }
 }
 

@@ -112,6 +112,11 @@ pub enum Cause {
     NeverConnected,
     /// The charger obeys no limit: everybody else makes room for it.
     NotControllable,
+    /// A partner over OCPI has set a lower limit.
+    Partner {
+        /// Our name for it.
+        partner: String,
+    },
     /// The charger draws more than it was told.
     Disobeys {
         /// What it draws.
@@ -178,6 +183,7 @@ impl Cause {
             Cause::NotControllable => {
                 "the charger obeys no limit; others make room for it".to_owned()
             }
+            Cause::Partner { partner } => format!("profile of partner {partner}"),
             Cause::Disobeys { drawn } => {
                 format!("the charger draws {:.1} A, more than it was told", drawn.as_f64())
             }

@@ -108,6 +108,18 @@ catalogue! {
     FailsafeUnproven = "failsafe.unproven", Alarm;
     /// A charger has proved that it falls to its safe share by itself.
     FailsafeArmed = "failsafe.armed", Info;
+    /// A charger ended a charge when it should only have paused; it is started again.
+    PauseEnded = "charger.pause_ended", Warning;
+    /// A commissioning drill has begun: a charger must fall to its safe share by itself.
+    DrillBegun = "drill.begun", Info;
+    /// A charger was seen to fall to its safe share by itself.
+    DrillPassed = "drill.passed", Info;
+    /// A charger did not fall to its safe share; its limit counts for ever.
+    DrillFailed = "drill.failed", Alarm;
+    /// A drill ended before it could prove anything.
+    DrillBroken = "drill.broken_off", Warning;
+    /// A charger restarts because a changed setting needs it; no car was charging.
+    RestartForChange = "charger.restart", Info;
     /// A transaction has started.
     SessionStarted = "session.started", Info;
     /// A transaction has ended.
@@ -150,6 +162,22 @@ catalogue! {
     PlanFailed = "plan.failed", Warning;
     /// The store cannot write; the site goes on and facts wait in memory.
     StoreFailed = "store.failed", Alarm;
+    /// A token A was made for a partner, so that it can register.
+    PartnerInvited = "partner.invited", Info;
+    /// A partner is registered: both sides have tokens and endpoints of each other.
+    PartnerRegistered = "partner.registered", Info;
+    /// A partner is registered no longer.
+    PartnerRemoved = "partner.removed", Warning;
+    /// A partner does not answer; what it must know waits as state.
+    PartnerDown = "partner.down", Warning;
+    /// A partner answers again.
+    PartnerUp = "partner.up", Info;
+    /// A partner refused our token, an object or a registration.
+    PartnerRefused = "partner.refused", Alarm;
+    /// A partner sent something that had to be mended or left out.
+    PartnerOdd = "partner.odd", Info;
+    /// Somebody called the OCPI interface with a token that is not known.
+    PartnerUnknown = "partner.unknown", Warning;
     /// The clock is trusted from here on.
     ClockTrusted = "clock.trusted", Info;
     /// The clock was stepped.

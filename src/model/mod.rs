@@ -15,6 +15,7 @@ pub mod event;
 pub mod feed;
 pub mod message;
 pub mod meter;
+pub mod partner;
 pub mod policy;
 pub mod preference;
 pub mod record;

@@ -37,7 +37,7 @@ pub enum Planner {
 
 impl Default for PlanPolicy {
     /// Self-production: the sun's energy counts 0.5 EUR per kWh, and a kWh that a driver misses
-    /// twice as much.
+    /// four times as much.
     fn default() -> Self {
         Self {
             name: "self-production".to_owned(),
@@ -47,7 +47,7 @@ impl Default for PlanPolicy {
             co2_eur_per_kg: 0.0,
             peak_eur_per_kw: 0.0,
             early_eur_per_kwh_h: 1e-4,
-            missing_eur_per_kwh: 1.0,
+            missing_eur_per_kwh: 2.0,
             horizon: Duration::hours(30),
         }
     }

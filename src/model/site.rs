@@ -1,5 +1,7 @@
 //! Everything that the controller is configured with: the diagram, the meters, the policies.
 
+use std::collections::BTreeSet;
+
 use crate::ground::time::Duration;
 use crate::ground::units::Amps;
 
@@ -33,6 +35,14 @@ pub struct Site {
     pub plan: Option<PlanPolicy>,
     /// What holds for drivers who say nothing, and who comes first.
     pub drivers: DriverPolicy,
+}
+
+impl Site {
+    /// The topics that its meters publish to.
+    pub fn topics(&self) -> BTreeSet<String> {
+        let values = self.meters.iter().flat_map(|meter| &meter.values);
+        values.map(|value| value.topic.clone()).collect()
+    }
 }
 
 /// How long a limit holds without being renewed, and how fast limits move.

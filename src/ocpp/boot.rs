@@ -301,6 +301,17 @@ pub fn next_configuration(station: &mut Station) -> Option<Task> {
     Some(Task::Change { key, value: values.front()?.clone() })
 }
 
+/// Restarts the charger for what was changed, once, when no car is there.
+pub fn next_restart(station: &mut Station) -> Option<Task> {
+    let is_done = station.boot.reads.is_empty() && station.boot.changes.is_empty();
+    let is_free = station.connectors.iter().all(|own| own.is_idle());
+    if !station.boot.restart || !is_done || !is_free {
+        return None;
+    }
+    station.boot.restart = false;
+    Some(Task::Restart)
+}
+
 /// Clears the charger's own memory of accepted tokens when a token was taken away or it is old.
 pub fn next_clear_cache(station: &mut Station, step: &Step<'_>) -> Option<Task> {
     let boot = &mut station.boot;
@@ -469,6 +480,7 @@ fn sample_lists(current: Option<&String>, length: Option<i64>) -> Vec<String> {
 pub fn was_changed(station: &mut Station, reply: &Reply<'_>) {
     let Some((_, values)) = station.boot.changes.front_mut() else { return };
     values.pop_front();
+    station.boot.restart |= reply.is_one_of(&["RebootRequired"]);
     let refused = reply.is_one_of(&["Rejected"]);
     if !refused || values.is_empty() {
         station.boot.changes.pop_front();

@@ -34,6 +34,7 @@ mod capability;
 mod certificates;
 mod clock;
 mod composite;
+pub mod field;
 pub mod frame;
 mod incoming;
 pub mod interview;

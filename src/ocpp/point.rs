@@ -240,6 +240,7 @@ impl Point {
             Task::Ask { id, question } => asked(station, step, id, &question, reply),
             Task::List { question } => local_list::answered(station, step, &question, reply),
             Task::ClearCache => {}
+            Task::Restart => restarted(station, step, reply),
         }
     }
 
@@ -379,6 +380,7 @@ impl Point {
             .or_else(|| idle(station))
             .or_else(|| boot::next_trigger(station, now))
             .or_else(|| boot::next_configuration(station))
+            .or_else(|| boot::next_restart(station))
             .or_else(|| boot::next_clear_cache(station, step))
             .or_else(|| local_list::next(station))
             .or_else(|| is_silent.then_some(probe))
@@ -420,6 +422,10 @@ impl Point {
             Task::Change { key, value } => change(key, value),
             Task::ClearCache => {
                 let question = Question { ask: Ask::ClearCache, connector: 0 };
+                question.payload(station.wire_now(step.now))
+            }
+            Task::Restart => {
+                let question = Question { ask: Ask::Reset { hard: false }, connector: 0 };
                 question.payload(station.wire_now(step.now))
             }
             Task::List { question } => question.payload(station.wire_now(step.now)),
@@ -480,6 +486,11 @@ fn is_of_one(ask: &Ask) -> bool {
     }
 }
 
+fn restarted(station: &Station, step: &mut Step<'_>, reply: &Reply<'_>) {
+    let text = format!("a changed setting needs a restart: {}", reply.words());
+    step.event(EventKind::RestartForChange, &station.id, text);
+}
+
 /// What an ask came to; what was learned of the configuration by the way is kept.
 fn asked(
     station: &mut Station,
@@ -491,6 +502,7 @@ fn asked(
     let outcome = question.outcome(reply);
     if let (Ask::Change { key, value }, true) = (&question.ask, outcome.accepted) {
         boot::known(station, key, value);
+        station.boot.restart |= outcome.status.eq_ignore_ascii_case("RebootRequired");
     }
     step.report(Report::Asked { ask: id, outcome });
 }

@@ -50,6 +50,27 @@ pub enum Repair {
 }
 
 impl Repair {
+    /// Its name in events; the same as in [`super::field`] where it is met there.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Repair::NumberAsText => "number-as-value",
+            Repair::FractionForInteger => "fractional-register",
+            Repair::IntegerTooLarge => "huge-transaction",
+            Repair::MissingField => "missing-field",
+            Repair::UnknownWord => "unknown-word",
+            Repair::WrongCase => "wrong-case",
+            Repair::LaxTime => "naive-time",
+            Repair::NoTime => "no-time",
+            Repair::LongText => "long-strings",
+            Repair::EmptyPayload => "empty-payload",
+            Repair::OddStructure => "odd-structure",
+            Repair::NoNumber => "no-number",
+            Repair::UnitSlip => "unit-wrong",
+            Repair::UnknownConnector => "unknown-connector",
+            Repair::WrongClock => "wrong-clock",
+        }
+    }
+
     /// In words for people.
     pub const fn words(self) -> &'static str {
         match self {

@@ -143,6 +143,8 @@ pub struct Boot {
     pub configured: Option<Instant>,
     /// When meter values were last asked for.
     pub metered: Option<Instant>,
+    /// A changed key holds only after a restart.
+    pub restart: bool,
     /// Its own memory of accepted tokens is to be cleared.
     pub clear_cache: bool,
     /// When that was last done.
@@ -237,7 +239,7 @@ impl Station {
         step.counters.frames_bad += 1;
         for kind in repairs.kinds() {
             if self.quiet.may_say(step.now.mono, Said::Repaired(*kind), SAY_AGAIN) {
-                let text = format!("{action}: {}", kind.words());
+                let text = format!("{action}: {} ({})", kind.words(), kind.name());
                 step.event(EventKind::FrameRepaired, &self.id, text);
             }
         }

@@ -80,6 +80,8 @@ pub enum Task {
     List { question: Box<Question> },
     /// Clear its own memory of accepted tokens.
     ClearCache,
+    /// Restart it for what was changed.
+    Restart,
 }
 
 /// How a question ended.

@@ -139,7 +139,8 @@ fn slow_eur(problem: &Problem, car: &Car, taken: &[f64], edges: &[f64]) -> f64 {
     if fast_kwh <= 0.0 || full_kw <= 0.0 {
         return 0.0;
     }
-    let by = hours(begin, car.from).max(0.0) + fast_kwh / full_kw;
+    let earliest = hours(begin, car.from).max(0.0) + fast_kwh / full_kw;
+    let Some(by) = edges.iter().copied().find(|edge| earliest <= *edge + 1e-6) else { return 0.0 };
     (fast_kwh - got_kwh(begin, car, taken, edges, by)).max(0.0) * FAST_EUR_PER_KWH
 }
 

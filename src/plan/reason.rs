@@ -102,17 +102,19 @@ impl<'a> Scene<'a> {
             return Reason::Enough;
         }
         let here = self.tariffs[step].marginal(self.cars_kw[step]);
-        if here + SAME_EUR < self.worth(at, step, missing_kwh) {
+        if here <= self.worth(at, step, missing_kwh) + SAME_EUR {
             let shared = self.shared_limit(car, step, current);
             if let Some(reason) = shared.or_else(|| self.peak(step)) {
                 return reason;
             }
         }
         match later {
-            Some(later) if self.is_sunny(later) => Reason::Sun { until: self.problem.grid[later] },
-            Some(later) => Reason::Price { until: self.problem.grid[later] },
+            Some(later) if self.price_of_last(later) + SAME_EUR < here => {
+                let until = self.problem.grid[later];
+                if self.is_sunny(later) { Reason::Sun { until } } else { Reason::Price { until } }
+            }
             None if current <= NOTHING_A => Reason::Minimum,
-            None => Reason::Enough,
+            _ => Reason::Enough,
         }
     }
 

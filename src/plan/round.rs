@@ -10,6 +10,8 @@ use super::figures::Figures;
 pub const EXACT_STEPS: usize = 4;
 /// Less than this does not count, in A.
 const NOTHING_A: f64 = 1e-4;
+/// A car that was switched less than so many hours ago had better stay as it is.
+const SETTLED_H: f64 = 0.25;
 
 /// What is decided about a car in a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +41,13 @@ impl Cells {
         self.first[car].get(step).copied().unwrap_or(Cell::Free)
     }
 
+    /// Decides about a car in one of the first steps.
+    pub fn decide(&mut self, car: usize, step: usize, cell: Cell) {
+        if let Some(place) = self.first[car].get_mut(step) {
+            *place = cell;
+        }
+    }
+
     /// Decided after what the relaxed program wants.
     pub fn rounded(figures: &Figures, relaxed: &[Vec<f64>]) -> Self {
         let mut cells = Self::free(figures);
@@ -61,7 +70,8 @@ impl Cells {
             let clear = wish.min_a <= wanted_a + NOTHING_A;
             owed_kw += wanted_a * kw_per_a;
             let least_kw = wish.min_a * kw_per_a;
-            let worth = clear || (NOTHING_A < wanted_a && least_kw <= 2.0 * owed_kw);
+            let enough = self.threshold(figures, car, step) * least_kw <= owed_kw;
+            let worth = clear || (NOTHING_A < wanted_a && enough);
             let fits =
                 left.iter().all(|(row, left)| load(figures, *row, car) * wish.min_a <= *left);
             let has_room = self.least_kwh(figures, car)
@@ -76,6 +86,27 @@ impl Cells {
             } else {
                 self.first[car][step] = Cell::Off;
             }
+        }
+    }
+
+    /// What share of its minimum must be wanted for a car to be on: less for one that is on
+    /// already, more for one that is off, still less or more where it was switched a moment ago.
+    fn threshold(&self, figures: &Figures, car: usize, step: usize) -> f64 {
+        let wish = &figures.wishes[car];
+        let just = wish.switched_h.is_some_and(|at| step == 0 && -SETTLED_H < at);
+        match (self.is_on(figures, car, step), just) {
+            (true, true) => 0.2,
+            (true, false) => 0.4,
+            (false, false) => 0.6,
+            (false, true) => 0.8,
+        }
+    }
+
+    /// Whether a car was on just before a step.
+    fn is_on(&self, figures: &Figures, car: usize, step: usize) -> bool {
+        match step {
+            0 => figures.wishes[car].is_on,
+            _ => self.first[car][step - 1] == Cell::On,
         }
     }
 
@@ -95,10 +126,7 @@ impl Cells {
             0.0 < wish.min_a && 0.0 < wish.cap_a[step]
         };
         let share = |car: usize| relaxed[car][step] / figures.wishes[car].min_a;
-        let on = |car: usize| match step {
-            0 => figures.wishes[car].is_on,
-            _ => self.first[car][step - 1] == Cell::On,
-        };
+        let on = |car: usize| self.is_on(figures, car, step);
         let mut order: Vec<usize> = (0..figures.wishes.len()).filter(can).collect();
         order.sort_by(|one, other| {
             let clear = |car: usize| 1.0 <= share(car) + NOTHING_A;
@@ -110,16 +138,23 @@ impl Cells {
         order
     }
 
-    /// Whether a schedule already is as decided.
-    pub fn keeps(&self, current_a: &[Vec<f64>], figures: &Figures) -> bool {
-        let good = |(car, cells): (usize, &[Cell; EXACT_STEPS])| {
-            current_a[car].iter().zip(cells).all(|(current, cell)| match cell {
+    /// The first car and step where a schedule is not as decided.
+    pub fn first_broken(
+        &self,
+        current_a: &[Vec<f64>],
+        figures: &Figures,
+    ) -> Option<(usize, usize)> {
+        let good = |car: usize, step: usize| {
+            let current = current_a[car][step];
+            match self.of(car, step) {
                 Cell::Free => true,
-                Cell::Off => *current <= NOTHING_A,
-                Cell::On => figures.wishes[car].min_a <= *current + NOTHING_A,
-            })
+                Cell::Off => current <= NOTHING_A,
+                Cell::On => figures.wishes[car].min_a <= current + NOTHING_A,
+            }
         };
-        self.first.iter().enumerate().all(good)
+        let steps = EXACT_STEPS.min(figures.steps());
+        let mut all = (0..self.first.len()).flat_map(|car| (0..steps).map(move |step| (car, step)));
+        all.find(|(car, step)| !good(*car, *step))
     }
 
     /// Free of what rounding of floating point leaves: exactly zero, or at least the minimum.

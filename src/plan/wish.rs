@@ -134,7 +134,7 @@ impl Wish {
             is_on: 0.0 < car.now_a,
             switched_h: car.switched.map(|time| hours_since(begin, time)),
         };
-        wish.deadlines = wish.deadlines_of(car, begin);
+        wish.deadlines = wish.deadlines_of(car, begin, edges_h);
         let top = wish.deadlines.iter().map(Deadline::top_kwh).fold(0.0, f64::max);
         let room = car.room_kwh.map_or(top, sane);
         let start = if NEVER_A <= min_a { 0.0 } else { min_a * wish.kw_per_a * START_H };
@@ -142,15 +142,17 @@ impl Wish {
         wish
     }
 
-    fn deadlines_of(&self, car: &Car, begin: Utc) -> Vec<Deadline> {
+    fn deadlines_of(&self, car: &Car, begin: Utc, edges_h: &[f64]) -> Vec<Deadline> {
         let factor = f64::from(car.priority.clamp(-PRIORITY_MAX, PRIORITY_MAX)).exp2();
         let needs = car.needs.iter().map(|need| {
             (hours_since(begin, need.by), sane(need.kwh), sane(need.eur_per_kwh) * factor)
         });
         let fast_kwh = sane(car.fast_kwh);
         let full_kw = sane(car.max_a) * self.kw_per_a;
-        let fast = (0.0 < full_kw)
-            .then(|| (self.window_h.0 + fast_kwh / full_kw, fast_kwh, FAST_EUR_PER_KWH));
+        // As fast as possible, up to the end of the step in which that is.
+        let earliest = self.window_h.0 + fast_kwh / full_kw;
+        let end = edges_h.iter().copied().find(|edge| earliest <= *edge + SAME_H);
+        let fast = end.map(|end| (end, fast_kwh, FAST_EUR_PER_KWH));
         let mut all: Vec<(f64, f64, f64)> = needs
             .chain(fast)
             .map(|(by, kwh, eur)| (by.min(self.window_h.1), kwh, eur))

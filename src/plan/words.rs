@@ -126,8 +126,9 @@ pub fn plan(problem: &Problem, plan: &Plan, sun_kwh: f64, clock: &Clock) -> Stri
         [one] => words.push_str(&format!(" {one} is short.")),
         [one, rest @ ..] => words.push_str(&format!(" {one} and {} more are short.", rest.len())),
     }
-    let highest = plan.import_kw.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
-    if let Some((step, kw)) = highest.filter(|(_, kw)| 0.0 < **kw) {
+    let highest = plan.import_kw.iter().copied().fold(0.0, f64::max);
+    let first = plan.import_kw.iter().enumerate().find(|(_, kw)| highest - 0.05 <= **kw);
+    if let Some((step, kw)) = first.filter(|(_, kw)| 0.0 < **kw) {
         let at = clock.time(plan.grid[step]);
         words.push_str(&format!(" Highest import {kw:.1} kW at {at}."));
     }

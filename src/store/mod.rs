@@ -18,6 +18,7 @@ pub mod error;
 mod files;
 mod load;
 mod migrate;
+pub mod partners;
 pub mod queue;
 pub mod reader;
 mod retention;

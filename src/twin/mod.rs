@@ -501,6 +501,8 @@ impl Twin {
                     }
                     self.events.push_back(event);
                 }
+                // There are no partners in the twin's world.
+                Output::AskPartners { .. } => {}
                 Output::Solve { number, problem } => {
                     let plan = self.solver.solve(&problem).map(Box::new);
                     self.post(self.now + SOLVES, Delivery::Solved(number, plan));

@@ -144,6 +144,7 @@ fn binding(cause: &Cause) -> Option<(&str, Option<Phase>)> {
         | Cause::EnoughInTime
         | Cause::Policy { .. }
         | Cause::Idle
+        | Cause::Partner { .. }
         | Cause::LinkLost { .. }
         | Cause::NeverConnected
         | Cause::NotControllable

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::controller::message::{Answer, Order};
 use crate::controller::view::ReservationView;
-use crate::ground::ids::IdToken;
+use crate::ground::ids::{EvseId, IdToken};
 use crate::ground::time::{Duration as Span, Utc};
 use crate::model::ask::{Ask, AskOutcome};
 use crate::model::reservation::ReservationId;
@@ -118,6 +118,15 @@ pub async fn remote(
                     /api/v1/openapi.json";
     let Remote { target, ask } = body(&text, expected)?;
     outcome(&shared, Order::Charger { target, ask }).await
+}
+
+/// `POST /api/v1/evses/{id}/drill`
+pub async fn drill(
+    State(shared): State<Arc<Shared>>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<Outcome>, Trouble> {
+    let Ok(Path(id)) = id else { return Err(Trouble::no_evse("(unreadable)")) };
+    outcome(&shared, Order::Drill { evse: EvseId::new(&id) }).await
 }
 
 /// `GET /api/v1/reservations`

@@ -221,6 +221,7 @@ fn bare() -> View {
         }],
         charge_points: (0..12).map(charge_point).collect(),
         sessions: Vec::new(),
+        drill: None,
         reservations: Vec::new(),
         events: vec![
             event(EventKind::LinkDown, "CP-12", "connection reset by the charger", event_at(3)),

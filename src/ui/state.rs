@@ -11,6 +11,8 @@ use crate::controller::message::{Answer, Order};
 use crate::controller::view::View;
 use crate::model::drivers::PageUrl;
 
+use crate::ocpi::engine::desk::Wish;
+
 use super::history::History;
 use super::live::Live;
 use super::pass::{DriverDoor, Passes};
@@ -19,6 +21,8 @@ use super::security::Counter;
 /// A view older than this, in real time, is no longer the truth.
 const FRESH: Duration = Duration::from_secs(5);
 
+/// What a person wants of a partner, with the place for its answer.
+pub type PartnerWish = (Wish, oneshot::Sender<Result<String, String>>);
 /// A change that was taken is in a view within this real time, as long as the controller lives.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -33,6 +37,8 @@ pub struct UiState {
     pub history: History,
     /// Who may connect.
     pub security: Counter,
+    /// Where people put what they want of partners; none without OCPI.
+    pub partners: Option<mpsc::Sender<PartnerWish>>,
     /// What the driver pages stand on.
     pub drivers: DriverDoor,
 }
@@ -49,6 +55,8 @@ pub struct Shared {
     pub history: History,
     /// Who may connect.
     pub security: Counter,
+    /// Where people put what they want of partners; none without OCPI.
+    pub partners: Option<mpsc::Sender<PartnerWish>>,
     /// Codes and passes of drivers.
     pub passes: Passes,
     /// Where drivers reach their page.
@@ -65,6 +73,7 @@ impl Shared {
             orders: state.orders,
             history: state.history,
             security: state.security,
+            partners: state.partners,
             passes: Passes::new(&state.drivers.secret),
             page_url: state.drivers.page_url,
         }

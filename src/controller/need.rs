@@ -1,0 +1,109 @@
+//! What a car needs and by when: the driver's word, corrected by how true such words proved, else
+//! habit; and what habit learns when a session ends.
+
+use crate::ground::ids::EvseIndex;
+use crate::ground::time::{Duration, Now, Utc};
+use crate::ground::units::Amps;
+use crate::learn::habits::Question;
+use crate::learn::stay::Stay;
+use crate::model::policy::PlanPolicy;
+use crate::model::session::Session;
+use crate::plan::problem::Need;
+
+use super::state::State;
+
+/// A car should have what it needs so long before its driver comes: chargers and cars take their
+/// time.
+const IN_HAND: Duration = Duration::minutes(10);
+
+/// What is asked for beyond the need: a car that is full stops by itself, and one that lacks a
+/// little cannot be served with less than its minimum.
+const CUSHION: (f64, f64) = (1.01, 0.25);
+
+/// A car that stands there past its time may still be charged in the next quarter hour.
+const OVERDUE: Duration = Duration::minutes(15);
+
+impl State {
+    /// What a session needs, weighted by how likely it is, and when the car leaves at the latest.
+    pub fn needs(
+        &self,
+        utc: Utc,
+        evse: EvseIndex,
+        session: &Session,
+        policy: &PlanPolicy,
+    ) -> (Vec<Need>, Utc) {
+        let said = self.preference(session.id);
+        let energy = said.and_then(|said| said.energy()).or(self.terms(session).energy);
+        let departure = said.and_then(|said| said.departure);
+        let departure = departure.or_else(|| self.usual_departure(session));
+        let wired = &self.site.diagram.evses[evse];
+        let volts = self.site.diagram.voltage.as_f64();
+        let expected = self.planning.habits.expect(&Question {
+            token: Some(session.token.clone()),
+            evse: session.evse.clone(),
+            arrival: session.started,
+            now: utc,
+            energy_so_far_kwh: session.energy_wh.as_f64() / 1000.0,
+            declared_kwh: energy.map(|energy| energy.as_f64() / 1000.0),
+            declared_departure: departure,
+            most_kw: wired.rated.as_f64() * wired.wiring.len() as f64 * volts / 1000.0,
+        });
+        let so_far = session.energy_wh.as_f64() / 1000.0;
+        let says = match energy {
+            Some(_) => self.who_says(session),
+            None => expected.energy_source.clone(),
+        };
+        let mut needs = Vec::new();
+        for (leaves, likely) in &expected.departures {
+            let by = (*leaves - IN_HAND).max(utc + OVERDUE);
+            for (kwh, also) in &expected.energies_kwh {
+                needs.push(Need {
+                    by,
+                    kwh: cushioned(kwh - so_far),
+                    eur_per_kwh: policy.missing_eur_per_kwh * likely * also,
+                    cause: says.clone(),
+                });
+            }
+        }
+        let by = needs.iter().map(|need| need.by).min().unwrap_or(utc + OVERDUE);
+        needs.extend(self.guaranteed(session, by, policy));
+        let last = needs.iter().map(|need| need.by).max().unwrap_or(utc + OVERDUE);
+        (needs, last + IN_HAND)
+    }
+
+    /// A session has ended: what there is to learn from it.
+    pub fn learn(&mut self, now: Now, evse: EvseIndex) {
+        let (Some(live), Some(utc)) = (self.evses[evse].live, now.utc) else { return };
+        let Some(session) = self.book.session(live.session) else { return };
+        let said = self.preference(session.id);
+        let charge = said.and_then(|said| said.charge);
+        let phases = self.control.car_phases(evse).count();
+        let most = self.evses[evse].takes.unwrap_or(self.evses[evse].most_seen);
+        let volts = self.site.diagram.voltage.as_f64();
+        let was_seen = Amps::ZERO < self.evses[evse].most_seen;
+        let stay = Stay {
+            token: Some(session.token.clone()),
+            evse: session.evse.clone(),
+            arrival: session.started,
+            departure: utc,
+            energy_kwh: session.energy_wh.as_f64() / 1000.0,
+            full: self.evses[evse].satisfied,
+            declared_kwh: said
+                .and_then(|said| said.energy())
+                .map(|energy| energy.as_f64() / 1000.0),
+            declared_departure: said.and_then(|said| said.departure),
+            arrival_soc: charge.map(|charge| charge.arrival_percent),
+            target_soc: charge.map(|charge| charge.target_percent),
+            most_a: most.as_f64(),
+            phases: if was_seen { phases as u8 } else { 0 },
+            max_kw: most.as_f64() * phases as f64 * volts / 1000.0,
+        };
+        self.planning.habits.observe(&stay);
+    }
+}
+
+/// A need with its cushion; nothing stays nothing.
+fn cushioned(kwh: f64) -> f64 {
+    let (share, more) = CUSHION;
+    if kwh <= 0.0 { 0.0 } else { kwh * share + more }
+}

@@ -1,0 +1,70 @@
+//! What other parts of the program may do beside the loop: stand for a charge point, put inputs in,
+//! and take the questions about tokens that the site does not know.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::controller::message::Input;
+use crate::ground::ids::{ChargePointId, EvseId, IdToken};
+use crate::ocpi::engine::desk::Wish;
+
+use super::inbox::Inbox;
+use super::websocket::{Attached, Links};
+
+/// What a person wants of a partner, with the place for its answer.
+type PartnerWish = (Wish, oneshot::Sender<Result<String, String>>);
+
+/// A charger asks about a token that the site does not know.
+#[derive(Clone, Debug)]
+pub struct PartnerAsk {
+    /// For the answer by [`Order::Vouch`](crate::controller::message::Order::Vouch).
+    pub ask: u64,
+    /// Which.
+    pub token: IdToken,
+    /// Where, if that is known.
+    pub evse: Option<EvseId>,
+}
+
+/// The loop's surroundings; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Field {
+    links: Links,
+    inbox: Inbox,
+    uplink: Arc<OnceLock<(mpsc::Sender<PartnerAsk>, mpsc::Sender<PartnerWish>)>>,
+}
+
+impl Field {
+    /// Without an uplink so far.
+    pub fn new(links: Links, inbox: Inbox) -> Self {
+        Self { links, inbox, uplink: Arc::default() }
+    }
+
+    /// There is an uplink: it takes questions about tokens and what people want of partners.
+    pub fn join(&self, asks: mpsc::Sender<PartnerAsk>, wishes: mpsc::Sender<PartnerWish>) {
+        // A second uplink of one daemon would find the place taken; there is only ever one.
+        let _ = self.uplink.set((asks, wishes));
+    }
+
+    /// Where people put what they want of partners; none without an uplink.
+    pub fn wishes(&self) -> Option<mpsc::Sender<PartnerWish>> {
+        self.uplink.get().map(|(_, wishes)| wishes.clone())
+    }
+
+    /// Asks the partners. Without an uplink, or with one that is busy, the site decides alone.
+    pub fn ask(&self, ask: PartnerAsk) {
+        if let Some((asks, _)) = self.uplink.get() {
+            let _ = asks.try_send(ask);
+        }
+    }
+
+    /// A link without a socket, for a charge point that a partner owns.
+    pub async fn attach(&self, charge_point: &ChargePointId) -> Option<Attached> {
+        self.links.attach(charge_point, &self.inbox).await
+    }
+
+    /// Puts an input into the one channel; false when the daemon is stopping.
+    pub async fn put(&self, input: Input) -> bool {
+        self.inbox.put(input).await.is_ok()
+    }
+}

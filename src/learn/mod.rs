@@ -1,0 +1,14 @@
+//! Floor 3: what the site has seen of its drivers and their cars: how long they stay, what they
+//! take, and how far what they say is true. Pure; nothing of it leaves the box, all of it can be
+//! forgotten.
+//!
+//! [`stay`] (what is observed) → [`habits`] (what is expected of a car that stands there, and of
+//! those to come) → [`spread`] (a distribution as a few weighted cases); [`vehicle`] is the car of
+//! a token.
+
+pub mod arrivals;
+pub mod habits;
+mod kernel;
+pub mod spread;
+pub mod stay;
+pub mod vehicle;

@@ -1,0 +1,237 @@
+//! SCSP mode: sessions of a partner's chargers reach the site, and limits of the site reach the
+//! partner, whose results come in time, late, never, as refusals or as "too often".
+
+use ampgate::ground::ids::EvseId;
+use ampgate::ground::time::{Duration, Utc};
+use ampgate::ocpi::charger::{Charger, Wiring};
+use ampgate::ocpi::engine::desk::{Foreign, ForeignEvent, Input, LimitAnswer, Output};
+use ampgate::ocpi::http::Method;
+use serde_json::{Value, json};
+
+use crate::site::{Made, OcpiBox};
+
+const NONE: Value = Value::Null;
+const PATH: &str = "/ocpi/2.2.1/receiver/sessions/NL/TNM/S1";
+
+fn registered() -> (OcpiBox, String) {
+    let mut site = OcpiBox::new("garage.toml");
+    let token = site.register("2.2.1");
+    site.drain();
+    (site, token)
+}
+
+fn session(kwh: f64, status: &str, at: &str) -> Value {
+    json!({
+        "country_code": "NL", "party_id": "TNM", "id": "S1", "start_date_time": "2024-05-14T06:55:00Z",
+        "kwh": kwh, "cdr_token": { "uid": "CARD7", "type": "RFID", "contract_id": "C7" },
+        "auth_method": "WHITELIST", "location_id": "garage", "evse_uid": "GARAGE-02",
+        "connector_id": "", "currency": "EUR", "charging_periods": null, "status": status,
+        "charging_preferences": { "energy_need": 9, "departure_time": "2024-05-14T15:00:00" },
+        "last_updated": at,
+    })
+}
+
+fn events(site: &mut OcpiBox) -> Vec<ForeignEvent> {
+    let mut found = Vec::new();
+    site.caused.retain(|output| match output {
+        Output::Foreign(Foreign { evse, event }) => {
+            assert_eq!(evse.as_str(), "EVSE-02", "placed in the diagram by the configuration");
+            found.push(event.clone());
+            false
+        }
+        _ => true,
+    });
+    found
+}
+
+fn answers(site: &mut OcpiBox) -> Vec<(u64, LimitAnswer)> {
+    let mut found = Vec::new();
+    site.caused.retain(|output| match output {
+        Output::LimitAnswer { order, answer } => {
+            found.push((*order, *answer));
+            false
+        }
+        _ => true,
+    });
+    found
+}
+
+fn limit(site: &mut OcpiBox, order: u64, limit_a: f64) {
+    site.step(Input::Limit { order, evse: EvseId::new("EVSE-02"), limit_a });
+}
+
+/// The profile that was sent, with the path that its result is wanted at.
+fn sent(site: &mut OcpiBox) -> (Made, f64, String) {
+    let made = site.made();
+    assert_eq!(made.line(), "PUT /2.2.1/receiver/chargingprofiles/S1");
+    let body = made.json();
+    let profile = &body["charging_profile"];
+    assert_eq!(profile["charging_rate_unit"], "A", "amperes for AC");
+    let amps = profile["charging_profile_period"][0]["limit"].as_f64().unwrap();
+    let url = body["response_url"].as_str().unwrap();
+    (made, amps, url.strip_prefix("https://box.example").unwrap().to_owned())
+}
+
+fn accepted(site: &mut OcpiBox, made: &Made) {
+    site.answer(made, json!([{ "result": "ACCEPTED", "timeout": 30 }]));
+}
+
+fn started() -> (OcpiBox, String) {
+    let (mut site, token) = registered();
+    let body = session(0.0, "ACTIVE", "2024-05-14T07:00:00Z");
+    assert_eq!(site.ask(&token, Method::Put, PATH, body).status, 201);
+    (site, token)
+}
+
+#[test]
+fn a_session_is_followed_from_began_to_ended() {
+    let (mut site, token) = started();
+    let begin = events(&mut site);
+    assert!(matches!(&begin[0], ForeignEvent::Began { token, .. } if token == "CARD7"));
+    let wants = begin.iter().find_map(|event| match event {
+        ForeignEvent::Wants(wanted) => Some(*wanted),
+        _ => None,
+    });
+    assert_eq!(wants.unwrap().energy_kwh, Some(9.0));
+    site.wait(Duration::minutes(30));
+    let patch = json!({ "kwh": 1.5, "last_updated": "2024-05-14T07:30:00Z",
+                        "charging_periods": [{ "start_date_time": "2024-05-14T07:00:00Z",
+                            "dimensions": [{ "type": "ENERGY", "volume": 1.5 }] }] });
+    assert_eq!(site.ask(&token, Method::Patch, PATH, patch).status, 200);
+    let metered = ForeignEvent::Metered { energy_wh: 1500, power_w: Some(3000.0) };
+    assert!(events(&mut site).contains(&metered));
+    let known = site.ask(&token, Method::Get, PATH, NONE).success(true).unwrap();
+    assert_eq!(known["charging_periods"].as_array().unwrap().len(), 1, "appended");
+    // An older state comes late: it is acknowledged and changes nothing.
+    let older = session(0.1, "ACTIVE", "2024-05-14T07:10:00Z");
+    assert!(site.ask(&token, Method::Put, PATH, older).success(true).is_ok());
+    assert_eq!(events(&mut site), []);
+    let body = session(2.0, "COMPLETED", "2024-05-14T08:00:00Z");
+    site.ask(&token, Method::Put, PATH, body);
+    let last = events(&mut site);
+    assert!(last.iter().any(|event| matches!(event, ForeignEvent::Ended { energy_wh: 2000, .. })));
+}
+
+#[test]
+fn sessions_are_also_asked_for() {
+    let (mut site, _) = registered();
+    site.wait(Duration::minutes(2));
+    let mut pulled = false;
+    while !site.calls.is_empty() {
+        let made = site.made();
+        if made.line() == "GET /2.2.1/sender/sessions" {
+            assert!(made.request.target.contains("date_from=2024-05"), "{}", made.request.target);
+            let all = json!([{ "kwh": "spoiled" }, session(0.0, "ACTIVE", "2024-05-14T07:00:00Z")]);
+            site.answer(&made, all);
+            pulled = true;
+        } else {
+            site.answer(&made, json!([]));
+        }
+    }
+    assert!(pulled);
+    assert!(matches!(events(&mut site)[0], ForeignEvent::Began { .. }), "the good one counts");
+}
+
+#[test]
+fn a_limit_is_confirmed_by_its_own_result_alone() {
+    let (mut site, token) = started();
+    limit(&mut site, 1, 8.25);
+    let (made, amps, url) = sent(&mut site);
+    assert!((amps - 8.2).abs() < 1e-9, "one decimal, never upwards: {amps}");
+    accepted(&mut site, &made);
+    assert_eq!(answers(&mut site), [], "accepted is not done");
+    let foreign = format!("{}0", &url[..url.len() - 1]);
+    let body = json!({ "result": "ACCEPTED" });
+    assert_eq!(site.ask(&token, Method::Post, &foreign, body.clone()).status, 404);
+    assert_eq!(site.ask(&token, Method::Post, &url, body.clone()).status, 200);
+    assert_eq!(answers(&mut site), [(1, LimitAnswer::Accepted)]);
+    assert_eq!(site.ask(&token, Method::Post, &url, body).status, 404, "once");
+}
+
+#[test]
+fn a_result_may_come_before_the_answer() {
+    let (mut site, token) = started();
+    limit(&mut site, 1, 10.0);
+    let (made, _, url) = sent(&mut site);
+    site.ask(&token, Method::Post, &url, json!({ "result": "ACCEPTED" }));
+    accepted(&mut site, &made);
+    assert_eq!(answers(&mut site), [(1, LimitAnswer::Accepted)]);
+}
+
+#[test]
+fn results_that_never_come_leave_the_limit_open() {
+    let (mut site, token) = started();
+    limit(&mut site, 1, 10.0);
+    let (made, _, url) = sent(&mut site);
+    accepted(&mut site, &made);
+    site.wait(Duration::seconds(31));
+    assert_eq!(answers(&mut site), [(1, LimitAnswer::NoAnswer)]);
+    let late = site.ask(&token, Method::Post, &url, json!({ "result": "ACCEPTED" }));
+    assert_eq!(late.status, 404, "its order was given up");
+    limit(&mut site, 2, 9.0);
+    let (made, _, url) = sent(&mut site);
+    accepted(&mut site, &made);
+    site.ask(&token, Method::Post, &url, json!({ "result": "REJECTED" }));
+    assert_eq!(answers(&mut site), [(2, LimitAnswer::Rejected)]);
+    limit(&mut site, 3, 8.0);
+    let (made, ..) = sent(&mut site);
+    site.lose(&made);
+    assert_eq!(answers(&mut site), [(3, LimitAnswer::NoAnswer)], "it may have arrived");
+}
+
+#[test]
+fn too_often_waits_and_sends_the_newest_alone() {
+    let (mut site, _) = started();
+    limit(&mut site, 1, 10.0);
+    let (made, ..) = sent(&mut site);
+    site.answer(&made, json!({ "result": "TOO_OFTEN", "timeout": 0 }));
+    assert_eq!(answers(&mut site), []);
+    limit(&mut site, 2, 7.0);
+    assert_eq!(answers(&mut site), [(1, LimitAnswer::NotSent)]);
+    site.wait(Duration::seconds(14));
+    assert!(site.calls.iter().all(|made| !made.line().contains("chargingprofiles")));
+    site.wait(Duration::seconds(2));
+    let (_, amps, _) = sent(&mut site);
+    assert!((amps - 7.0).abs() < 1e-9);
+}
+
+fn frames(text: &[String]) -> Vec<(String, Value)> {
+    let parsed = text.iter().map(|text| serde_json::from_str::<Value>(text).unwrap());
+    parsed.map(|frame| (frame[2].as_str().unwrap_or_default().to_owned(), frame)).collect()
+}
+
+#[test]
+fn a_partners_charger_speaks_to_the_site_like_one_of_its_own() {
+    let wiring = Wiring { evse: EvseId::new("EVSE-02"), connector: 1, phases: 1, voltage_v: 230.0 };
+    let now = Utc::parse("2024-05-14T07:00:00Z").unwrap();
+    let mut charger = Charger::new(wiring);
+    let began = ForeignEvent::Began { token: "CARD7".to_owned(), at: now };
+    assert!(charger.event(&began, now).is_empty(), "it has not booted");
+    let boot = frames(&charger.connect());
+    assert_eq!(boot[0].0, "BootNotification");
+    let id = boot[0].1[1].as_str().unwrap();
+    let answer = json!([3, id, { "status": "Accepted", "interval": 300 }]).to_string();
+    let next = frames(&charger.frame(&answer, now).frames);
+    let begun: Vec<&str> = next.iter().map(|(action, _)| action.as_str()).collect();
+    assert_eq!(begun, ["StatusNotification", "StatusNotification", "StartTransaction"]);
+    let id = next[2].1[1].as_str().unwrap();
+    let answer = json!([3, id, { "transactionId": 41, "idTagInfo": { "status": "Accepted" } }]);
+    charger.frame(&answer.to_string(), now);
+    let profile = json!([2, "x1", "SetChargingProfile", { "connectorId": 1, "csChargingProfiles": {
+        "chargingProfilePurpose": "TxProfile", "transactionId": 41,
+        "chargingSchedule": { "chargingRateUnit": "A", "chargingSchedulePeriod": [
+            { "startPeriod": 0, "limit": 9.0 }, { "startPeriod": 180, "limit": 6.0 }] } } }]);
+    let follows = charger.frame(&profile.to_string(), now);
+    assert_eq!((follows.frames.len(), follows.limit), (0, Some(("x1".to_owned(), 9.0))));
+    charger.ordered(1, "x1".to_owned(), 9.0);
+    let said = charger.answered(1, LimitAnswer::Accepted);
+    assert_eq!(said, [json!([3, "x1", { "status": "Accepted" }]).to_string()]);
+    let renewed = charger.frame(&profile.to_string().replace("x1", "x2"), now);
+    assert_eq!((renewed.frames.len(), renewed.limit), (1, None), "the partner has it already");
+    let metered = ForeignEvent::Metered { energy_wh: 500, power_w: Some(2070.0) };
+    let values = charger.event(&metered, now);
+    assert!(values[0].contains("\"9.00\"") && values[0].contains("\"transactionId\":41"));
+    let ended = ForeignEvent::Ended { energy_wh: 600, at: now };
+    let last = frames(&charger.event(&ended, now));
+    assert_eq!((last[0].0.as_str(), last[1].0.as_str()), ("StopTransaction", "StatusNotification"));
+}
