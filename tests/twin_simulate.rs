@@ -8,6 +8,7 @@ use ampgate::config;
 use ampgate::ground::time::{Duration, Utc};
 use ampgate::simulate::policy::Policy;
 use ampgate::simulate::replay::{Replay, replay};
+use ampgate::simulate::world::Preferences;
 use ampgate::simulate::{SimulateArgs, run};
 use ampgate::twin::sample::{clear_day, working_day};
 use serde_json::Value;
@@ -126,6 +127,26 @@ fn two_days_give_figures_page_and_a_journal_that_replays() {
     let journal = folder.path().join("journal.jsonl");
     let Ok(Replay::Same { steps }) = replay(&journal) else { panic!("{:?}", replay(&journal)) };
     assert!(1000 < steps);
+}
+
+#[test]
+fn a_plan_takes_more_sun_than_fair_shares_and_replays() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let args = SimulateArgs { to: Some(DAY + Duration::hours(24)), ..office(folder.path()) };
+    run(&args).expect("it runs");
+    let fair = figures(&folder.path().join("figures.json"))["fair"].clone();
+    let preferences = Some(Preferences::Declared);
+    run(&SimulateArgs { policy: Policy::Plan, preferences, ..args }).expect("it runs");
+    let plan = figures(&folder.path().join("figures.json"))["plan"].clone();
+    let number = |of: &Value, key: &str| of[key].as_f64().expect("a number");
+    assert_eq!(number(&plan, "overload_seconds"), 0.0);
+    let sun = |of: &Value| number(of, "self_production_ratio");
+    assert!(sun(&fair) + 0.02 < sun(&plan), "{} against {}", sun(&plan), sun(&fair));
+    let plans = number(&plan, "plans");
+    assert!((12.0..=12.0 * 24.0).contains(&plans), "{plans} plans");
+
+    let journal = folder.path().join("journal.jsonl");
+    let Ok(Replay::Same { .. }) = replay(&journal) else { panic!("{:?}", replay(&journal)) };
 }
 
 #[test]
