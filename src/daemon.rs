@@ -33,7 +33,7 @@ use crate::io::field::{Field, PartnerAsk};
 use crate::io::inbox::{self, Arrival, Inbox};
 use crate::io::journal::Journal;
 use crate::io::log as lines;
-use crate::io::mqtt::{Subscription, subscribe};
+use crate::io::mqtt::{Subscription, hear};
 use crate::io::platform::{self, EndsProcess, Resources, Watchdog};
 use crate::io::signing::Signer;
 use crate::io::solver::Solver;
@@ -207,7 +207,7 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         field: handle.field.clone(),
         state: store.state(),
         store_failing: None,
-        subscription: subscribe(&config, &inbox, &clock),
+        subscription: hear(&config, &inbox, &clock),
         watchdog: Watchdog::from_systemd(),
         real: Clock::real(),
         picture_due: Instant::START,
@@ -545,7 +545,7 @@ impl World {
             log::warn!("the addresses to listen on change only with a restart");
         }
         if before.mqtt != self.config.mqtt || before.site.topics() != self.config.site.topics() {
-            self.subscription = subscribe(&self.config, &self.inbox, &self.clock);
+            self.subscription = hear(&self.config, &self.inbox, &self.clock);
         }
     }
 

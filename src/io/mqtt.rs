@@ -172,7 +172,7 @@ fn words(error: &ConnectionError) -> String {
 }
 
 /// Hears what the configuration wants to be heard; none without a broker or a topic.
-pub fn subscribe(config: &Config, inbox: &Inbox, clock: &Clock) -> Option<Subscription> {
+pub fn hear(config: &Config, inbox: &Inbox, clock: &Clock) -> Option<Subscription> {
     let broker = config.mqtt.clone()?;
     let topics = config.site.topics();
     (!topics.is_empty()).then(|| Subscription::begin(broker, topics, inbox.clone(), clock.clone()))
