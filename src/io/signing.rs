@@ -1,5 +1,5 @@
-//! Signs what chargers ask for (SignCertificate) and sends it to them (CertificateSigned). Away from
-//! the loop, since it reads files.
+//! Signs what chargers ask for (SignCertificate) and sends it to them (CertificateSigned), away
+//! from the loop, since it reads files.
 
 use std::path::Path;
 

@@ -212,7 +212,7 @@ pub fn failure(error: &io::Error) -> Failure {
             certificate("its certificate was not issued by a root that is trusted here")
         }
         Some(Error::InvalidCertificate(Bad::BadSignature)) => {
-            certificate("its certificate does not bear the signature of its issuer")
+            certificate("its certificate is not signed by a root that is trusted here")
         }
         Some(Error::InvalidCertificate(other)) => {
             Failure::Certificate(format!("its certificate is not accepted: {other:?}"))

@@ -1,5 +1,5 @@
-//! Secrets on their way to a charger. The controller knows a place-holder alone, so that no journal,
-//! event or picture has the secret; it is filled in where the text leaves.
+//! Secrets on their way to a charger. The controller knows a place-holder alone, so that no
+//! journal, event or picture has the secret; it is filled in where the text leaves.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,5 +1,5 @@
-//! Certificates in a charger (OCPP 1.6 security whitepaper §4 and §5): the payload of each question,
-//! checked before it leaves, and what a charger asks for and tells by itself.
+//! Certificates in a charger (OCPP 1.6 security whitepaper §4 and §5): the payload of each
+//! question, checked before it leaves, and what a charger asks for and tells by itself.
 //!
 //! `rust-ocpp` has none of these messages, so their types stand here.
 

@@ -93,7 +93,8 @@ async def charges(charger, token="TAG-1"):
     """From boot to stop."""
     await charger.connect()
     assert await charger.plug_in(token) == "Accepted"
-    await until(lambda: charger.limit() > 0, 20, f"{charger.identity} gets a limit")
+    await until(lambda: any(purpose == "TxProfile" for _, purpose, _ in charger.profiles), 20,
+                f"{charger.identity} is told a limit")
     transaction, _ = await charger.unplug()
     assert transaction.id > 0
     charger.cut()
@@ -207,7 +208,7 @@ async def test_password_certificate_and_profile_are_changed_over_ocpp(secrets, i
     await other.link.call(call.SignCertificate(csr=request.read_text()))
     await idle.daemon.sees("link.certificate_refused", "CP-02", '"CP-01"')
     await other.link.call(call.SecurityEventNotification(
-        type="TamperDetectionActivated", timestamp=utc_text()))
+        type="TamperDetectionActivated", timestamp=utc_text(), tech_info="cover open"))
     await idle.daemon.sees("charger.security", "TamperDetectionActivated")
     log = idle.daemon.log_tail(100000)
     assert key not in log and key.lower() not in log
@@ -230,7 +231,7 @@ async def test_a_stranger_is_adopted_with_one_command(secrets, idle):
     assert idle.daemon.config.read_text().startswith(before.rstrip())
     await stranger.connect()
     assert await stranger.plug_in("TAG-1") == "Accepted"
-    assert "EVSE-77" in await idle.daemon.cli("status")
+    assert "EVSE-77" in await idle.daemon.cli("explain", "EVSE-77")
     await stranger.unplug()
     stranger.cut()
 
