@@ -50,6 +50,7 @@ pub struct Outlook {
     prices: Prices,
     co2: KnownSeries,
     peak: PeakSoFar,
+    calendar: Calendar,
 }
 
 impl Outlook {
@@ -62,7 +63,8 @@ impl Outlook {
             load: LoadForecast::new(zone.clone(), peak_kw(site, EquipmentKind::Load)),
             prices: Prices::new(site.tariff.clone(), zone.clone()),
             co2: KnownSeries::new(zone.clone()),
-            peak: PeakSoFar::new(peak, zone),
+            peak: PeakSoFar::new(peak, zone.clone()),
+            calendar: zone,
         }
     }
 
@@ -74,7 +76,8 @@ impl Outlook {
             load: self.load.with(zone.clone(), peak_kw(site, EquipmentKind::Load)),
             prices: self.prices.with(site.tariff.clone(), zone.clone()),
             co2: self.co2.with_zone(zone.clone()),
-            peak: self.peak.with(site.tariff.peak.unwrap_or(USUAL_PEAK), zone),
+            peak: self.peak.with(site.tariff.peak.unwrap_or(USUAL_PEAK), zone.clone()),
+            calendar: zone,
         }
     }
 
@@ -100,9 +103,18 @@ impl Outlook {
         self.peak.so_far_kw(now)
     }
 
-    /// What a kW of the highest import costs by contract, in EUR.
-    pub fn peak_eur_per_kw(&self) -> f64 {
-        self.prices.tariff().peak.map_or(0.0, |peak| peak.eur_per_kw)
+    /// What a kW of the highest import costs by contract, in EUR, spread over the days that are
+    /// left of the billing period: a peak that is paid once serves all of them, and a plan sees
+    /// only its own day.
+    pub fn peak_eur_per_kw(&self, now: Utc) -> f64 {
+        let Some(peak) = self.prices.tariff().peak else { return 0.0 };
+        let local = self.calendar.local(now);
+        let months_left = match peak.billing {
+            Billing::Month => 0,
+            Billing::Year => 12 - i32::from(local.month),
+        };
+        let days_left = (31 - i32::from(local.day) + 30 * months_left).max(1);
+        peak.eur_per_kw / f64::from(days_left)
     }
 
     /// All series on a grid that begins now. What is measured now stands in its first step.

@@ -61,7 +61,7 @@ impl State {
             grid_eur_per_kwh: policy.grid_eur_per_kwh,
             co2_eur_per_kg: policy.co2_eur_per_kg,
             peak_eur_per_kw: policy.peak_eur_per_kw
-                + policy.cost * self.planning.outlook.peak_eur_per_kw(),
+                + policy.cost * self.planning.outlook.peak_eur_per_kw(utc),
             peak_so_far_kw: self.planning.outlook.peak_so_far_kw(utc),
             early_eur_per_kwh_h: policy.early_eur_per_kwh_h,
         }
