@@ -1,12 +1,16 @@
 //! Floor 6: `ampgate run` and `ampgate check`: a configuration file becomes a running daemon.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::config::problem::Severity;
 use crate::config::{self, Checked, Config};
-use crate::daemon::{self, DaemonError, DaemonOptions};
+use crate::daemon::{self, DaemonError, DaemonOptions, Handle};
 use crate::io::clock::Clock;
 use crate::io::log as lines;
+use crate::io::platform;
+use crate::io::starts::{self, Starts};
+use crate::model::event::EventKind;
 use crate::serve;
 use crate::ui::UiError;
 use crate::uplink::{self, UplinkError, UplinkOptions};
@@ -65,13 +69,19 @@ fn cause(error: &UiError) -> String {
 /// Runs until SIGTERM. SIGHUP reads the file again; a bad one is refused while the old goes on.
 pub async fn run(args: RunArgs) -> Result<(), RunError> {
     lines::install();
-    let (checked, text) = read(&args.config).map_err(RunError::Config)?;
+    let (mut checked, text) = read(&args.config).map_err(RunError::Config)?;
     for warning in &checked.warnings {
         log::warn!("{warning}");
     }
+    let data = args.data.unwrap_or_else(data_directory);
+    let starts = Arc::new(Starts::begin(&data));
+    let failsafe = starts.failsafe();
+    if let Some(why) = &failsafe {
+        starts::restrict(&mut checked.config, why);
+    }
     let (web, driver_page) = (checked.config.web, checked.config.driver_page.clone());
     let (ocpi, ocpi_address) = (checked.config.ocpi.clone(), checked.config.ocpi_address);
-    let (data, clock) = (args.data.unwrap_or_else(data_directory), Clock::real());
+    let clock = Clock::real();
     let daemon = daemon::start(DaemonOptions {
         config: checked.config,
         config_text: text,
@@ -81,6 +91,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     })
     .await?;
     let handle = daemon.handle();
+    tokio::spawn(settle(starts.clone(), handle.clone()));
     let uplink_running = match ocpi {
         None => None,
         Some(ocpi) => {
@@ -107,7 +118,10 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     };
     let file = args.config.clone();
     let reparse = move || -> Result<(Config, String), String> {
-        let (checked, text) = read(&file)?;
+        let (mut checked, text) = read(&file)?;
+        if let Some(why) = &failsafe {
+            starts::restrict(&mut checked.config, why);
+        }
         Ok((checked.config, text))
     };
     let ended = daemon.run_until_signal(reparse).await;
@@ -116,6 +130,18 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
         page.abort();
     }
     Ok(ended?)
+}
+
+/// Tells of a failsafe, and ends it after a while of running well where systemd starts it anew.
+async fn settle(starts: Arc<Starts>, handle: Handle) {
+    if let Some(why) = starts.failsafe() {
+        let words = format!("{why}; every EVSE stays at its safe share");
+        handle.tell(EventKind::Failsafe, String::new(), words).await;
+    }
+    if starts.sound().await && platform::is_supervised() {
+        log::warn!("failsafe has run well; it ends, to be started as configured");
+        handle.shutdown().await;
+    }
 }
 
 /// Says everything that is wrong with a configuration. True when it can be used.

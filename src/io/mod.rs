@@ -3,7 +3,7 @@
 //!
 //! Reading order: [`clock`] → [`inbox`] (how everything reaches the controller) → `handshake` →
 //! `link` (one charge point) → [`websocket`] (all of them) → [`mqtt`] → [`journal`] → [`key`] →
-//! [`log`] → [`platform`] (systemd, memory and disk).
+//! [`log`] → [`platform`] (systemd, memory and disk) → [`starts`] (what a program that dies does).
 
 pub mod clock;
 pub mod field;
@@ -17,4 +17,5 @@ pub mod mqtt;
 pub mod partner;
 pub mod platform;
 pub mod solver;
+pub mod starts;
 pub mod websocket;

@@ -50,6 +50,8 @@ macro_rules! catalogue {
 catalogue! {
     /// The daemon has started or a site has been loaded.
     Started = "daemon.started", Info;
+    /// The program died several times; it stays at safe shares, without broker, plans and partners.
+    Failsafe = "daemon.failsafe", Alarm;
     /// The daemon ends in order.
     Stopping = "daemon.stopping", Info;
     /// A new configuration is in force.
