@@ -23,4 +23,5 @@ pub mod simulate;
 pub mod store;
 pub mod twin;
 pub mod ui;
+pub mod upkeep;
 pub mod uplink;

@@ -12,7 +12,9 @@ use crate::io::platform;
 use crate::io::starts::{self, Starts};
 use crate::model::event::EventKind;
 use crate::serve;
+use crate::store::backup;
 use crate::ui::UiError;
+use crate::upkeep;
 use crate::uplink::{self, UplinkError, UplinkOptions};
 
 /// Where the store is kept when nothing is said: what systemd gives, else beside the person.
@@ -74,6 +76,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
         log::warn!("{warning}");
     }
     let data = args.data.unwrap_or_else(data_directory);
+    let restored = backup::restore_staged(&data).map_err(DaemonError::Store)?;
     let starts = Arc::new(Starts::begin(&data));
     let failsafe = starts.failsafe();
     if let Some(why) = &failsafe {
@@ -92,6 +95,10 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     .await?;
     let handle = daemon.handle();
     tokio::spawn(settle(starts.clone(), handle.clone()));
+    if let Some(aside) = restored {
+        let words = format!("a backup is in place; what was there is in {}", aside.display());
+        handle.tell(EventKind::Restored, String::new(), words).await;
+    }
     let uplink_running = match ocpi {
         None => None,
         Some(ocpi) => {
@@ -104,6 +111,8 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
             Some(started)
         }
     };
+    let partners = uplink_running.as_ref().map(|uplink| uplink.reader.clone());
+    tokio::spawn(upkeep::run(handle.clone(), partners));
     if let Some(address) = handle.ocpp_address {
         log::info!("chargers connect to ws://{address}/ocpp/{{identity}}");
     }

@@ -4,12 +4,14 @@
 //! [`plan`] alone asks nobody: it solves a saved problem on its own.
 //!
 //! Reading order: [`client`] → [`text`] (aligned tables) → [`explain`] → [`prefer`] → [`status`]
-//! → [`remote`] (orders to chargers) → [`plan`].
+//! → [`remote`] (orders to chargers) → [`plan`] → [`keep`] → [`bundle`].
 
 pub mod client;
 pub mod text;
 
+pub mod bundle;
 pub mod explain;
+pub mod keep;
 pub mod partner;
 pub mod plan;
 pub mod prefer;
@@ -71,6 +73,12 @@ pub enum Command {
     },
     /// Reservations, newest first
     Reservations(Target),
+    /// Everything of the data directory in one file, while the daemon runs or without it
+    Backup(keep::Keep),
+    /// Lay a backup ready; the next start of the daemon puts it in place
+    Restore(keep::Keep),
+    /// What somebody who helps needs to see, without tokens and secrets
+    SupportBundle(bundle::Bundle),
 }
 
 /// What a car needs.
@@ -161,6 +169,9 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
             let path = format!("/api/v1/reservations/{id}/cancel");
             remote::order(target, &path, "{}")
         }
+        Command::Backup(wanted) => keep::backup(wanted).map_err(ClientError::Here),
+        Command::Restore(wanted) => keep::restore(wanted).map_err(ClientError::Here),
+        Command::SupportBundle(wanted) => bundle::write(wanted).map_err(ClientError::Here),
         Command::Reservations(target) => {
             let zone = zone(target)?;
             ask(target, "/api/v1/reservations", |body| {

@@ -25,6 +25,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("daemon", 6),
     ("simulate", 6),
     ("serve", 7),
+    ("upkeep", 7),
     ("uplink", 7),
     ("run", 8),
     ("demo", 8),
