@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::config::problem::Severity;
 use crate::config::{self, Checked, Config};
 use crate::daemon::{self, DaemonError, DaemonOptions, Handle};
+use crate::desk::Desk;
 use crate::io::clock::Clock;
 use crate::io::log as lines;
 use crate::io::platform;
@@ -15,7 +16,7 @@ use crate::serve;
 use crate::store::backup;
 use crate::ui::UiError;
 use crate::upkeep;
-use crate::uplink::{self, UplinkError, UplinkOptions};
+use crate::uplink::{self, Uplink, UplinkError, UplinkOptions};
 
 /// Where the store is kept when nothing is said: what systemd gives, else beside the person.
 const DATA_DEFAULT: &str = "./ampgate-data";
@@ -104,22 +105,17 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
         Some(ocpi) => {
             let (handle, data) = (&handle, data.as_path());
             let options = UplinkOptions { handle, ocpi, address: ocpi_address, data, clock };
-            let started = uplink::start(options).await?;
-            if let Some(address) = started.address {
-                log::info!("partners connect to http://{address}/ocpi/versions");
-            }
-            Some(started)
+            Some(uplink::start(options).await?)
         }
     };
     let partners = uplink_running.as_ref().map(|uplink| uplink.reader.clone());
     tokio::spawn(upkeep::run(handle.clone(), partners));
-    if let Some(address) = handle.ocpp_address {
-        log::info!("chargers connect to ws://{address}/ocpp/{{identity}}");
-    }
+    tell_addresses(&handle, uplink_running.as_ref());
     let page = match web {
         None => None,
         Some(address) => {
-            let page = serve::page(&handle, address, driver_page).await;
+            let desk = Desk::new(handle.clone(), Some(args.config.clone()));
+            let page = serve::page(&handle, desk, address, driver_page).await;
             let (page, address) = page.map_err(|error| RunError::Page { error })?;
             log::info!("page and API at http://{address} (loopback only: there are no users yet)");
             Some(page)
@@ -139,6 +135,18 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
         page.abort();
     }
     Ok(ended?)
+}
+
+fn tell_addresses(handle: &Handle, uplink: Option<&Uplink>) {
+    if let Some(address) = uplink.and_then(|uplink| uplink.address) {
+        log::info!("partners connect to http://{address}/ocpi/versions");
+    }
+    if let Some(address) = handle.ocpp_address {
+        log::info!("chargers connect to ws://{address}/ocpp/{{identity}}");
+    }
+    if let Some(address) = handle.ocpps_address {
+        log::info!("chargers connect to wss://{address}/ocpp/{{identity}}");
+    }
 }
 
 /// Tells of a failsafe, and ends it after a while of running well where systemd starts it anew.
@@ -193,7 +201,7 @@ fn read(file: &Path) -> Result<(Checked, String), String> {
     }
 }
 
-/// systemd names the state directory of its unit.
-fn data_directory() -> PathBuf {
+/// Where the data is when nobody says so: systemd names the state directory of its unit.
+pub fn data_directory() -> PathBuf {
     std::env::var_os("STATE_DIRECTORY").map_or_else(|| PathBuf::from(DATA_DEFAULT), PathBuf::from)
 }
