@@ -14,6 +14,7 @@ use crate::io::starts::{self, Starts};
 use crate::model::event::EventKind;
 use crate::serve;
 use crate::store::backup;
+use crate::store::error::StoreError;
 use crate::ui::UiError;
 use crate::upkeep;
 use crate::uplink::{self, Uplink, UplinkError, UplinkOptions};
@@ -77,7 +78,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
         log::warn!("{warning}");
     }
     let data = args.data.unwrap_or_else(data_directory);
-    let restored = backup::restore_staged(&data).map_err(DaemonError::Store)?;
+    let restored = backup::restore_staged(&data);
     let starts = Arc::new(Starts::begin(&data));
     let failsafe = starts.failsafe();
     if let Some(why) = &failsafe {
@@ -96,10 +97,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     .await?;
     let handle = daemon.handle();
     tokio::spawn(settle(starts.clone(), handle.clone()));
-    if let Some(aside) = restored {
-        let words = format!("a backup is in place; what was there is in {}", aside.display());
-        handle.tell(EventKind::Restored, String::new(), words).await;
-    }
+    tell_restored(&handle, restored).await;
     let uplink_running = match ocpi {
         None => None,
         Some(ocpi) => {
@@ -135,6 +133,18 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
         page.abort();
     }
     Ok(ended?)
+}
+
+async fn tell_restored(handle: &Handle, restored: Result<Option<PathBuf>, StoreError>) {
+    let (kind, words) = match restored {
+        Ok(None) => return,
+        Ok(Some(aside)) => {
+            let words = format!("a backup is in place; what was there is in {}", aside.display());
+            (EventKind::Restored, words)
+        }
+        Err(error) => (EventKind::StoreFailed, format!("a backup was not put in place: {error}")),
+    };
+    handle.tell(kind, "store".to_owned(), words).await;
 }
 
 fn tell_addresses(handle: &Handle, uplink: Option<&Uplink>) {

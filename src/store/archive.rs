@@ -1,7 +1,7 @@
 //! Several files in one: a tar (POSIX ustar) in gzip, which every machine can open by hand.
 //!
-//! Only what backups and support bundles need: regular files without folders, read and written from
-//! end to end. A name that leads elsewhere is refused.
+//! Only what backups and support bundles need: regular files in one folder at the most, read and
+//! written from end to end. A name that leads elsewhere is refused.
 
 use std::io::{self, Read, Write};
 
@@ -89,10 +89,11 @@ pub fn read(
     Err(invalid(format!("more than {FILES_MAX} files")))
 }
 
-/// A name in one folder, visible and of harmless letters.
+/// A visible name of harmless letters, in one folder at the most.
 fn is_plain(name: &str) -> bool {
     let letter = |letter: u8| letter.is_ascii_alphanumeric() || b"._-".contains(&letter);
-    !name.is_empty() && name.len() <= NAME_MAX && !name.starts_with('.') && name.bytes().all(letter)
+    let part = |part: &str| !part.is_empty() && !part.starts_with('.') && part.bytes().all(letter);
+    name.len() <= NAME_MAX && name.split('/').count() <= 2 && name.split('/').all(part)
 }
 
 fn header(name: &str, bytes: u64, at: u64) -> [u8; BLOCK] {
@@ -180,7 +181,18 @@ mod tests {
 
     #[test]
     fn names_that_lead_elsewhere_are_refused() {
-        for name in ["", "../a", "/etc/passwd", "a/b", ".hidden", "a\0b", "ä", &"a".repeat(100)] {
+        for name in [
+            "",
+            "../a",
+            "/etc/passwd",
+            "a/b/c",
+            "a/../b",
+            "a/",
+            ".hidden",
+            "a\0b",
+            "ä",
+            &"a".repeat(100),
+        ] {
             let mut writer = Writer::new(Vec::new());
             assert!(writer.add_text(name, "", 0).is_err(), "{name}");
         }

@@ -13,7 +13,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::archive::{self, Writer};
@@ -37,8 +37,22 @@ const BEGUN: &str = "backup.begun";
 const PARTS: &str = "restore.parts";
 
 /// Names that no backup has: of a moment, of this machine, or of this file itself.
-const LEFT_OUT: [&str; 10] =
-    ["lock", "reserve", "starts", WANTED, READY, FAILED, BEGUN, RESTORE, RESTORED, "ids.begun"];
+const LEFT_OUT: [&str; 11] = [
+    "lock",
+    "reserve",
+    "starts",
+    WANTED,
+    READY,
+    FAILED,
+    BEGUN,
+    RESTORE,
+    RESTORED,
+    "ids.begun",
+    "restore.failed",
+];
+
+/// Folders that a backup has: certificates and keys of the site.
+const FOLDERS: [&str; 1] = ["tls"];
 
 /// Ids set aside after a restore: a year of 30 sessions a day.
 const IDS_SKIPPED: i64 = 10_000;
@@ -72,9 +86,14 @@ fn write(dir: &Path, snapshots: &[(&str, &Snapshot<'_>)]) -> Result<(), StoreErr
         let _ = fs::remove_file(&part);
         done?;
     }
-    for entry in fs::read_dir(dir).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
+    for folder in FOLDERS.iter().filter(|folder| dir.join(folder).is_dir()) {
+        for (name, entry) in entries(&dir.join(folder)).map_err(failed)? {
+            if entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                add(&mut writer, &format!("{folder}/{name}"), &entry.path()).map_err(failed)?;
+            }
+        }
+    }
+    for (name, entry) in entries(dir).map_err(failed)? {
         let kept = entry.file_type().is_ok_and(|kind| kind.is_file())
             && !LEFT_OUT.contains(&name.as_str())
             && !snapshots.iter().any(|(taken, _)| *taken == name)
@@ -134,53 +153,92 @@ pub fn stage(file: &Path, dir: &Path) -> io::Result<()> {
 }
 
 /// Puts a backup that was laid ready in place, before the store is opened; where the files of
-/// before are, if there was one.
+/// before are, if there was one. One that cannot be used is renamed, so that the next start does
+/// not try it again.
 pub fn restore_staged(dir: &Path) -> Result<Option<PathBuf>, StoreError> {
     let staged = dir.join(RESTORE);
     if !staged.exists() {
         return Ok(None);
     }
     let place = Place::claim(dir)?;
-    let restore = || -> io::Result<PathBuf> {
-        let parts = dir.join(PARTS);
-        let _ = fs::remove_dir_all(&parts);
-        fs::create_dir(&parts)?;
-        let mut names = Vec::new();
-        archive::read(BufReader::new(File::open(&staged)?), |name, content| {
-            let mut to = private(&parts.join(name))?;
-            io::copy(content, &mut to)?;
-            to.sync_all()?;
-            names.push(name.to_owned());
-            Ok(())
-        })?;
-        let (now, then) = (place.ids(), ids(&parts));
-        let aside = aside(dir)?;
-        for entry in fs::read_dir(dir)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let stays = name == "lock" || name == RESTORE;
-            if entry.file_type()?.is_file() && !stays {
-                fs::rename(entry.path(), aside.join(name))?;
-            }
+    let restored = unpack(dir, &staged).and_then(|names| exchange(dir, &place, &names));
+    match restored {
+        Ok(aside) => Ok(Some(aside)),
+        Err(source) => {
+            let _ = fs::rename(&staged, dir.join("restore.failed"));
+            Err(StoreError::Io { place: staged, source })
         }
-        for name in names {
-            fs::rename(parts.join(&name), dir.join(&name))?;
+    }
+}
+
+/// Unpacks beside what is there; the names.
+fn unpack(dir: &Path, staged: &Path) -> io::Result<Vec<String>> {
+    let parts = dir.join(PARTS);
+    let _ = fs::remove_dir_all(&parts);
+    fs::create_dir(&parts)?;
+    let mut names = Vec::new();
+    archive::read(BufReader::new(File::open(staged)?), |name, content| {
+        if let Some((folder, _)) = name.split_once('/') {
+            owned_folder(&parts.join(folder))?;
         }
-        place.set_ids(Ids {
-            transaction: now.transaction.max(then.transaction.saturating_add(IDS_SKIPPED)),
-            session: now.session.max(then.session.saturating_add(IDS_SKIPPED as u64)),
-        })?;
-        File::create(dir.join(RESTORED))?.sync_all()?;
-        fs::remove_dir(&parts)?;
-        fs::remove_file(&staged)?;
-        Ok(aside)
-    };
-    restore().map(Some).map_err(|source| StoreError::Io { place: staged.clone(), source })
+        let mut to = private(&parts.join(name))?;
+        io::copy(content, &mut to)?;
+        to.sync_all()?;
+        names.push(name.to_owned());
+        Ok(())
+    })?;
+    Ok(names)
+}
+
+/// Numbers first, then aside what is there, then in place what was unpacked: cut off anywhere, no
+/// number is given twice and nothing is lost.
+fn exchange(dir: &Path, place: &Place, names: &[String]) -> io::Result<PathBuf> {
+    let parts = dir.join(PARTS);
+    let (now, then) = (place.ids(), ids(&parts));
+    place.set_ids(Ids {
+        transaction: now.transaction.max(then.transaction.saturating_add(IDS_SKIPPED)),
+        session: now.session.max(then.session.saturating_add(IDS_SKIPPED as u64)),
+    })?;
+    File::create(dir.join(RESTORED))?.sync_all()?;
+    let aside = aside(dir)?;
+    for (name, entry) in entries(dir)? {
+        let stays = ["lock", "ids", RESTORE, RESTORED].contains(&name.as_str());
+        let ours = entry.file_type()?.is_file() || FOLDERS.contains(&name.as_str());
+        if ours && !stays {
+            fs::rename(entry.path(), aside.join(name))?;
+        }
+    }
+    for name in names.iter().filter(|name| *name != "ids") {
+        if let Some((folder, _)) = name.split_once('/') {
+            owned_folder(&dir.join(folder))?;
+        }
+        fs::rename(parts.join(name), dir.join(name))?;
+    }
+    fs::remove_dir_all(&parts)?;
+    fs::remove_file(dir.join(RESTORE))?;
+    Ok(aside)
 }
 
 fn ids(dir: &Path) -> Ids {
     let text = fs::read_to_string(dir.join("ids")).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()
+}
+
+/// What is in a folder, with the names as text.
+fn entries(folder: &Path) -> io::Result<Vec<(String, fs::DirEntry)>> {
+    let named = |entry: io::Result<fs::DirEntry>| {
+        let entry = entry?;
+        Ok((entry.file_name().to_string_lossy().into_owned(), entry))
+    };
+    fs::read_dir(folder)?.map(named).collect()
+}
+
+/// A folder for this user alone, if it is not there.
+fn owned_folder(folder: &Path) -> io::Result<()> {
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// A fresh folder for what a restore replaces.
