@@ -84,7 +84,8 @@ def test_installed_upgraded_removed_and_purged(binary, tree, tmp_path):
     assert all(component.get("hashes") for component in bill["components"])
     licences = (docs / "copyright").read_text()
     assert all(f"  {name} " in licences for name in names)
-    assert b"ampgate backup" in gzip.decompress((tree / "usr/share/man/man1/ampgate.1.gz").read_bytes())
+    page = gzip.decompress((tree / "usr/share/man/man1/ampgate.1.gz").read_bytes())
+    assert b"ampgate status" in page
 
     site, default = tree / "etc/ampgate/site.toml", tree / "etc/default/ampgate"
     site.write_text("# of this site\n")

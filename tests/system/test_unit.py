@@ -78,23 +78,23 @@ async def test_the_program_needs_no_call_that_the_unit_forbids(idle, tmp_path):
     """A site that charges, under strace: each call must be one that the filter lets through."""
     trace = tmp_path / "trace"
     wrapper = tmp_path / "traced"
-    wrapper.write_text(f'#!/bin/sh\nexec strace -f -qq -o {trace} -e signal=none '
+    # -D: the program stays our own child, strace is beside it.
+    wrapper.write_text(f'#!/bin/sh\nexec strace -D -f -qq -o {trace} -e signal=none '
                        f'{idle.daemon.binary} "$@"\n')
     wrapper.chmod(0o755)
-    idle.daemon.binary = wrapper
     daemon = idle.daemon
+    client, daemon.binary = daemon.binary, wrapper
     await idle.start()
+    daemon.binary = client
     for charger in idle.chargers[:2]:
         await charger.connect()
         assert await charger.plug_in("TAG") == "Accepted"
-    daemon.binary = idle.binary
     await daemon.sees("session.started")
     daemon.reload()
     await daemon.sees("config.loaded")
-    run("pkill", "-TERM", "-P", str(daemon.process.pid))
-    daemon.process.wait(20)
+    await daemon.stop()
+    await until(lambda: "exit_group" in trace.read_text(errors="replace"), 10, "strace ends")
     calls = set(re.findall(r"^\d+\s+(?:<\.\.\. )?(\w+)", trace.read_text(errors="replace"), re.M))
-    calls -= {"exit", "resumed", "unfinished"}
     assert {"epoll_wait", "fdatasync"} & calls, calls
     # strace itself execs the program; systemd does that before the filter is in force.
     forbidden = calls - allowed_calls() - {"execve"}
@@ -146,9 +146,9 @@ async def test_systemd_is_told_and_the_watchdog_fed(idle, tmp_path, monkeypatch)
         monkeypatch.setenv("WATCHDOG_USEC", "2000000")
         await idle.start()
         monkeypatch.delenv("NOTIFY_SOCKET")
-        assert "READY=1" in heard.recv(1000).decode()
-        for _ in range(3):
-            assert "WATCHDOG=1" in heard.recv(1000).decode()
+        told = [heard.recv(1000).decode() for _ in range(6)]
+        assert any("READY=1" in words for words in told), told
+        assert 4 <= sum("WATCHDOG=1" in words for words in told), told
         # A loop that stands still feeds no watchdog.
         idle.daemon.process.send_signal(signal.SIGSTOP)
         heard.settimeout(3)
