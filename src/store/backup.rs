@@ -112,10 +112,8 @@ fn write(dir: &Path, snapshots: &[(&str, &Snapshot<'_>)]) -> Result<(), StoreErr
 pub fn write_alone(dir: &Path) -> Result<(), StoreError> {
     let place = Place::claim(dir)?;
     let found = place.open()?;
-    let (partners, ..) = match dir.join(partners::FILE).exists() {
-        true => PartnerStore::open(dir).map(|opened| (Some(opened.0), opened.1))?,
-        false => (None, Default::default()),
-    };
+    let kept = dir.join(partners::FILE).exists();
+    let partners = if kept { Some(PartnerStore::open(dir)?.0) } else { None };
     let store = |to: &Path| copy_store(&found.database, to);
     let of_partners = |to: &Path| match &partners {
         Some(partners) => partners.reader().copy_to(to),
