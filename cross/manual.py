@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """The man page, from what the program says of itself.
 
-    cross/manual.py PROGRAM >docs/ampgate.1
+    cross/manual.py [RUNNER] PROGRAM
 
-A test compares the committed page with the program.
+RUNNER is what runs a program for another machine, e.g. qemu-aarch64-static.
 """
 
 import re
@@ -43,7 +43,7 @@ The least severe lines that are shown: error, warn, info, debug or trace.
 
 
 def said(program, *words):
-    return subprocess.run([program, *words, "--help"], check=True, capture_output=True, text=True,
+    return subprocess.run([*program, *words, "--help"], check=True, capture_output=True, text=True,
                           stdin=subprocess.DEVNULL).stdout
 
 
@@ -75,4 +75,4 @@ def page(program):
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page(sys.argv[1]))
+    sys.stdout.write(page(sys.argv[1:]))

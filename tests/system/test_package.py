@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,6 @@ import pytest
 from site_harness import note
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "cross"))
-
-import manual  # noqa: E402
-
 
 def run(*words, check=True, timeout=600, **more):
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True,
@@ -51,11 +46,6 @@ def inside(tree, *words, check=True):
     clean = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive",
              "LC_ALL": "C"}
     return run("chroot", tree, *words, check=check, env=clean)
-
-
-def test_the_manual_is_that_of_the_program(binary):
-    assert (ROOT / "docs/ampgate.1").read_text() == manual.page(str(binary)), \
-        "cross/manual.py target/release/ampgate >docs/ampgate.1"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can change its root")

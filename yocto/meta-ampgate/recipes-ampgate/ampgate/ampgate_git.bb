@@ -29,7 +29,6 @@ USERADD_PARAM:${PN} = "--system --user-group -M -d ${localstatedir}/lib/ampgate 
 do_install:append() {
     install -D -m 0644 ${S}/systemd/ampgate.service ${D}${systemd_system_unitdir}/ampgate.service
     install -D -m 0644 ${S}/systemd/ampgate.default ${D}${sysconfdir}/default/ampgate
-    install -D -m 0644 ${S}/docs/ampgate.1 ${D}${mandir}/man1/ampgate.1
     install -d -m 0750 -o root -g ampgate ${D}${sysconfdir}/ampgate
     for example in ${S}/config/*.toml; do
         install -D -m 0644 $example ${D}${docdir}/ampgate/examples/$(basename $example)
