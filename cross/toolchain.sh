@@ -9,8 +9,12 @@
 # Wants: cwd is the root of the repository; apt as root where something is missing.
 
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
-MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
-SECURITY=${DEBIAN_SECURITY_MIRROR:-http://deb.debian.org/debian-security}
+
+# mirror SUITE-PATTERN: the address that this machine's apt takes Debian from.
+mirror() {
+    apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
+        awk -v suite="$1" '$2 ~ suite && $1 ~ /debian/ { print $1; exit }'
+}
 
 usage() {
     sed -n 's/^#   \(cross\/\)/  \1/p' "$0" >&2
@@ -54,13 +58,15 @@ foreign() {
 # fetch_std: the std of $triple that this machine's rustc can read, in $std. The first source that
 # has the right version counts: an index that the mirror is just renewing has an older one.
 fetch_std() {
-    local version source
+    local version source main security
+    main=${DEBIAN_MIRROR:-$(mirror '^[a-z]+$')}
+    security=${DEBIAN_SECURITY_MIRROR:-$(mirror '-security$')}
     root=$PWD/target/cross/apt-$arch
     version=$(dpkg-query -W -f '${Version}' rustc-web)
     version=${version%%+*}
     std=$PWD/target/cross/std/$arch-$version
     [[ -d $std/lib/rustlib/$triple/lib ]] && return
-    for source in "$SECURITY bookworm-security" "$MIRROR trixie" "$SECURITY trixie-security"; do
+    for source in "$security bookworm-security" "$main trixie" "$security trixie-security"; do
         rm -rf "$root" && mkdir -p "$root/lists/partial" "$root/cache/archives/partial"
         touch "$root/status"
         echo "deb [signed-by=$KEYRING] $source main" >"$root/sources.list"

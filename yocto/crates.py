@@ -15,10 +15,12 @@ LIST = ROOT / "yocto/meta-ampgate/recipes-ampgate/ampgate/ampgate-crates.inc"
 
 def listing():
     lock = tomllib.loads((ROOT / "Cargo.lock").read_text())
-    crates = sorted((one["name"], one["version"], one["checksum"])
-                    for one in lock["package"] if "checksum" in one)
+    found = [one for one in lock["package"] if "checksum" in one]
+    crates = sorted((one["name"], one["version"], one["checksum"]) for one in found)
+    # As the fetcher names the public index: the last word of its address.
+    index = found[0]["source"].rsplit("/", 1)[1].removesuffix("-index")
     lines = ["# Made by yocto/crates.py from Cargo.lock; do not edit.", 'SRC_URI += "\\']
-    lines += [f"    crate://crates.io/{name}/{version} \\" for name, version, _ in crates]
+    lines += [f"    crate://{index}/{name}/{version} \\" for name, version, _ in crates]
     lines += ['"', ""]
     lines += [f'SRC_URI[{name}-{version}.sha256sum] = "{checksum}"'
               for name, version, checksum in crates]

@@ -32,12 +32,12 @@ def tree(tmp_path_factory):
     assert shutil.which("mmdebstrap"), "mmdebstrap is not installed"
     tree = tmp_path_factory.mktemp("debian") / "tree"
     ready = os.environ.get("AMPGATE_TREE")
-    if ready:
-        tree.mkdir()
-        run("tar", "-xf", ready, "-C", tree, "--exclude=./dev/*")
-    else:
+    if not ready:
+        ready = tree.with_suffix(".tar")
         run("mmdebstrap", "--variant=apt", "--include=systemd,init-system-helpers,libgcc-s1",
-            "bookworm", tree, os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian"))
+            "bookworm", ready, *os.environ.get("DEBIAN_MIRROR", "").split())
+    tree.mkdir()
+    run("tar", "-xf", ready, "-C", tree, "--exclude=./dev/*")
     yield tree
     shutil.rmtree(tree, ignore_errors=True)
 
