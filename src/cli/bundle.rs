@@ -1,7 +1,7 @@
 //! `support-bundle`: what somebody who helps needs to see, without what they must not see.
 //!
-//! Secrets are left out twice: values of the configuration are masked by their keys, and every token
-//! and secret that was found there is masked wherever else it stands, the journal included.
+//! Secrets are left out twice: values of the configuration are masked by their keys, and every
+//! token and secret that was found there wherever else it stands, the journal included.
 
 use std::collections::BTreeSet;
 use std::fs::File;

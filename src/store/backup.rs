@@ -8,7 +8,7 @@
 //! what was committed at one moment, without halting anything.
 //!
 //! Invariants: a restore loses nothing, it moves what is there into `before-restore-N`; leases are
-//! never restored, since chargers may have been told more since, so each counts with the worst until
+//! never restored, since chargers may have been told more since: each counts with the worst until
 //! it is heard; ids given since the backup are not given again.
 
 use std::fs::{self, File, OpenOptions};
