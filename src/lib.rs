@@ -25,4 +25,5 @@ pub mod simulate;
 pub mod store;
 pub mod twin;
 pub mod ui;
+pub mod upkeep;
 pub mod uplink;

@@ -1,16 +1,23 @@
 //! Floor 6: `ampgate run` and `ampgate check`: a configuration file becomes a running daemon.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::config::problem::Severity;
 use crate::config::{self, Checked, Config};
-use crate::daemon::{self, DaemonError, DaemonOptions};
+use crate::daemon::{self, DaemonError, DaemonOptions, Handle};
 use crate::desk::Desk;
 use crate::io::clock::Clock;
 use crate::io::log as lines;
+use crate::io::platform;
+use crate::io::starts::{self, Starts};
+use crate::model::event::EventKind;
 use crate::serve;
+use crate::store::backup;
+use crate::store::error::StoreError;
 use crate::ui::UiError;
-use crate::uplink::{self, UplinkError, UplinkOptions};
+use crate::upkeep;
+use crate::uplink::{self, Uplink, UplinkError, UplinkOptions};
 
 /// Where the store is kept when nothing is said: what systemd gives, else beside the person.
 const DATA_DEFAULT: &str = "./ampgate-data";
@@ -66,13 +73,20 @@ fn cause(error: &UiError) -> String {
 /// Runs until SIGTERM. SIGHUP reads the file again; a bad one is refused while the old goes on.
 pub async fn run(args: RunArgs) -> Result<(), RunError> {
     lines::install();
-    let (checked, text) = read(&args.config).map_err(RunError::Config)?;
+    let (mut checked, text) = read(&args.config).map_err(RunError::Config)?;
     for warning in &checked.warnings {
         log::warn!("{warning}");
     }
+    let data = args.data.unwrap_or_else(data_directory);
+    let restored = backup::restore_staged(&data);
+    let starts = Arc::new(Starts::begin(&data));
+    let failsafe = starts.failsafe();
+    if let Some(why) = &failsafe {
+        starts::restrict(&mut checked.config, why);
+    }
     let (web, driver_page) = (checked.config.web, checked.config.driver_page.clone());
     let (ocpi, ocpi_address) = (checked.config.ocpi.clone(), checked.config.ocpi_address);
-    let (data, clock) = (args.data.unwrap_or_else(data_directory), Clock::real());
+    let clock = Clock::real();
     let daemon = daemon::start(DaemonOptions {
         config: checked.config,
         config_text: text,
@@ -82,24 +96,19 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     })
     .await?;
     let handle = daemon.handle();
+    tokio::spawn(settle(starts.clone(), handle.clone()));
+    tell_restored(&handle, restored).await;
     let uplink_running = match ocpi {
         None => None,
         Some(ocpi) => {
             let (handle, data) = (&handle, data.as_path());
             let options = UplinkOptions { handle, ocpi, address: ocpi_address, data, clock };
-            let started = uplink::start(options).await?;
-            if let Some(address) = started.address {
-                log::info!("partners connect to http://{address}/ocpi/versions");
-            }
-            Some(started)
+            Some(uplink::start(options).await?)
         }
     };
-    if let Some(address) = handle.ocpp_address {
-        log::info!("chargers connect to ws://{address}/ocpp/{{identity}}");
-    }
-    if let Some(address) = handle.ocpps_address {
-        log::info!("chargers connect to wss://{address}/ocpp/{{identity}}");
-    }
+    let partners = uplink_running.as_ref().map(|uplink| uplink.reader.clone());
+    tokio::spawn(upkeep::run(handle.clone(), partners));
+    tell_addresses(&handle, uplink_running.as_ref());
     let page = match web {
         None => None,
         Some(address) => {
@@ -112,7 +121,10 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     };
     let file = args.config.clone();
     let reparse = move || -> Result<(Config, String), String> {
-        let (checked, text) = read(&file)?;
+        let (mut checked, text) = read(&file)?;
+        if let Some(why) = &failsafe {
+            starts::restrict(&mut checked.config, why);
+        }
         Ok((checked.config, text))
     };
     let ended = daemon.run_until_signal(reparse).await;
@@ -121,6 +133,42 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
         page.abort();
     }
     Ok(ended?)
+}
+
+async fn tell_restored(handle: &Handle, restored: Result<Option<PathBuf>, StoreError>) {
+    let (kind, words) = match restored {
+        Ok(None) => return,
+        Ok(Some(aside)) => {
+            let words = format!("a backup is in place; what was there is in {}", aside.display());
+            (EventKind::Restored, words)
+        }
+        Err(error) => (EventKind::StoreFailed, format!("a backup was not put in place: {error}")),
+    };
+    handle.tell(kind, "store".to_owned(), words).await;
+}
+
+fn tell_addresses(handle: &Handle, uplink: Option<&Uplink>) {
+    if let Some(address) = uplink.and_then(|uplink| uplink.address) {
+        log::info!("partners connect to http://{address}/ocpi/versions");
+    }
+    if let Some(address) = handle.ocpp_address {
+        log::info!("chargers connect to ws://{address}/ocpp/{{identity}}");
+    }
+    if let Some(address) = handle.ocpps_address {
+        log::info!("chargers connect to wss://{address}/ocpp/{{identity}}");
+    }
+}
+
+/// Tells of a failsafe, and ends it after a while of running well where systemd starts it anew.
+async fn settle(starts: Arc<Starts>, handle: Handle) {
+    if let Some(why) = starts.failsafe() {
+        let words = format!("{why}; every EVSE stays at its safe share");
+        handle.tell(EventKind::Failsafe, String::new(), words).await;
+    }
+    if starts.sound().await && platform::is_supervised() {
+        log::warn!("failsafe has run well; it ends, to be started as configured");
+        handle.shutdown().await;
+    }
 }
 
 /// Says everything that is wrong with a configuration. True when it can be used.

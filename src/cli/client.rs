@@ -61,6 +61,9 @@ pub enum ClientError {
     /// The charger says no.
     #[error("{0}")]
     Charger(String),
+    /// It cannot be done on this machine.
+    #[error("{0}")]
+    Here(String),
     /// Something else listens there, or another version.
     #[error("what answers is not this version of Ampgate: {0}")]
     Strange(String),

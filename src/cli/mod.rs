@@ -4,12 +4,14 @@
 //! [`plan`] alone asks nobody: it solves a saved problem on its own.
 //!
 //! Reading order: [`client`] → [`text`] (aligned tables) → [`explain`] → [`prefer`] → [`status`]
-//! → [`remote`] (orders to chargers) → [`plan`].
+//! → [`remote`] (orders to chargers) → [`plan`] → [`keep`] → [`bundle`].
 
 pub mod client;
 pub mod text;
 
+pub mod bundle;
 pub mod explain;
+pub mod keep;
 pub mod partner;
 pub mod plan;
 pub mod prefer;
@@ -72,6 +74,12 @@ pub enum Command {
     },
     /// Reservations, newest first
     Reservations(Target),
+    /// Everything of the data directory in one file, while the daemon runs or without it
+    Backup(keep::Keep),
+    /// Lay a backup ready; the next start of the daemon puts it in place
+    Restore(keep::Keep),
+    /// What somebody who helps needs to see, without tokens and secrets
+    SupportBundle(bundle::Bundle),
     /// Chargers that nobody knows yet
     Pending(secure::Pending),
     /// Write a charger into the configuration of the daemon
@@ -175,6 +183,9 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
             let path = format!("/api/v1/reservations/{id}/cancel");
             remote::order(target, &path, "{}")
         }
+        Command::Backup(wanted) => keep::backup(wanted).map_err(ClientError::Here),
+        Command::Restore(wanted) => keep::restore(wanted).map_err(ClientError::Here),
+        Command::SupportBundle(wanted) => bundle::write(wanted).map_err(ClientError::Here),
         Command::Pending(asked) => secure::pending(asked),
         Command::Adopt(asked) => secure::adopt(asked),
         Command::Reservations(target) => {

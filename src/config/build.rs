@@ -142,6 +142,7 @@ fn charging(file: &File) -> ChargingPolicy {
         heartbeat_interval: derive::seconds(file.charging.heartbeat_s),
         call_timeout: derive::seconds(file.charging.call_timeout_s),
         authorisation: authorisation(file),
+        failsafe: None,
     }
 }
 

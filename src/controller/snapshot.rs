@@ -56,6 +56,7 @@ impl State {
     /// What keeps the site from its usual limits, in words.
     fn degraded(&self, now: Now) -> Vec<String> {
         let mut words = Vec::new();
+        words.extend(self.site.charging.failsafe.clone());
         for (image, meter) in self.meters.iter().zip(&self.site.meters) {
             if !image.is_fresh(meter, now.mono) {
                 words.push(match image.heard() {

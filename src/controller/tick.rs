@@ -1,7 +1,9 @@
 //! The decision: one look at the whole image, one set of limits, at most about once a second.
 
 use crate::control::situation::{EvseFacts, OtherLoad, Setpoint};
+use crate::ground::ids::EvseIndex;
 use crate::ground::time::{Duration, Instant, Now};
+use crate::model::bound::{Bound, Cause};
 use crate::model::event::EventKind;
 use crate::model::message::{Command, EvseStatus, LimitOrder};
 use crate::model::record::{Record, SetpointRecord};
@@ -80,9 +82,17 @@ impl State {
                 .take()
                 .into_iter()
                 .chain(self.partner_bounds(index, now.mono))
+                .chain(self.failsafe_bound(index))
                 .collect(),
         };
         self.evses.iter().enumerate().map(fact).collect()
+    }
+
+    /// The whole site is held at its safe shares.
+    fn failsafe_bound(&self, evse: EvseIndex) -> Option<Bound> {
+        let words = self.site.charging.failsafe.clone()?;
+        let limit = self.site.diagram.evses[evse].safe;
+        Some(Bound { limit, cause: Cause::Policy { words } })
     }
 
     /// The lease is written down first; a raise leaves only when it is on disk.

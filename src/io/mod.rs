@@ -5,7 +5,8 @@
 //! [`credentials`] → [`gate`] (who may come in) → [`certificate`] → [`authority`] → [`tls`] →
 //! [`stream`] → [`vault`] → `handshake` → [`strangers`] → `link` (one charge point) →
 //! [`websocket`] (all of them) → [`renewal`] → [`signing`] → [`doors`] → [`mqtt`] → [`journal`] →
-//! [`key`] → [`log`] → [`platform`] (systemd, memory and disk).
+//! [`key`] → [`log`] → [`platform`] (systemd, memory and disk) → [`starts`] (what a program that
+//! dies does).
 
 pub mod authority;
 pub mod certificate;
@@ -27,6 +28,7 @@ pub mod renewal;
 pub mod secret;
 pub mod signing;
 pub mod solver;
+pub mod starts;
 pub mod strangers;
 pub mod stream;
 pub mod tls;

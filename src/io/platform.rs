@@ -46,6 +46,11 @@ pub fn reloading() {
     }
 }
 
+/// Whether systemd looks after this process, and starts it anew when it ends.
+pub fn is_supervised() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
 /// The daemon ends in order.
 pub fn stopping() {
     notify(&[NotifyState::Stopping]);

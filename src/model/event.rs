@@ -50,6 +50,8 @@ macro_rules! catalogue {
 catalogue! {
     /// The daemon has started or a site has been loaded.
     Started = "daemon.started", Info;
+    /// The program died several times; it stays at safe shares, without broker, plans and partners.
+    Failsafe = "daemon.failsafe", Alarm;
     /// The daemon ends in order.
     Stopping = "daemon.stopping", Info;
     /// A new configuration is in force.
@@ -162,6 +164,10 @@ catalogue! {
     PlanFailed = "plan.failed", Warning;
     /// The store cannot write; the site goes on and facts wait in memory.
     StoreFailed = "store.failed", Alarm;
+    /// A person asked for a backup; the text says what came of it.
+    BackupWritten = "store.backup", Info;
+    /// A backup was put in place of the store; the files of before are kept.
+    Restored = "store.restored", Warning;
     /// A token A was made for a partner, so that it can register.
     PartnerInvited = "partner.invited", Info;
     /// A partner is registered: both sides have tokens and endpoints of each other.

@@ -75,6 +75,8 @@ pub struct ChargingPolicy {
     pub call_timeout: Duration,
     /// How the chargers are kept able to decide by themselves.
     pub authorisation: Authorisation,
+    /// Every EVSE stays at its safe share, for the reason in these words.
+    pub failsafe: Option<String>,
 }
 
 /// Who may charge.
@@ -117,6 +119,7 @@ impl Default for ChargingPolicy {
             heartbeat_interval: Duration::seconds(300),
             call_timeout: Duration::seconds(30),
             authorisation: Authorisation::default(),
+            failsafe: None,
         }
     }
 }

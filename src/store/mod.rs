@@ -12,16 +12,20 @@
 //! retries.
 //!
 //! Reading order: [`state`] → [`queue`] (what waits) → [`table`] (what stands in the file) →
-//! `migrate`, `files` (how the file is opened) → `retention` → `load` → `worker` → [`reader`].
+//! `migrate`, `files` (how the file is opened) → `retention` → `load` → `worker` → [`reader`]
+//! → [`archive`] → [`backup`].
 
+pub mod archive;
+pub mod backup;
 pub mod error;
-mod files;
+pub mod files;
 mod load;
 mod migrate;
 pub mod partners;
 pub mod queue;
 pub mod reader;
 mod retention;
+mod snapshot;
 pub mod state;
 pub mod table;
 mod worker;
@@ -85,7 +89,8 @@ impl Store {
             has_space: Box::new(move || looks.has_space()),
             spend_reserve: Box::new(move || spends.spend_reserve()),
         };
-        let given = if found.begun_anew { place.ids() } else { Ids::default() };
+        let restored = dir.join(backup::RESTORED).exists();
+        let given = if found.begun_anew || restored { place.ids() } else { Ids::default() };
         let mut opened = Self::begin(found.database, backing, Some(place))?;
         opened.remembered.last_transaction =
             opened.remembered.last_transaction.max(given.transaction);

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde_json::Value;
@@ -17,6 +18,7 @@ use crate::ground::time::Utc;
 use crate::ocpi::engine::desk::{Change, Found, Query, Row, RowKind};
 
 use super::error::StoreError;
+use super::snapshot::copy_table;
 
 /// Name of the file in the data directory.
 pub const FILE: &str = "partners.redb";
@@ -37,7 +39,29 @@ pub type OpenedPartners = (PartnerStore, BTreeMap<String, Value>, Option<String>
 /// The file of the partners.
 #[derive(Debug)]
 pub struct PartnerStore {
-    database: Database,
+    database: Arc<Database>,
+}
+
+/// Takes snapshots of the file from any thread; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct PartnerReader {
+    database: Arc<Database>,
+}
+
+impl PartnerReader {
+    /// Copies the file as of its last change. The copy holds tokens too.
+    pub fn copy_to(&self, to: &Path) -> Result<(), StoreError> {
+        let copy = || -> Result<(), redb::Error> {
+            let (read, made) = (self.database.begin_read()?, Database::create(to)?);
+            let write = made.begin_write()?;
+            copy_table(&read, &write, VALUES)?;
+            copy_table(&read, &write, ROWS)?;
+            copy_table(&read, &write, IDS)?;
+            write.commit()?;
+            Ok(())
+        };
+        copy().map_err(StoreError::from_use)
+    }
 }
 
 impl PartnerStore {
@@ -62,9 +86,14 @@ impl PartnerStore {
             }
             Err(error) => return Err(error),
         };
-        let store = Self { database };
+        let store = Self { database: Arc::new(database) };
         let kept = store.values().map_err(StoreError::from_use)?;
         Ok((store, kept, problem))
+    }
+
+    /// Takes snapshots of it while it is in use.
+    pub fn reader(&self) -> PartnerReader {
+        PartnerReader { database: Arc::clone(&self.database) }
     }
 
     fn values(&self) -> Result<BTreeMap<String, Value>, redb::Error> {

@@ -5,6 +5,7 @@
 //! writer nor the controller.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use redb::{Database, ReadTransaction, ReadableDatabase, StorageError, TableDefinition};
@@ -18,6 +19,7 @@ use crate::model::session::{Session, Transaction};
 
 use super::error::StoreError;
 use super::queue::Key;
+use super::snapshot;
 use super::table::{EVENTS, READINGS, SESSIONS, SETPOINTS, TRANSACTIONS, value};
 use super::worker::Shared;
 
@@ -42,6 +44,14 @@ pub struct StoreReader {
 impl StoreReader {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
+    }
+
+    /// Copies the store as of its last commit to a file of its own, without leases.
+    pub fn copy_to(&self, to: &Path) -> Result<(), StoreError> {
+        let none = Key::Event(0);
+        let (database, _) = self.shared.look(&none, &none, |_, _| None::<()>);
+        let database = database.ok_or(StoreError::Unreadable)?;
+        snapshot::copy_store(&database, to)
     }
 
     /// Sessions, open and closed, without the newest `skip`.

@@ -16,6 +16,7 @@ pub fn text(view: &View) -> String {
     out.sample("ampgate_degraded", &[], view.degraded.len() as f64);
     nodes(&mut out, view);
     evses(&mut out, view);
+    links_and_sessions(&mut out, view);
     meters(&mut out, view);
     totals(&mut out, view);
     out.0
@@ -73,6 +74,22 @@ fn evses(out: &mut Exposition, view: &View) {
     }
 }
 
+fn links_and_sessions(out: &mut Exposition, view: &View) {
+    let name = "ampgate_charge_point_online";
+    out.head(name, "gauge", "Whether the charge point is connected.");
+    for point in &view.charge_points {
+        out.sample(name, &[("charge_point", &point.id)], f64::from(point.online));
+    }
+    let open = || view.sessions.iter().filter(|session| session.ended.is_none());
+    out.head("ampgate_sessions_open", "gauge", "Sessions that go on.");
+    out.sample("ampgate_sessions_open", &[], open().count() as f64);
+    let name = "ampgate_session_energy_watt_hours";
+    out.head(name, "gauge", "Energy so far of the session that goes on at the EVSE.");
+    for session in open() {
+        out.sample(name, &[("evse", &session.evse)], session.energy_wh.as_f64());
+    }
+}
+
 fn meters(out: &mut Exposition, view: &View) {
     out.head("ampgate_meter_fresh", "gauge", "Whether the values are young enough to be used.");
     for meter in &view.meters {
@@ -94,6 +111,7 @@ fn totals(out: &mut Exposition, view: &View) {
         ("ampgate_frames_bad_total", "Frames repaired or refused.", totals.frames_bad),
         ("ampgate_setpoints_total", "Setpoints sent.", totals.setpoints),
         ("ampgate_mqtt_messages_total", "Messages from the broker.", totals.mqtt_in),
+        ("ampgate_plans_total", "Problems given to the solver.", totals.plans),
         ("ampgate_transactions_total", "Transactions started.", totals.transactions),
     ] {
         out.head(name, "counter", help);
@@ -142,6 +160,9 @@ mod tests {
             text.contains("ampgate_node_rating_amperes{node=\"a\\\"b\\nc\",phase=\"L1\"} 63\n")
         );
         assert!(text.contains("ampgate_frames_received_total 4210\n"));
+        let open = view.sessions.iter().filter(|session| session.ended.is_none()).count();
+        assert!(text.contains(&format!("ampgate_sessions_open {open}\n")), "{text}");
+        assert!(text.contains("ampgate_charge_point_online{charge_point="), "{text}");
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let value = line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok());
             assert!(value.is_some(), "{line}");

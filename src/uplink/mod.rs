@@ -30,7 +30,7 @@ use crate::io::field::PartnerAsk;
 use crate::io::partner::{self, Incoming};
 use crate::model::partner::Ocpi;
 use crate::store::error::StoreError;
-use crate::store::partners::PartnerStore;
+use crate::store::partners::{PartnerReader, PartnerStore};
 use crate::ui::state::PartnerWish;
 
 use event::Event;
@@ -68,6 +68,8 @@ pub struct Uplink {
     pub address: Option<SocketAddr>,
     /// Where people put what they want of partners.
     pub wishes: mpsc::Sender<PartnerWish>,
+    /// Takes snapshots of what is kept of partners.
+    pub reader: PartnerReader,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -100,6 +102,7 @@ pub async fn start(options: UplinkOptions<'_>) -> Result<Uplink, UplinkError> {
     if let Some(problem) = problem {
         log::error!("{problem}");
     }
+    let reader = store.reader();
     let (events, arrivals) = mpsc::channel(EVENTS_MAX);
     let (requests, incoming) = mpsc::channel(EVENTS_MAX);
     let (wishes, wished) = mpsc::channel(8);
@@ -133,7 +136,7 @@ pub async fn start(options: UplinkOptions<'_>) -> Result<Uplink, UplinkError> {
     };
     let thread = std::thread::Builder::new().name("ocpi".to_owned()).spawn(begin);
     thread.map_err(UplinkError::Thread)?;
-    Ok(Uplink { address: bound, wishes, tasks })
+    Ok(Uplink { address: bound, wishes, reader, tasks })
 }
 
 async fn carry_requests(mut incoming: mpsc::Receiver<Incoming>, events: mpsc::Sender<Event>) {

@@ -162,3 +162,25 @@ async def test_systemd_is_told_and_the_watchdog_fed(idle, tmp_path, monkeypatch)
         told = b""
         while b"STOPPING=1" not in told:
             told = heard.recv(1000)
+
+
+async def test_a_program_that_dies_again_and_again_starts_in_failsafe(idle):
+    daemon = idle.daemon
+    for _ in range(4):
+        await daemon.start()
+        assert "daemon.failsafe" not in await daemon.events()
+        daemon.kill()
+    await idle.start()
+    await daemon.sees("daemon.failsafe", "died 4 times")
+    assert "failsafe" in await daemon.cli("status")
+    for charger in idle.chargers[8:10]:
+        await charger.connect()
+        assert await charger.plug_in("TAG") == "Accepted"
+    await daemon.explains("EVSE-09", "failsafe: the program has died 4 times")
+    await until(lambda: 0 < idle.chargers[8].limit(), 30, "the safe share is given", daemon)
+    limits = await idle.settled()
+    assert limits[8] <= 6.0 and limits[9] <= 6.0, limits
+    code, _ = await daemon.stop()
+    assert code == 0
+    await daemon.start()
+    assert "failsafe" not in await daemon.cli("status")

@@ -25,6 +25,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("daemon", 6),
     ("simulate", 6),
     ("desk", 7),
+    ("upkeep", 7),
     ("serve", 8),
     ("uplink", 8),
     ("run", 9),
