@@ -16,6 +16,7 @@ pub mod prefer;
 pub mod remote;
 pub mod secure;
 pub mod status;
+pub mod uploads;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -72,6 +73,9 @@ pub enum Command {
     },
     /// Reservations, newest first
     Reservations(Target),
+    /// Files that chargers have uploaded to this box
+    #[command(subcommand)]
+    Uploads(uploads::Uploads),
     /// Chargers that nobody knows yet
     Pending(secure::Pending),
     /// Write a charger into the configuration of the daemon
@@ -175,6 +179,7 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
             let path = format!("/api/v1/reservations/{id}/cancel");
             remote::order(target, &path, "{}")
         }
+        Command::Uploads(wanted) => uploads::answer(wanted, &zone(uploads::target(wanted))?),
         Command::Pending(asked) => secure::pending(asked),
         Command::Adopt(asked) => secure::adopt(asked),
         Command::Reservations(target) => {

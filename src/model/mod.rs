@@ -25,3 +25,4 @@ pub mod session;
 pub mod site;
 pub mod tariff;
 pub mod token;
+pub mod upload;

@@ -117,6 +117,13 @@ pub async fn remote(
     let expected = "JSON like {\"target\": \"EVSE-01\", \"ask\": \"unlock\"}, see \
                     /api/v1/openapi.json";
     let Remote { target, ask } = body(&text, expected)?;
+    if matches!(&ask, Ask::Upload { location, .. } if location.is_empty()) {
+        let expected = "a charger that is connected to this box, or a location";
+        let uploaded = (shared.security.files.order)(target, ask).await;
+        return uploaded.map(|outcome| Json(outcome.into())).map_err(|why| {
+            Trouble::new(StatusCode::CONFLICT, why, expected)
+        });
+    }
     outcome(&shared, Order::Charger { target, ask }).await
 }
 
