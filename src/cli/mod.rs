@@ -7,6 +7,7 @@
 //! → [`remote`] (orders to chargers) → [`plan`].
 
 pub mod client;
+pub mod firmware;
 pub mod text;
 
 pub mod explain;
@@ -73,6 +74,9 @@ pub enum Command {
     },
     /// Reservations, newest first
     Reservations(Target),
+    /// Firmware for several chargers, one after the other
+    #[command(subcommand)]
+    Firmware(firmware::Firmware),
     /// Files that chargers have uploaded to this box
     #[command(subcommand)]
     Uploads(uploads::Uploads),
@@ -179,6 +183,7 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
             let path = format!("/api/v1/reservations/{id}/cancel");
             remote::order(target, &path, "{}")
         }
+        Command::Firmware(wanted) => firmware::answer(wanted),
         Command::Uploads(wanted) => uploads::answer(wanted, &zone(uploads::target(wanted))?),
         Command::Pending(asked) => secure::pending(asked),
         Command::Adopt(asked) => secure::adopt(asked),

@@ -70,9 +70,9 @@ pub fn answer(wanted: &Uploads, zone: &str) -> Result<String, ClientError> {
 /// The target of what is wanted.
 pub fn target(wanted: &Uploads) -> &Target {
     match wanted {
-        Uploads::List(target)
-        | Uploads::Get { target, .. }
-        | Uploads::Delete { target, .. } => target,
+        Uploads::List(target) | Uploads::Get { target, .. } | Uploads::Delete { target, .. } => {
+            target
+        }
     }
 }
 

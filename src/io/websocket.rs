@@ -468,9 +468,7 @@ async fn receive(
         }
         Err(failed) => match failed.charge_point {
             None => return refuse(world, from, nobody(Some(Refusal::Handshake(failed.why)))).await,
-            Some(whose) => {
-                (EventKind::ChargerJobFailed, whose, format!("upload: {}", failed.why))
-            }
+            Some(whose) => (EventKind::ChargerJobFailed, whose, format!("upload: {}", failed.why)),
         },
     };
     let told = Input::Noticed { kind, subject: whose.to_string(), text };

@@ -8,6 +8,7 @@
 
 pub mod ask;
 pub mod bound;
+pub mod campaign;
 pub mod constraint;
 pub mod diagram;
 pub mod drivers;

@@ -7,7 +7,7 @@
 //! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`plan`] → [`page`] → [`chart`] →
 //! [`detail`] (the page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] →
 //! [`history`] → [`live`] → [`pass`] → [`state`] → [`order`] → [`metrics`] → [`remote`] (orders to
-//! chargers) → [`uploads`] → [`api`] → [`partners`] → [`wish`] → [`driver`] (the page for a phone) → [`qr`] →
+//! chargers) → [`firmware`] → [`uploads`] → [`api`] → [`partners`] → [`wish`] → [`driver`] (the page for a phone) → [`qr`] →
 //! [`visit`]. The
 //! routes are here: one table names each with what serves it, and the description of the API is
 //! compared with it.
@@ -46,6 +46,7 @@ pub mod metrics;
 pub mod pending;
 
 pub mod api;
+pub mod firmware;
 pub mod partners;
 pub mod remote;
 pub mod uploads;
@@ -172,6 +173,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/api/v1/security", get(pending::security).post(pending::order)),
         ("/api/v1/partners", get(partners::list).post(partners::wish)),
         ("/api/v1/plan", get(api::plan)),
+        ("/api/v1/firmware", get(firmware::list).post(firmware::begin)),
+        ("/api/v1/firmware/{id}/cancel", post(firmware::cancel)),
         ("/api/v1/uploads", get(uploads::list)),
         ("/api/v1/uploads/{name}", get(uploads::read).delete(uploads::remove)),
         ("/api/v1/remote", post(remote::remote)),
