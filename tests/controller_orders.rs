@@ -518,7 +518,7 @@ fn a_car_that_takes_less_by_itself_proves_nothing_in_a_drill() {
         drill(&mut yard);
         yard.pass(Duration::seconds(60));
         for amps in course {
-            draw(&mut yard, amps, 20);
+            draw(&mut yard, amps, 10);
         }
         let drill = yard.controller.view(yard.now).drill.expect("a drill");
         assert_eq!(drill.passed, Some(false), "{}", drill.words);
