@@ -5,8 +5,8 @@
 //! a car, never two under one breaker at once, and at most [`AT_ONCE_MAX`] on the site. Its limits
 //! stay reserved meanwhile, as those of any charger that cannot be reached.
 //!
-//! Invariants: every charger of a campaign comes to exactly one end; what was begun is on disk, so a
-//! restart of the box goes on where it was and asks nobody twice.
+//! Invariants: every charger of a campaign comes to exactly one end; what was begun is on disk, so
+//! a restart of the box goes on where it was and asks nobody twice.
 
 use std::collections::BTreeSet;
 

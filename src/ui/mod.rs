@@ -7,8 +7,8 @@
 //! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`plan`] → [`page`] → [`chart`] →
 //! [`detail`] (the page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] →
 //! [`history`] → [`live`] → [`pass`] → [`state`] → [`order`] → [`metrics`] → [`remote`] (orders to
-//! chargers) → [`firmware`] → [`uploads`] → [`api`] → [`partners`] → [`wish`] → [`driver`] (the page for a phone) → [`qr`] →
-//! [`visit`]. The
+//! chargers) → [`api`] → [`firmware`] → [`uploads`] → [`partners`] → [`wish`] → [`driver`] (the
+//! page for a phone) → [`qr`] → [`visit`]. The
 //! routes are here: one table names each with what serves it, and the description of the API is
 //! compared with it.
 

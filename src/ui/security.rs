@@ -1,5 +1,5 @@
-//! What page and API see and order of who may connect and of what chargers upload, without knowing where that is kept: the
-//! doors stand on the same floor, and `serve` joins the two.
+//! What page and API see and order of who may connect and of what chargers upload, without knowing
+//! where that is kept: the doors stand on the same floor, and `serve` joins the two.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub type Ordered = Pin<Box<dyn Future<Output = Result<SecurityDone, String>> + S
 /// What a charger makes of an order to upload; the error is in words for people.
 pub type Uploading = Pin<Box<dyn Future<Output = Result<AskOutcome, String>> + Send>>;
 
-/// Files that chargers have uploaded. Everything but the order is called on a thread that may block.
+/// Files that chargers have uploaded. All but the order is called on a thread that may block.
 #[derive(Clone)]
 pub struct Files {
     /// All of them, newest first.

@@ -71,11 +71,13 @@ pub async fn page(State(shared): State<Arc<Shared>>) -> Result<Response, Trouble
         for file in &uploads {
             let received = file.received.map(|at| calendar.short(at, None)).unwrap_or_default();
             out.add(
-                "<tr><th scope=\"row\" data-label=\"File\"><a href=\"/api/v1/uploads/{}\">{}</a></th>",
+                "<tr><th scope=\"row\" data-label=\"File\">\
+                 <a href=\"/api/v1/uploads/{}\">{}</a></th>",
                 &[&segment(&file.name), &file.name],
             );
             out.add(
-                "<td data-label=\"Came\">{}</td><td data-label=\"Bytes\" class=\"number\">{}</td></tr>",
+                "<td data-label=\"Came\">{}</td>\
+                 <td data-label=\"Bytes\" class=\"number\">{}</td></tr>",
                 &[&received, &file.bytes],
             );
         }
