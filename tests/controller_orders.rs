@@ -509,25 +509,6 @@ fn a_drill_stops_refreshing_and_is_passed_when_the_current_falls() {
 }
 
 #[test]
-fn a_car_that_takes_less_by_itself_proves_nothing_in_a_drill() {
-    for course in [vec![20, 18, 16, 14, 12, 10, 9, 8, 7, 6], vec![20, 20, 20, 0]] {
-        let mut yard = yard();
-        yard.start(1, "PLAIN", "");
-        yard.status(1, "Charging");
-        draw(&mut yard, 20, 120);
-        drill(&mut yard);
-        yard.pass(Duration::seconds(60));
-        for amps in course {
-            draw(&mut yard, amps, 10);
-        }
-        let drill = yard.controller.view(yard.now).drill.expect("a drill");
-        assert_eq!(drill.passed, Some(false), "{}", drill.words);
-        assert!(drill.words.starts_with("broken off: the car itself"), "{}", drill.words);
-        assert!(yard.events(EventKind::DrillPassed).is_empty());
-    }
-}
-
-#[test]
 fn a_charger_that_does_not_fall_fails_the_drill_and_counts_for_ever() {
     let mut yard = yard();
     yard.start(1, "PLAIN", "");

@@ -4,7 +4,7 @@
 //! ```text
 //! begun ─ no more limits for one lease ─▶ current at the safe share ─▶ passed
 //!   │                                 └── still above it when time is up ──▶ failed
-//!   └─ car or link gone, car nearly full, or a limit had to be lowered ──▶ broken off
+//!   └─ car or link gone, or a limit had to be lowered ──▶ broken off
 //! ```
 //! The ledger is not touched: what the charger may draw stays reserved all the while. A limit that
 //! must be lowered for a breaker is lowered, and ends the drill.
@@ -26,12 +26,6 @@ const FALL_MIN: Amps = Amps::new(1);
 /// A car at its safe share may draw this much more, for measuring.
 const TOLERANCE: Amps = Amps::milli(500);
 
-/// A charger that falls has fallen within this, and the age of a reading.
-const FALL_TIME: Duration = Duration::seconds(30);
-
-/// A car that draws less than this does not charge.
-const NOTHING: Amps = Amps::new(1);
-
 /// Beyond lease and grace, for the charger, the car and the next reading.
 const PATIENCE: Duration = Duration::seconds(30);
 
@@ -44,8 +38,8 @@ impl State {
                 let policy = &self.site.lease;
                 let until = now.mono + policy.ttl + policy.grace + PATIENCE;
                 self.control.hold(evse, true);
-                let (begun, full) = (now.mono, now.mono);
-                self.drill = Some(Drill { evse, begun, until, limit, before, full, ended: None });
+                self.drill =
+                    Some(Drill { evse, begun: now.mono, until, limit, before, ended: None });
                 let text = format!(
                     "begun at {:.1} A; it must fall to {:.1} A within {}",
                     before.as_f64(),
@@ -104,24 +98,7 @@ impl State {
             return self.end_drill(now, false, None, text.to_owned(), out);
         }
         let drawn = self.drawn_at(evse, now);
-        if let (Some(drawn), Some(drill)) = (drawn, &mut self.drill)
-            && drill.before <= drawn + FALL_MIN
-        {
-            drill.full = now.mono;
-        }
-        let fall = now.mono.since(drill.full);
         match drawn {
-            // A charger falls at once. A car that is nearly full takes less and less, and one
-            // that has ended takes nothing though it might: neither says anything of the charger.
-            Some(drawn)
-                if drawn <= safe + TOLERANCE
-                    && (self.reading_max_age() + FALL_TIME < fall
-                        || (drawn < NOTHING && NOTHING < safe)) =>
-            {
-                let text = "broken off: the car itself took less, so a fall would prove nothing; \
-                            try again with an emptier car";
-                self.end_drill(now, false, None, text.to_owned(), out);
-            }
             Some(drawn) if drawn <= safe + TOLERANCE && earliest <= now.mono => {
                 let text = format!(
                     "passed: it fell from {:.1} A to {:.1} A by itself after {passed}",

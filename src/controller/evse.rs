@@ -68,8 +68,6 @@ pub struct Drill {
     pub limit: Amps,
     /// What was drawn at its beginning.
     pub before: Amps,
-    /// When it last drew as much as at its beginning.
-    pub full: Instant,
     /// Whether it was passed, and in words; none while it runs.
     pub ended: Option<(bool, String)>,
 }
