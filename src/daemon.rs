@@ -191,8 +191,7 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
     let (wishes, wished) = mpsc::channel(ORDERS_MAX);
     let ocpp_address = server.as_ref().map(Server::address);
     let field = Field::new(links.clone(), inbox.clone());
-    let reader = store.reader();
-    let handle = Handle { view, store: reader, ocpp_address, data, orders, wishes, field };
+    let handle = Handle { view, store: store.reader(), ocpp_address, data, orders, wishes, field };
     let mut world = World {
         field: handle.field.clone(),
         state: store.state(),
@@ -526,6 +525,7 @@ impl World {
         if (before.ocpp, before.web) != (self.config.ocpp, self.config.web) {
             log::warn!("the addresses to listen on change only with a restart");
         }
+        self.field.reconfigure(before.ocpi.as_ref(), self.config.ocpi.as_ref());
         if before.mqtt != self.config.mqtt || before.site.topics() != self.config.site.topics() {
             self.subscription = subscribe(&self.config, &self.inbox, &self.clock);
         }

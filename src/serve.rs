@@ -25,9 +25,10 @@ pub async fn page(
 ) -> Result<(JoinHandle<()>, SocketAddr), UiError> {
     let (view, orders) = (handle.view.clone(), handle.orders.clone());
     let drivers = DriverDoor { secret: secret(handle.data()), page_url };
-    let partners = handle.field.wishes();
+    let (partners, partner_states) = (handle.field.wishes(), handle.field.partners());
     let history = history(&handle.store);
-    ui::serve(UiState { view, orders, history, drivers, partners }, address).await
+    let state = UiState { view, orders, history, drivers, partners, partner_states };
+    ui::serve(state, address).await
 }
 
 /// What the codes of drivers are signed with. Where it cannot be kept, the site goes on with one

@@ -47,6 +47,7 @@ fn served(view: View) -> Served {
         history: history(),
         drivers: drivers(),
         partners: None,
+        partner_states: watch::channel(Vec::new()).1,
     };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let (_, bound) = runtime.block_on(serve(state, any)).expect("loopback can be had");
@@ -300,8 +301,14 @@ fn only_loopback_can_be_listened_on() {
     let runtime = Runtime::new().expect("a runtime");
     let (_view, views) = watch::channel(Arc::new(sample::empty()));
     let (orders, _) = mpsc::channel(1);
-    let state =
-        UiState { view: views, orders, history: history(), drivers: drivers(), partners: None };
+    let state = UiState {
+        view: views,
+        orders,
+        history: history(),
+        drivers: drivers(),
+        partners: None,
+        partner_states: watch::channel(Vec::new()).1,
+    };
     let refused = runtime.block_on(serve(state, SocketAddr::from(([0, 0, 0, 0], 0))));
     let error = refused.map(|_| ()).expect_err("it must not listen there");
     assert!(matches!(error, UiError::NotLoopback(_)));

@@ -52,8 +52,14 @@ fn served_at(view: View, page: Option<&str>) -> Served {
     runtime.spawn(note(asked, view, orders.clone()));
     let page_url = page.map(|page| PageUrl::parse(page).expect("an address"));
     let drivers = DriverDoor { secret: SECRET, page_url };
-    let state =
-        UiState { view: views, orders: sender, history: nothing(), drivers, partners: None };
+    let state = UiState {
+        view: views,
+        orders: sender,
+        history: nothing(),
+        drivers,
+        partners: None,
+        partner_states: watch::channel(Vec::new()).1,
+    };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let (_, bound) = runtime.block_on(serve(state, any)).expect("loopback can be had");
     Served { _runtime: runtime, orders, url: format!("http://{bound}") }

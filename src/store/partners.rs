@@ -63,11 +63,16 @@ impl PartnerStore {
             Err(error) => return Err(error),
         };
         let store = Self { database };
-        let kept = store.values().map_err(StoreError::from_use)?;
+        let kept = store.values()?;
         Ok((store, kept, problem))
     }
 
-    fn values(&self) -> Result<BTreeMap<String, Value>, redb::Error> {
+    /// Every value under its name, and the largest number of each list.
+    pub fn values(&self) -> Result<BTreeMap<String, Value>, StoreError> {
+        self.read_values().map_err(StoreError::from_use)
+    }
+
+    fn read_values(&self) -> Result<BTreeMap<String, Value>, redb::Error> {
         let read = self.database.begin_read()?;
         let mut kept = BTreeMap::new();
         for row in read.open_table(VALUES)?.iter()? {
