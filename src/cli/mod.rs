@@ -14,6 +14,7 @@ pub mod partner;
 pub mod plan;
 pub mod prefer;
 pub mod remote;
+pub mod secure;
 pub mod status;
 
 use std::io::Write;
@@ -71,6 +72,10 @@ pub enum Command {
     },
     /// Reservations, newest first
     Reservations(Target),
+    /// Chargers that nobody knows yet
+    Pending(secure::Pending),
+    /// Write a charger into the configuration of the daemon
+    Adopt(secure::Adopt),
 }
 
 /// What a car needs.
@@ -96,7 +101,16 @@ pub struct Latest {
 
 /// Asks, prints, and tells whether it worked: 0, or 1 with a sentence on the standard error.
 pub fn run(command: Command) -> ExitCode {
-    match answer(&command) {
+    print(answer(&command))
+}
+
+/// Tells a charger about passwords and certificates, as [`run`] does the rest.
+pub fn secure(command: secure::Secure) -> ExitCode {
+    print(secure::secure(&command))
+}
+
+fn print(answer: Result<String, ClientError>) -> ExitCode {
+    match answer {
         Ok(text) => {
             // A reader that closes the pipe early has what it wanted.
             let _ = std::io::stdout().write_all(text.as_bytes());
@@ -161,6 +175,8 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
             let path = format!("/api/v1/reservations/{id}/cancel");
             remote::order(target, &path, "{}")
         }
+        Command::Pending(asked) => secure::pending(asked),
+        Command::Adopt(asked) => secure::adopt(asked),
         Command::Reservations(target) => {
             let zone = zone(target)?;
             ask(target, "/api/v1/reservations", |body| {

@@ -13,7 +13,7 @@ use rumqttc::{
 };
 use tokio::task::JoinHandle;
 
-use crate::config::Broker;
+use crate::config::{Broker, Config};
 use crate::controller::message::Input;
 use crate::ground::time::Duration;
 
@@ -169,4 +169,11 @@ fn words(error: &ConnectionError) -> String {
         ConnectionError::Io(error) => error.to_string(),
         other => other.to_string(),
     }
+}
+
+/// Hears what the configuration wants to be heard; none without a broker or a topic.
+pub fn hear(config: &Config, inbox: &Inbox, clock: &Clock) -> Option<Subscription> {
+    let broker = config.mqtt.clone()?;
+    let topics = config.site.topics();
+    (!topics.is_empty()).then(|| Subscription::begin(broker, topics, inbox.clone(), clock.clone()))
 }

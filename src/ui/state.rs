@@ -17,6 +17,7 @@ use crate::ocpi::engine::desk::Wish;
 use super::history::History;
 use super::live::Live;
 use super::pass::{DriverDoor, Passes};
+use super::security::Counter;
 
 /// A view older than this, in real time, is no longer the truth.
 const FRESH: Duration = Duration::from_secs(5);
@@ -35,6 +36,8 @@ pub struct UiState {
     pub orders: mpsc::Sender<(Order, oneshot::Sender<Answer>)>,
     /// Readers of the past.
     pub history: History,
+    /// Who may connect.
+    pub security: Counter,
     /// Where people put what they want of partners; none without OCPI.
     pub partners: Option<mpsc::Sender<PartnerWish>>,
     /// How the links to partners are.
@@ -53,6 +56,8 @@ pub struct Shared {
     pub orders: mpsc::Sender<(Order, oneshot::Sender<Answer>)>,
     /// Readers of the past.
     pub history: History,
+    /// Who may connect.
+    pub security: Counter,
     /// Where people put what they want of partners; none without OCPI.
     pub partners: Option<mpsc::Sender<PartnerWish>>,
     /// How the links to partners are.
@@ -72,6 +77,7 @@ impl Shared {
             fresh: AtomicBool::new(true),
             orders: state.orders,
             history: state.history,
+            security: state.security,
             partners: state.partners,
             partner_states: state.partner_states,
             passes: Passes::new(&state.drivers.secret),
