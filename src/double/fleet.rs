@@ -1,5 +1,6 @@
 //! The cars of a list of sessions at chargers of the double: each takes what it can until it is
-//! full, under the last profile that came, and before the first at the safe share. No OCPP and nothing of the controller: only arithmetic.
+//! full, under the last profile that came, and before the first at the safe share. No OCPP
+//! and nothing of the controller: only arithmetic.
 
 use std::collections::BTreeMap;
 

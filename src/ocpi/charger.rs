@@ -153,8 +153,8 @@ impl Charger {
         }
         self.broke_promise = true;
         Some(format!(
-            "{} drew {drawn:.1} A before its first limit, and {begins:.1} A are promised: it counts \
-             with its rating until a limit is confirmed",
+            "{} drew {drawn:.1} A before its first limit, and {begins:.1} A are promised: it \
+             counts with its rating until a limit is confirmed",
             self.wiring.evse
         ))
     }

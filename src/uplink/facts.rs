@@ -2,8 +2,8 @@
 //! the store, each once.
 //!
 //! The picture shows the newest sessions alone. A charger that was offline hands over hundreds in a
-//! moment: whatever the picture left out is read from the store, so that no session is missed. Up to
-//! where that was done is kept, so that a kill in between misses none either. Sessions that had
+//! moment: whatever the picture left out is read from the store, so that no session is missed. Up
+//! to where that was done is kept, so that a kill in between misses none either. Sessions that had
 //! ended when there was OCPI for the first time are none of the partners'.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -76,8 +76,8 @@ pub struct Uplink {
 impl Drop for Uplink {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
-        // The thread uses the runtime, which may end next: it is waited for. Where its queue is full
-        // it ends with the last sender.
+        // The thread uses the runtime, which may end next: it is waited for. Where its queue is
+        // full it ends with the last sender.
         if self.events.try_send(Event::Stop).is_ok()
             && let Some(thread) = self.thread.take()
         {

@@ -183,5 +183,17 @@ def price(file):
     rows = [row for row in rows if len(row) == 3 and row[0].startswith("Total")]
     assert 10 < len(rows), said
     empty = {"-": "0", "P0D": "0", "PT0S": "0", "€0": "0"}
-    differ = [row for row in rows if empty.get(row[1], row[1]) != empty.get(row[2], row[2])]
+    taxed = "incl_vat" in json.loads(Path(file).read_text())["total_cost"]
+    differ = []
+    for name, report, cdr in rows:
+        report, cdr = empty.get(report, report), empty.get(cdr, cdr)
+        if report == cdr or "Incl." in name and not taxed:
+            continue  # a tariff without VAT has no totals with it here
+        if "Time" in name and "Cost" not in name and abs(seconds(report) - seconds(cdr)) <= 0.36:
+            continue  # the standard's four decimals of an hour
+        differ.append([name, report, cdr])
     return differ or None
+
+
+def seconds(text):
+    return float(text.removeprefix("PT").removesuffix("S") or 0)

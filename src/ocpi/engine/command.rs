@@ -38,8 +38,8 @@ pub struct Commanded {
     until: Instant,
 }
 
-/// A reservation: the number that chargers know it by. It is kept, so that it can be cancelled after
-/// a restart.
+/// A reservation: the number that chargers know it by. It is kept, so that it can be cancelled
+/// after a restart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reserved {
     partner: String,

@@ -422,8 +422,8 @@ impl Engine {
         }
     }
 
-    /// The operator tells what a session is limited to. Where that is within a limit whose result is
-    /// still to come, it has arrived; where it is above, the site is to send its own again.
+    /// The operator tells what a session is limited to. Where that is within a limit whose result
+    /// is still to come, it has arrived; where it is above, the site is to send its own again.
     fn take_active(
         &mut self,
         desk: &mut Desk<'_>,
