@@ -137,7 +137,8 @@ pub struct PartnerState {
     pub id: String,
     /// `gateway`, `scsp` or `both`.
     pub mode: String,
-    /// `registered`, `invited`, `not registered`, `unreachable` or `refused us`.
+    /// `registered`, `invited`, `not registered`, `unreachable`, `refuses` (it answers, and takes
+    /// something not) or `refused us` (our token).
     pub state: String,
     /// The version that was agreed on.
     pub version: Option<String>,

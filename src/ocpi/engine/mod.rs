@@ -379,6 +379,7 @@ impl Engine {
         const TOLD_AFTER: u32 = 3;
         let Some(line) = self.lines.get_mut(partner) else { return };
         line.fail(desk.mono, trouble.words.clone(), trouble.retry_after);
+        line.refuses = trouble.refused;
         if trouble.unauthorized {
             line.barred = true;
             let text = "refused our token; nothing more is sent until it is registered anew";

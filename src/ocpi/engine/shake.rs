@@ -160,6 +160,7 @@ impl Engine {
             let line = &self.lines[&partner.id];
             let state = match (link.registered, link.inbound.iter().any(|one| one.invitation)) {
                 _ if line.barred => "refused us",
+                (true, _) if 0 < line.failures && line.refuses => "refuses",
                 (true, _) if 0 < line.failures => "unreachable",
                 (true, _) => "registered",
                 (false, true) => "invited",
@@ -348,7 +349,8 @@ impl Engine {
         link.speech = shake.speech;
         link.registered = true;
         desk.keep(Link::key(&shake.partner), link);
-        self.lines.insert(shake.partner.clone(), super::Line::default());
+        let line = super::Line { heard: Some(desk.utc), ..super::Line::default() };
+        self.lines.insert(shake.partner.clone(), line);
         self.due.insert(shake.partner.clone(), Due::everything());
         let version = shake.speech.map_or("?", Speech::word);
         desk.tell(EventKind::PartnerRegistered, &shake.partner, format!("OCPI {version}"));
