@@ -544,6 +544,7 @@ impl World {
         if listens(&before) != listens(&self.config) {
             log::warn!("the addresses to listen on change only with a restart");
         }
+        self.field.reconfigure(before.ocpi.as_ref(), self.config.ocpi.as_ref());
         if before.mqtt != self.config.mqtt || before.site.topics() != self.config.site.topics() {
             self.subscription = hear(&self.config, &self.inbox, &self.clock);
         }

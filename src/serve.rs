@@ -28,9 +28,10 @@ pub async fn page(
 ) -> Result<(JoinHandle<()>, SocketAddr), UiError> {
     let (view, orders) = (handle.view.clone(), handle.orders.clone());
     let drivers = DriverDoor { secret: secret(handle.data()), page_url };
-    let partners = handle.field.wishes();
+    let (partners, partner_states) = (handle.field.wishes(), handle.field.partners());
     let (history, security) = (history(&handle.store), counter(desk));
-    ui::serve(UiState { view, orders, history, security, drivers, partners }, address).await
+    let state = UiState { view, orders, history, security, drivers, partners, partner_states };
+    ui::serve(state, address).await
 }
 
 fn counter(desk: Desk) -> Counter {

@@ -48,6 +48,7 @@ fn served(view: View) -> Served {
         history: history(),
         drivers: drivers(),
         partners: None,
+        partner_states: watch::channel(Vec::new()).1,
         security: Counter::closed(),
     };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -303,7 +304,9 @@ fn only_loopback_can_be_listened_on() {
     let (_view, views) = watch::channel(Arc::new(sample::empty()));
     let (orders, _) = mpsc::channel(1);
     let (history, drivers, security) = (history(), drivers(), Counter::closed());
-    let state = UiState { view: views, orders, history, drivers, security, partners: None };
+    let partner_states = watch::channel(Vec::new()).1;
+    let state =
+        UiState { view: views, orders, history, drivers, security, partners: None, partner_states };
     let refused = runtime.block_on(serve(state, SocketAddr::from(([0, 0, 0, 0], 0))));
     let error = refused.map(|_| ()).expect_err("it must not listen there");
     assert!(matches!(error, UiError::NotLoopback(_)));

@@ -54,7 +54,16 @@ fn served_at(view: View, page: Option<&str>) -> Served {
     let page_url = page.map(|page| PageUrl::parse(page).expect("an address"));
     let drivers = DriverDoor { secret: SECRET, page_url };
     let (security, history) = (Counter::closed(), nothing());
-    let state = UiState { view: views, orders: sender, history, drivers, security, partners: None };
+    let partner_states = watch::channel(Vec::new()).1;
+    let state = UiState {
+        view: views,
+        orders: sender,
+        history,
+        drivers,
+        security,
+        partners: None,
+        partner_states,
+    };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let (_, bound) = runtime.block_on(serve(state, any)).expect("loopback can be had");
     Served { _runtime: runtime, orders, url: format!("http://{bound}") }

@@ -98,6 +98,7 @@ fn partner(partner: &file_ocpi::Partner) -> Option<Partner> {
         poll_every: derive::seconds(partner.poll_s),
         evses: partner.evse.iter().filter_map(evse).collect(),
         meter_id_pattern: partner.meter_id_pattern.clone(),
+        starts_safe: partner.starts_at_safe_a,
     })
 }
 

@@ -204,6 +204,11 @@ pub struct Partner {
     /// {arrival_soc}, {target_soc}, {capacity_kwh}, {energy_kwh} and {departure} in it.
     #[schemars(length(min = 1, max = 255), example = &"{arrival_soc};{target_soc};{departure}")]
     pub meter_id_pattern: Option<String>,
+    /// It promises that its chargers begin each session at `safe_a` or below (SCSP mode). OCPI
+    /// cannot set that. Without the promise, or when one is seen to break it, an EVSE counts with
+    /// its rating until its first limit is confirmed.
+    #[serde(default)]
+    pub starts_at_safe_a: bool,
     /// Its EVSEs that hang in our electrical diagram (SCSP mode).
     #[serde(default)]
     #[schemars(length(max = 1000))]

@@ -15,7 +15,7 @@ use super::view::{
     Totals, View,
 };
 
-/// Sessions shown; all of them are in the store.
+/// Sessions shown besides those that are open; all of them are in the store.
 const SESSIONS_SHOWN: usize = 30;
 
 impl State {
@@ -37,8 +37,9 @@ impl State {
             sessions: self
                 .book
                 .sessions()
-                .take(SESSIONS_SHOWN)
-                .map(|session| self.session_view(session))
+                .enumerate()
+                .filter(|(at, session)| *at < SESSIONS_SHOWN || session.ended.is_none())
+                .map(|(_, session)| self.session_view(session))
                 .collect(),
             drill: self.drill_view(now),
             reservations: self.reservation_views(),

@@ -11,6 +11,8 @@ use crate::model::site::Site;
 use crate::twin::random::Random;
 use crate::twin::scenario::{Behaviour, CarModel, MeterModel, Scenario, Visit};
 
+use super::upstream::APP_EVSE;
+
 /// Days that the demonstration can run before everything has happened.
 const DAYS: i64 = 31;
 
@@ -62,7 +64,11 @@ fn visit(site: &Site, evse: usize, midnight: Utc, random: &mut Random) -> Visit 
     let most = if phases == 3 { Amps::new(16) } else { Amps::new(32) };
     Visit {
         evse,
-        token: format!("04DE{:06X}", 0x1A2B * (evse as u64 + 3)),
+        // The driver who has only an app presents nothing: the operator starts that session.
+        token: match site.diagram.evses[evse].id.as_str() {
+            APP_EVSE => String::new(),
+            _ => format!("04DE{:06X}", 0x1A2B * (evse as u64 + 3)),
+        },
         arrival,
         departure: arrival + stay,
         car: CarModel {

@@ -1,14 +1,16 @@
-//! Floor 6: `ampgate demo`, a whole site on one machine with nothing to install.
+//! Floor 8: `ampgate demo`, a whole site on one machine with nothing to install.
 //!
 //! The daemon is the real one with its real sockets and store; only its clock runs faster. Around
 //! it stand [`broker`] (an MQTT broker), [`field`] (the simulated plant behind real sockets),
-//! [`day`] (weather and drivers) and [`report`] (what a day came to). Loopback alone is used.
+//! [`upstream`] (the operator's platform over OCPI), [`day`] (weather and drivers) and [`report`]
+//! (what a day came to). Loopback alone is used.
 
 #[cfg(feature = "demo-broker")]
 mod broker;
 mod day;
 mod field;
 mod report;
+mod upstream;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -21,13 +23,16 @@ use crate::desk::Desk;
 use crate::ground::ids::{ChargePointId, MeterId};
 use crate::ground::time::{Duration, Utc};
 use crate::io::clock::Clock;
+use crate::model::partner::Ocpi;
 use crate::serve;
 use crate::twin::plant::Plant;
 use crate::twin::scenario::{Fault, MeterMode};
 use crate::ui::UiError;
+use crate::uplink::{self, Uplink, UplinkError, UplinkOptions};
 
 use field::{Doing, Field, Places};
 use report::Watch;
+use upstream::Upstream;
 
 /// The site of the demonstration, as shipped.
 const SITE: &str = include_str!("../../config/office.toml");
@@ -73,6 +78,12 @@ pub enum DemoError {
     /// The daemon does not start.
     #[error(transparent)]
     Daemon(#[from] DaemonError),
+    /// Partners cannot be spoken to.
+    #[error(transparent)]
+    Uplink(#[from] UplinkError),
+    /// The operator's platform does not start.
+    #[error("the operator of the demonstration: {0}")]
+    Operator(String),
     /// The page cannot be served.
     #[error("{0}: {source}; another port: ampgate demo --port N", source = source_words(.0))]
     Page(#[from] UiError),
@@ -98,6 +109,7 @@ pub async fn run(options: DemoOptions) -> Result<bool, DemoError> {
     })
     .await?;
     let handle = daemon.handle();
+    let (uplink, operator) = partners(&handle, &config, &options, &clock).await?;
     let web = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
     let desk = Desk::new(handle.clone(), None);
     let (page, address) = serve::page(&handle, desk, web, None).await?;
@@ -108,11 +120,30 @@ pub async fn run(options: DemoOptions) -> Result<bool, DemoError> {
     welcome(&options, address, ocpp, broker);
     let watch = attend(&options, &daemon, &field, &clock).await;
     let truth = field.truth.borrow().clone();
-    let safe = watch.print(&truth, &handle.view.borrow());
-    drop(field);
+    let safe = watch.print(&truth, &handle.view.borrow(), &operator.seen.borrow());
+    drop((field, operator, uplink));
     page.abort();
     daemon.stop().await?;
     Ok(safe)
+}
+
+/// The uplink of the daemon, and the operator's platform at its other end.
+async fn partners(
+    handle: &daemon::Handle,
+    config: &Config,
+    options: &DemoOptions,
+    clock: &Clock,
+) -> Result<(Uplink, Upstream), DemoError> {
+    let ocpi = config.ocpi.clone().expect("the shipped office has a partner");
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    // A port that the system chooses, and its URL with it.
+    let ocpi = Ocpi { public_url: format!("http://{any}"), ..ocpi };
+    let (data, clock) = (options.data.as_path(), clock.clone());
+    let operators = clock.clone();
+    let options = UplinkOptions { handle, ocpi, address: Some(any), data, clock };
+    let uplink = uplink::start(options).await?;
+    let operator = upstream::start(uplink.wishes.clone(), operators).await;
+    Ok((uplink, operator.map_err(DemoError::Operator)?))
 }
 
 /// Watches until Ctrl-C or the end of the day, and breaks what people ask to have broken.
@@ -173,6 +204,7 @@ fn welcome(options: &DemoOptions, page: SocketAddr, ocpp: SocketAddr, broker: So
     println!("  page      http://{page}");
     println!("  chargers  ws://{ocpp}/ocpp/{{identity}}   (12 simulated ones are connecting)");
     println!("  broker    mqtt://{broker}");
+    println!("  operator  a platform over OCPI, to which the site is a CPO");
     println!(
         "  data      {}   (kept; kill the process and nothing is lost)",
         options.data.display()

@@ -7,6 +7,7 @@ use crate::ground::time::Duration;
 use crate::model::bound::Cause;
 
 use super::field::Truth;
+use super::upstream::Seen;
 
 /// Collects what the daemon said while it ran.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +29,7 @@ impl Watch {
     }
 
     /// Prints the summary. True when no safety check has failed.
-    pub fn print(&self, truth: &Truth, view: &View) -> bool {
+    pub fn print(&self, truth: &Truth, view: &View, operator: &Seen) -> bool {
         let registers: f64 = truth.state.evses.iter().map(|evse| evse.register_wh).sum();
         let billed: f64 = view.sessions.iter().map(|session| session.energy_wh.as_f64()).sum();
         println!();
@@ -41,6 +42,10 @@ impl Watch {
             "  told sessions   {:.1} kWh in the newest {}",
             billed / 1000.0,
             view.sessions.len()
+        );
+        println!(
+            "  operator        {} sessions, {} CDRs of {:.1} kWh and {:.2} EUR before VAT",
+            operator.sessions, operator.cdrs, operator.kwh, operator.cost
         );
         println!("Reasons seen (one of each kind)");
         for (words, times) in self.reasons.values() {

@@ -1,5 +1,6 @@
 //! The cars of a list of sessions at chargers of the double: each takes what it can until it is
-//! full, under the last profile that came. No OCPP and nothing of the controller: only arithmetic.
+//! full, under the last profile that came, and before the first at the safe share. No OCPP
+//! and nothing of the controller: only arithmetic.
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,8 @@ struct Car {
 pub struct Fleet {
     rows: Vec<SessionRow>,
     names: Vec<EvseId>,
+    /// What each charger offers before the first profile of a session, in A.
+    begins_a: Vec<f64>,
     voltage: f64,
     cars: BTreeMap<u64, Car>,
     next: usize,
@@ -39,7 +42,16 @@ impl Fleet {
     /// Nobody has come yet. `names` are the EVSEs as the double calls them, in the diagram's order.
     pub fn new(rows: Vec<SessionRow>, names: Vec<EvseId>, diagram: &Diagram) -> Self {
         let voltage = diagram.voltage.as_f64();
-        Self { rows, names, voltage, cars: BTreeMap::new(), next: 0, limits: BTreeMap::new() }
+        let begins_a = diagram.evses.iter().map(|evse| evse.safe.as_f64()).collect();
+        Self {
+            rows,
+            names,
+            begins_a,
+            voltage,
+            cars: BTreeMap::new(),
+            next: 0,
+            limits: BTreeMap::new(),
+        }
     }
 
     /// Time passes from one moment to another; the power of all cars in it.
@@ -58,7 +70,8 @@ impl Fleet {
                 self.limits.remove(&self.names[row.evse]);
                 continue;
             }
-            let power = draw(row, self.limits.get(&self.names[row.evse]), car.got_wh)
+            let limit = self.limits.get(&self.names[row.evse]).copied();
+            let power = draw(row, limit.unwrap_or(self.begins_a[row.evse]), car.got_wh)
                 * self.voltage
                 * row.phases as f64;
             car.got_wh = (car.got_wh + power * hours).min(row.energy_wh);
@@ -124,7 +137,7 @@ impl Fleet {
     }
 }
 
-fn draw(row: &SessionRow, limit: Option<&f64>, got_wh: f64) -> f64 {
-    let offered = limit.map_or(row.max_a, |limit| limit.min(row.max_a));
+fn draw(row: &SessionRow, limit: f64, got_wh: f64) -> f64 {
+    let offered = limit.min(row.max_a);
     if offered < LEAST_A || row.energy_wh <= got_wh { 0.0 } else { offered }
 }

@@ -260,6 +260,7 @@ fn platform(scsp: &Ocpi, config: &Config) -> Result<Ocpi, CpoError> {
             share: Share::All,
             evses: Vec::new(),
             meter_id_pattern: None,
+            starts_safe: false,
             ..partner.clone()
         }],
         ..scsp.clone()

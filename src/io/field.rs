@@ -3,10 +3,11 @@
 
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::controller::message::Input;
 use crate::ground::ids::{ChargePointId, EvseId, IdToken};
+use crate::model::partner::{Ocpi, PartnerState};
 use crate::ocpi::engine::desk::Wish;
 
 use super::inbox::Inbox;
@@ -31,30 +32,75 @@ pub struct PartnerAsk {
 pub struct Field {
     links: Links,
     inbox: Inbox,
-    uplink: Arc<OnceLock<(mpsc::Sender<PartnerAsk>, mpsc::Sender<PartnerWish>)>>,
+    uplink: Arc<OnceLock<Uplink>>,
+    partners: Arc<watch::Sender<Vec<PartnerState>>>,
+}
+
+/// The ways to the uplink.
+#[derive(Clone, Debug)]
+struct Uplink {
+    asks: mpsc::Sender<PartnerAsk>,
+    wishes: mpsc::Sender<PartnerWish>,
+    reloads: mpsc::Sender<Ocpi>,
 }
 
 impl Field {
     /// Without an uplink so far.
     pub fn new(links: Links, inbox: Inbox) -> Self {
-        Self { links, inbox, uplink: Arc::default() }
+        let partners = Arc::new(watch::Sender::new(Vec::new()));
+        Self { links, inbox, uplink: Arc::default(), partners }
     }
 
-    /// There is an uplink: it takes questions about tokens and what people want of partners.
-    pub fn join(&self, asks: mpsc::Sender<PartnerAsk>, wishes: mpsc::Sender<PartnerWish>) {
+    /// There is an uplink: it takes questions about tokens, what people want of partners, and
+    /// changed configurations.
+    pub fn join(
+        &self,
+        asks: mpsc::Sender<PartnerAsk>,
+        wishes: mpsc::Sender<PartnerWish>,
+        reloads: mpsc::Sender<Ocpi>,
+    ) {
         // A second uplink of one daemon would find the place taken; there is only ever one.
-        let _ = self.uplink.set((asks, wishes));
+        let _ = self.uplink.set(Uplink { asks, wishes, reloads });
+    }
+
+    /// The uplink gets another configuration, if it is another. OCPI itself begins and ends only
+    /// with a restart.
+    pub fn reconfigure(&self, before: Option<&Ocpi>, ocpi: Option<&Ocpi>) {
+        if before == ocpi {
+            return;
+        }
+        let taken = match (self.uplink.get(), ocpi) {
+            (Some(uplink), Some(ocpi)) => uplink.reloads.try_send(ocpi.clone()).is_ok(),
+            _ => false,
+        };
+        if !taken {
+            log::warn!("OCPI begins or ends only with a restart");
+        }
+    }
+
+    /// How the links to partners are at this moment.
+    pub fn partners(&self) -> watch::Receiver<Vec<PartnerState>> {
+        self.partners.subscribe()
+    }
+
+    /// The links to partners are like this.
+    pub fn show_partners(&self, states: Vec<PartnerState>) {
+        self.partners.send_if_modified(|known| {
+            let is_news = *known != states;
+            *known = states;
+            is_news
+        });
     }
 
     /// Where people put what they want of partners; none without an uplink.
     pub fn wishes(&self) -> Option<mpsc::Sender<PartnerWish>> {
-        self.uplink.get().map(|(_, wishes)| wishes.clone())
+        self.uplink.get().map(|uplink| uplink.wishes.clone())
     }
 
     /// Asks the partners. Without an uplink, or with one that is busy, the site decides alone.
     pub fn ask(&self, ask: PartnerAsk) {
-        if let Some((asks, _)) = self.uplink.get() {
-            let _ = asks.try_send(ask);
+        if let Some(uplink) = self.uplink.get() {
+            let _ = uplink.asks.try_send(ask);
         }
     }
 

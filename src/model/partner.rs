@@ -1,9 +1,10 @@
 //! Partners over OCPI and what the site is to them, as configured.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ground::ids::EvseId;
-use crate::ground::time::Duration;
+use crate::ground::time::{Duration, Utc};
 
 /// Who this site is to its partners.
 #[derive(Clone, Debug, PartialEq)]
@@ -125,6 +126,28 @@ pub struct Partner {
     pub evses: Vec<PartnerEvse>,
     /// Where the text of `meter_id` carries what a driver wants.
     pub meter_id_pattern: Option<String>,
+    /// It promises that its chargers begin each session at their safe share or below.
+    pub starts_safe: bool,
+}
+
+/// How the link to a partner is, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartnerState {
+    /// Our name for it.
+    pub id: String,
+    /// `gateway`, `scsp` or `both`.
+    pub mode: String,
+    /// `registered`, `invited`, `not registered`, `unreachable`, `refuses` (it answers, and takes
+    /// something not) or `refused us` (our token).
+    pub state: String,
+    /// The version that was agreed on.
+    pub version: Option<String>,
+    /// The last exchange that went well, either way.
+    pub heard: Option<Utc>,
+    /// Objects that it has yet to be told.
+    pub waiting: usize,
+    /// The last failure in words, while it lasts.
+    pub trouble: Option<String>,
 }
 
 /// An EVSE of a partner and the place that it has in our diagram.

@@ -7,7 +7,9 @@
 //! ```
 //! A limit that the partner has already is answered at once: leases are renewed without a message.
 //! It proves no fall to a safe share, because OCPI has no word for it: the site counts its limit
-//! for ever. That a session begins at its safe share is the partner's duty (docs/ocpi.md).
+//! for ever. That a session begins at its safe share is the partner's promise (docs/ocpi.md). Where
+//! there is none, or a session is seen to draw more before its first limit, the safe share is
+//! refused, and the site counts the EVSE with its rating until a limit is confirmed.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +34,12 @@ pub struct Wiring {
     pub phases: usize,
     /// Volts between a phase and neutral.
     pub voltage_v: f64,
+    /// What a session begins with at most, in A of a phase; none where nobody promises it.
+    pub begins_a: Option<f64>,
 }
+
+/// Meters of partners are not exact to more than this, in A.
+const TOLERANCE_A: f64 = 1.0;
 
 /// The charge point.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +53,8 @@ pub struct Charger {
     /// Limits on their way to the partner, by order: the call to answer, and the limit.
     limits: BTreeMap<u64, (String, f64)>,
     accepted_a: Option<f64>,
+    /// It was seen to begin with more than was promised.
+    broke_promise: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +64,8 @@ struct Running {
     transaction: Option<i64>,
     metered: (i64, Option<f64>),
     ended: Option<Utc>,
+    /// A limit was sent for it.
+    limited: bool,
 }
 
 /// What a frame of the site leads to.
@@ -64,6 +75,8 @@ pub struct Follows {
     pub frames: Vec<String>,
     /// A limit for the partner, with the call that waits for its answer.
     pub limit: Option<(String, f64)>,
+    /// What people should know.
+    pub odd: Option<String>,
 }
 
 impl Charger {
@@ -77,6 +90,7 @@ impl Charger {
             session: None,
             limits: BTreeMap::new(),
             accepted_a: None,
+            broke_promise: false,
         }
     }
 
@@ -92,6 +106,9 @@ impl Charger {
     /// A limit leaves for the partner under this order.
     pub fn ordered(&mut self, order: u64, call: String, limit_a: f64) {
         self.limits.insert(order, (call, limit_a));
+        if let Some(session) = &mut self.session {
+            session.limited = true;
+        }
     }
 
     /// What became of a limit. Without an answer nothing is said: the site counts it as open.
@@ -111,13 +128,45 @@ impl Charger {
     }
 
     /// The partner has told something.
-    pub fn event(&mut self, event: &ForeignEvent, now: Utc) -> Vec<String> {
+    pub fn event(&mut self, event: &ForeignEvent, now: Utc) -> Follows {
+        let odd = match event {
+            ForeignEvent::Metered { power_w: Some(power_w), .. } => self.judge(*power_w),
+            _ => None,
+        };
+        let mut frames = self.tell(event, now);
+        if odd.is_some() {
+            // The site asks for the safe share anew, and is refused.
+            let boot = self.connect();
+            frames.extend(boot);
+        }
+        Follows { frames, odd, limit: None }
+    }
+
+    /// Whether a session draws more than was promised before any limit was sent.
+    fn judge(&mut self, power_w: f64) -> Option<String> {
+        let begins = self.wiring.begins_a.filter(|_| !self.broke_promise)?;
+        let session = self.session.as_ref().filter(|session| !session.limited)?;
+        let volts = self.wiring.voltage_v.max(1.0) * self.wiring.phases.max(1) as f64;
+        let drawn = power_w / volts;
+        if session.transaction.is_none() || drawn <= begins + TOLERANCE_A {
+            return None;
+        }
+        self.broke_promise = true;
+        Some(format!(
+            "{} drew {drawn:.1} A before its first limit, and {begins:.1} A are promised: it \
+             counts with its rating until a limit is confirmed",
+            self.wiring.evse
+        ))
+    }
+
+    fn tell(&mut self, event: &ForeignEvent, now: Utc) -> Vec<String> {
         match event {
             ForeignEvent::Began { token, at } => {
                 self.accepted_a = None;
                 let (token, at) = (super::engine::alias(token), *at);
                 let metered = (0, None);
-                self.session = Some(Running { token, at, transaction: None, metered, ended: None });
+                let (transaction, ended, limited) = (None, None, false);
+                self.session = Some(Running { token, at, transaction, metered, ended, limited });
                 if self.booted { self.start() } else { Vec::new() }
             }
             ForeignEvent::Metered { energy_wh, power_w } => {
@@ -130,6 +179,13 @@ impl Charger {
                 session.metered.0 = *energy_wh;
                 session.ended = Some(*at);
                 self.stop()
+            }
+            ForeignEvent::Active { limit_a } => {
+                if self.accepted_a.is_some_and(|known| known + 0.5 < *limit_a) {
+                    // The next renewal is no repetition any more: it goes to the partner.
+                    self.accepted_a = None;
+                }
+                Vec::new()
             }
             ForeignEvent::Wants(_) => Vec::new(),
         }
@@ -153,7 +209,7 @@ impl Charger {
                     }
                     _ => Vec::new(),
                 };
-                Follows { frames, limit: None }
+                Follows { frames, ..Follows::default() }
             }
             _ => {
                 self.calls.remove(&id);
@@ -253,24 +309,28 @@ impl Charger {
                     }
                     _ => Vec::new(),
                 });
-                return Follows { frames, limit: None };
+                return Follows { frames, ..Follows::default() };
             }
             _ => {
                 let error = json!([4, id, "NotSupported", "a partner's charger cannot", {}]);
-                return Follows { frames: vec![error.to_string()], limit: None };
+                return Follows { frames: vec![error.to_string()], ..Follows::default() };
             }
         };
-        Follows { frames: vec![result(id, &answer)], limit: None }
+        Follows { frames: vec![result(id, &answer)], ..Follows::default() }
     }
 
     fn limited(&mut self, id: &str, payload: &Value) -> Follows {
         let profile = payload.get("csChargingProfiles").unwrap_or(&Value::Null);
         let text = |name: &str| profile.get(name).and_then(Value::as_str).unwrap_or_default();
-        let accepted =
-            || Follows { frames: vec![result(id, &json!({ "status": "Accepted" }))], limit: None };
+        let say = |status: &str| Follows {
+            frames: vec![result(id, &json!({ "status": status }))],
+            ..Follows::default()
+        };
+        let accepted = || say("Accepted");
         if text("chargingProfilePurpose") != "TxProfile" {
-            // The safe share is set at the partner's chargers; it cannot be sent over OCPI.
-            return accepted();
+            // The safe share cannot be sent over OCPI: there is the partner's promise, or nothing.
+            let promised = self.wiring.begins_a.is_some() && !self.broke_promise;
+            return say(if promised { "Accepted" } else { "Rejected" });
         }
         let schedule = profile.get("chargingSchedule").unwrap_or(&Value::Null);
         let first = schedule.pointer("/chargingSchedulePeriod/0/limit").and_then(Value::as_f64);
@@ -281,7 +341,7 @@ impl Charger {
         if self.accepted_a.is_some_and(|known| (known - limit).abs() < 0.05) {
             return accepted();
         }
-        Follows { frames: Vec::new(), limit: Some((id.to_owned(), limit)) }
+        Follows { limit: Some((id.to_owned(), limit)), ..Follows::default() }
     }
 
     fn status(&mut self, connector: u32, status: &str) -> String {

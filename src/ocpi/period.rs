@@ -238,6 +238,20 @@ mod tests {
     }
 
     #[test]
+    fn a_step_rounds_up_what_has_a_price_alone() {
+        let tariff = tariff(json!([{"price_components": [
+            {"type": "PARKING_TIME", "price": 6, "step_size": 3600},
+        ]}]));
+        let samples = [
+            Sample { at: at(0), energy_wh: 0, doing: Doing::Charging },
+            Sample { at: at(90), energy_wh: 5000, doing: Doing::Parked },
+        ];
+        let totals = bill(&tariff, &samples, at(120));
+        // Half an hour of parking is one hour; the free time of charging is in no step.
+        assert_eq!(totals.parking_cost.unwrap().before_taxes, decimal("6"));
+    }
+
+    #[test]
     fn steps_are_billed_once_and_as_a_whole() {
         let tariff = tariff(json!([{"price_components": [
             {"type": "ENERGY", "price": 0.3, "step_size": 1000},

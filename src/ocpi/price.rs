@@ -67,10 +67,13 @@ struct Moment {
 struct Sum {
     price: Option<Price>,
     volume: Decimal,
+    /// The part of the volume that has a price: steps round this up, and not what is free.
+    priced: Decimal,
 }
 
 impl Sum {
     fn add(&mut self, component: &PriceComponent, volume: Decimal) {
+        self.priced += volume;
         let before = component.price * volume;
         let after = component.vat.map(|vat| before + before * vat / 100);
         let sum = self
@@ -121,10 +124,10 @@ pub fn price(tariff: &Tariff, bill: &Bill<'_>) -> Totals {
     }
     if let Some(last) = last_energy {
         let step = Decimal::new(last.step_size, 3);
-        energy.add(last, energy.volume.round_up_to(step) - energy.volume);
+        energy.add(last, energy.priced.round_up_to(step) - energy.priced);
     }
     if let Some((last, is_parking)) = last_time {
-        let seconds = (time.volume + parking.volume) * Decimal::new(3600, 0);
+        let seconds = (time.priced + parking.priced) * Decimal::new(3600, 0);
         let seconds = seconds.round(3);
         let more = seconds.round_up_to(Decimal::new(last.step_size, 0)) - seconds;
         let sum = if is_parking { &mut parking } else { &mut time };

@@ -87,7 +87,7 @@ impl PartnerStore {
             Err(error) => return Err(error),
         };
         let store = Self { database: Arc::new(database) };
-        let kept = store.values().map_err(StoreError::from_use)?;
+        let kept = store.values()?;
         Ok((store, kept, problem))
     }
 
@@ -96,7 +96,12 @@ impl PartnerStore {
         PartnerReader { database: Arc::clone(&self.database) }
     }
 
-    fn values(&self) -> Result<BTreeMap<String, Value>, redb::Error> {
+    /// Every value under its name, and the largest number of each list.
+    pub fn values(&self) -> Result<BTreeMap<String, Value>, StoreError> {
+        self.read_values().map_err(StoreError::from_use)
+    }
+
+    fn read_values(&self) -> Result<BTreeMap<String, Value>, redb::Error> {
         let read = self.database.begin_read()?;
         let mut kept = BTreeMap::new();
         for row in read.open_table(VALUES)?.iter()? {

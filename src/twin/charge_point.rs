@@ -338,7 +338,11 @@ impl ChargePoint {
         let connector = &mut self.connectors[index];
         if connector.car.is_none() {
             connector.car = Some((Car::new(model), token.to_owned()));
-            connector.stage = Stage::Plugged(token_at);
+            connector.stage = match token {
+                // Nothing is presented: it stands there until somebody starts it from afar.
+                "" => Stage::Over(EvseStatus::Preparing),
+                _ => Stage::Plugged(token_at),
+            };
         }
     }
 

@@ -33,7 +33,7 @@ pub struct Scenario {
 pub struct Visit {
     /// Where.
     pub evse: EvseIndex,
-    /// What the driver presents.
+    /// What the driver presents; empty for nothing at all.
     pub token: String,
     /// Plug-in.
     pub arrival: Utc,

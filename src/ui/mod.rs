@@ -4,7 +4,8 @@
 //! nothing, keeps nothing and cannot hold up the controller.
 //!
 //! Reading order: [`html`] (nothing unescaped) → [`words`] → [`bar`] → [`explain`] (the rows
-//! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`plan`] → [`page`] → [`chart`] →
+//! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`links`] (to partners) → [`plan`]
+//! → [`page`] → [`chart`] →
 //! [`detail`] (the page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] →
 //! [`history`] → [`live`] → [`pass`] → [`state`] → [`order`] → [`metrics`] → [`remote`] (orders to
 //! chargers) → [`api`] → [`firmware`] → [`uploads`] → [`partners`] → [`wish`] → [`driver`] (the
@@ -20,6 +21,7 @@ pub mod explain;
 pub mod flow;
 
 pub mod diagram;
+pub mod links;
 pub mod plan;
 pub mod table;
 
@@ -185,11 +187,12 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
 }
 
 async fn site_page(State(shared): State<Arc<Shared>>) -> Response {
-    Html(page::site(&shared.view()).into_string()).into_response()
+    Html(page::site(&shared.view(), &shared.partner_states()).into_string()).into_response()
 }
 
 async fn site_live(State(shared): State<Arc<Shared>>) -> Response {
-    shared.live.parts(page::parts)
+    let partners = shared.partner_states.clone();
+    shared.live.parts(move |view| page::parts(view, &partners.borrow()))
 }
 
 async fn evse_page(State(shared): State<Arc<Shared>>, id: Named) -> Result<Response, Missing> {

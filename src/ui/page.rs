@@ -8,11 +8,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::controller::view::View;
 use crate::ground::units::{Amps, Watts};
+use crate::model::partner::PartnerState;
 
 use super::bar::{self, Part};
 use super::diagram;
 use super::flow::{self, Flow};
 use super::html::Html;
+use super::links;
 use super::plan;
 use super::table;
 use super::words::{self, Calendar};
@@ -30,7 +32,7 @@ pub const SYMBOLS: &str = include_str!("assets/symbols.svg");
 pub type Parts = Vec<(String, Html)>;
 
 /// The page of the site.
-pub fn site(view: &View) -> Html {
+pub fn site(view: &View, partners: &[PartnerState]) -> Html {
     let calendar = Calendar::new(&view.zone);
     let mut out = opened(view, "/live", &view.site);
     out.append(&balance(view));
@@ -47,13 +49,14 @@ pub fn site(view: &View) -> Html {
     out.append(&table::sessions(view, &calendar));
     out.append(&table::events(view, &calendar));
     out.add("</div>", &[]);
+    out.append(&links::section(partners, view, &calendar));
     out.append(&table::meters(view));
     out.append(&table::charge_points(view));
     closed(out)
 }
 
 /// All parts of the page of the site that can change.
-pub fn parts(view: &View) -> Parts {
+pub fn parts(view: &View, partners: &[PartnerState]) -> Parts {
     let calendar = Calendar::new(&view.zone);
     let mut parts = vec![
         ("head".to_owned(), head(view)),
@@ -67,6 +70,7 @@ pub fn parts(view: &View) -> Parts {
     parts.push(("plan".to_owned(), plan::section(view)));
     parts.push(("sessions".to_owned(), table::sessions(view, &calendar)));
     parts.push(("events".to_owned(), table::events(view, &calendar)));
+    parts.push(("partners".to_owned(), links::section(partners, view, &calendar)));
     parts.push(("meters".to_owned(), table::meters(view)));
     parts.push(("chargers".to_owned(), table::charge_points(view)));
     parts

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::model::partner::PartnerState;
 use crate::ocpi::engine::desk::Wish;
 
 use super::state::Shared;
@@ -33,6 +34,16 @@ pub enum Asked {
     Rotate { partner: String },
 }
 
+/// How all partners stand.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Listed {
+    /// In words, one line for each.
+    pub text: String,
+    /// The same as data.
+    #[serde(default)]
+    pub partners: Vec<PartnerState>,
+}
+
 /// What came of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Told {
@@ -41,8 +52,9 @@ pub struct Told {
 }
 
 /// `GET /api/v1/partners`
-pub async fn list(State(shared): State<Arc<Shared>>) -> Result<Json<Told>, Trouble> {
-    ask(&shared, Wish::List).await
+pub async fn list(State(shared): State<Arc<Shared>>) -> Result<Json<Listed>, Trouble> {
+    let Json(Told { text }) = ask(&shared, Wish::List).await?;
+    Ok(Json(Listed { text, partners: shared.partner_states() }))
 }
 
 /// `POST /api/v1/partners`

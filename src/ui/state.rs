@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use crate::controller::message::{Answer, Order};
 use crate::controller::view::View;
 use crate::model::drivers::PageUrl;
+use crate::model::partner::PartnerState;
 
 use crate::ocpi::engine::desk::Wish;
 
@@ -39,6 +40,8 @@ pub struct UiState {
     pub security: Counter,
     /// Where people put what they want of partners; none without OCPI.
     pub partners: Option<mpsc::Sender<PartnerWish>>,
+    /// How the links to partners are.
+    pub partner_states: watch::Receiver<Vec<PartnerState>>,
     /// What the driver pages stand on.
     pub drivers: DriverDoor,
 }
@@ -57,6 +60,8 @@ pub struct Shared {
     pub security: Counter,
     /// Where people put what they want of partners; none without OCPI.
     pub partners: Option<mpsc::Sender<PartnerWish>>,
+    /// How the links to partners are.
+    pub partner_states: watch::Receiver<Vec<PartnerState>>,
     /// Codes and passes of drivers.
     pub passes: Passes,
     /// Where drivers reach their page.
@@ -74,6 +79,7 @@ impl Shared {
             history: state.history,
             security: state.security,
             partners: state.partners,
+            partner_states: state.partner_states,
             passes: Passes::new(&state.drivers.secret),
             page_url: state.drivers.page_url,
         }
@@ -82,6 +88,11 @@ impl Shared {
     /// The newest view.
     pub fn view(&self) -> Arc<View> {
         self.view.borrow().clone()
+    }
+
+    /// How the links to partners are at this moment.
+    pub fn partner_states(&self) -> Vec<PartnerState> {
+        self.partner_states.borrow().clone()
     }
 
     /// The first view that is as wanted, or the newest one after [`PATIENCE`].

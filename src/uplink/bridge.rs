@@ -1,7 +1,7 @@
 //! Chargers of partners as charge points of the site: each EVSE that a partner owns has a link
 //! without a socket, with a [`Charger`] at its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::mpsc;
@@ -29,6 +29,8 @@ pub struct Bridge {
     to_site: BTreeMap<EvseId, mpsc::Sender<String>>,
     orders: BTreeMap<u64, EvseId>,
     next: u64,
+    /// EVSEs whose chargers are promised to begin at their safe share.
+    promised: BTreeSet<EvseId>,
     daemon: Handle,
     events: mpsc::WeakSender<Event>,
     runtime: Runtime,
@@ -42,24 +44,42 @@ impl Bridge {
         events: mpsc::WeakSender<Event>,
         runtime: Runtime,
     ) -> Self {
-        let placed = ocpi.partners.iter().flat_map(|partner| &partner.evses);
-        let charger = |one: &crate::model::partner::PartnerEvse| {
-            let wiring = Wiring {
-                evse: one.evse.clone(),
-                connector: 1,
-                phases: 1,
-                voltage_v: ocpi.voltage_v as f64,
-            };
-            (one.evse.clone(), Charger::new(wiring))
-        };
-        Self {
-            chargers: placed.map(charger).collect(),
+        let mut bridge = Self {
+            chargers: BTreeMap::new(),
             to_site: BTreeMap::new(),
             orders: BTreeMap::new(),
             next: 0,
+            promised: BTreeSet::new(),
             daemon,
             events,
             runtime,
+        };
+        bridge.reconfigure(ocpi);
+        bridge
+    }
+
+    /// Another configuration: new EVSEs are connected with the next picture, and the links of those
+    /// that are gone end.
+    pub fn reconfigure(&mut self, ocpi: &Ocpi) {
+        let placed = || {
+            let all = ocpi.partners.iter();
+            all.flat_map(|partner| partner.evses.iter().map(move |one| (partner, &one.evse)))
+        };
+        let stays: BTreeSet<&EvseId> = placed().map(|(_, evse)| evse).collect();
+        self.chargers.retain(|evse, _| stays.contains(evse));
+        self.to_site.retain(|evse, _| stays.contains(evse));
+        let promised = placed().filter(|(partner, _)| partner.starts_safe);
+        self.promised = promised.map(|(_, evse)| evse.clone()).collect();
+        for (_, evse) in placed() {
+            self.chargers.entry(evse.clone()).or_insert_with(|| {
+                Charger::new(Wiring {
+                    evse: evse.clone(),
+                    connector: 1,
+                    phases: 1,
+                    voltage_v: ocpi.voltage_v as f64,
+                    begins_a: None,
+                })
+            });
         }
     }
 
@@ -77,6 +97,7 @@ impl Bridge {
                 connector: known.connector,
                 phases: known.wiring.matches('L').count().max(1),
                 voltage_v: view.voltage_v.as_f64(),
+                begins_a: self.promised.contains(evse).then_some(known.safe_a.as_f64()),
             });
             let (sender, frames) = mpsc::channel(FRAMES_MAX);
             self.to_site.insert(evse.clone(), sender);
@@ -112,15 +133,16 @@ impl Bridge {
         }
     }
 
-    /// Something happened at an EVSE of a partner.
-    pub fn foreign(&mut self, foreign: &Foreign, now: Utc) {
+    /// Something happened at an EVSE of a partner. Comes back with what people should know.
+    pub fn foreign(&mut self, foreign: &Foreign, now: Utc) -> Option<String> {
         let Foreign { evse, event } = foreign;
         if let ForeignEvent::Wants(wanted) = event {
-            return self.prefer(evse, wanted);
+            self.prefer(evse, wanted);
+            return None;
         }
-        let Some(charger) = self.chargers.get_mut(evse) else { return };
-        let frames = charger.event(event, now);
-        self.send(evse, frames);
+        let follows = self.chargers.get_mut(evse)?.event(event, now);
+        self.send(evse, follows.frames);
+        follows.odd
     }
 
     /// What became of a limit.

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use crate::controller::view::View;
 use crate::ground::ids::EvseId;
 use crate::io::field::PartnerAsk;
+use crate::model::partner::Ocpi;
 use crate::ocpi::engine::desk::{Input, Wish};
 use crate::ocpi::http::{OcpiRequest, OcpiResponse};
 
@@ -38,6 +39,10 @@ pub enum Event {
     View(Arc<View>),
     /// A charger of ours asks whether a token may charge.
     Ask(PartnerAsk),
+    /// It is over.
+    Stop,
+    /// Another configuration.
+    Reload(Box<Ocpi>),
     /// The controller spoke to a charge point of a partner.
     Bridge(Heard),
 }

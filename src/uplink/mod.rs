@@ -39,7 +39,7 @@ use world::World;
 /// Events that may wait for the engine; whoever has one more waits.
 const EVENTS_MAX: usize = 256;
 
-/// The site is looked at this often, in real time.
+/// The site is looked at this often, in real time; four times as often where time runs faster.
 const LOOK_EVERY: RealDuration = RealDuration::from_secs(1);
 
 /// Why the uplink does not run.
@@ -70,13 +70,22 @@ pub struct Uplink {
     pub wishes: mpsc::Sender<PartnerWish>,
     /// Takes snapshots of what is kept of partners.
     pub reader: PartnerReader,
+    events: mpsc::Sender<Event>,
+    thread: Option<std::thread::JoinHandle<()>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Drop for Uplink {
     fn drop(&mut self) {
-        // The thread ends when the last sender is gone.
         self.tasks.iter().for_each(JoinHandle::abort);
+        // The thread uses the runtime, which may end next: it is waited for. Where its queue is
+        // full it ends with the last sender.
+        if self.events.try_send(Event::Stop).is_ok()
+            && let Some(thread) = self.thread.take()
+        {
+            // An error means that it has panicked, which is in the log.
+            let _ = thread.join();
+        }
     }
 }
 
@@ -119,29 +128,50 @@ pub async fn start(options: UplinkOptions<'_>) -> Result<Uplink, UplinkError> {
         }
     }
     let (asks, asked) = mpsc::channel(EVENTS_MAX);
-    handle.field.join(asks, wishes.clone());
+    let (reloads, reloaded) = mpsc::channel(4);
+    handle.field.join(asks, wishes.clone(), reloads);
     let active = ocpi.partners.iter().any(|partner| partner.gateway);
     tasks.push(tokio::spawn(carry_asks(asked, events.clone(), handle.clone(), active)));
     let ocpi = Arc::new(ocpi);
     tasks.extend([
         tokio::spawn(carry_requests(incoming, events.clone())),
         tokio::spawn(carry_wishes(wished, events.clone())),
-        tokio::spawn(look(handle.clone(), events.clone())),
+        tokio::spawn(carry_reloads(reloaded, events.clone(), ocpi.public_url.clone())),
+        tokio::spawn(look(handle.clone(), events.clone(), clock.speed())),
     ]);
     let runtime = tokio::runtime::Handle::current();
     let daemon = handle.clone();
+    let ends = events.clone();
     let begin = move || {
-        let world = World::new(ocpi, &kept, store, daemon, clock, events.downgrade(), runtime);
+        let weak = events.downgrade();
+        drop(events);
+        let world = World::new(ocpi, &kept, store, daemon, clock, weak, runtime);
         world.run(arrivals);
     };
     let thread = std::thread::Builder::new().name("ocpi".to_owned()).spawn(begin);
-    thread.map_err(UplinkError::Thread)?;
-    Ok(Uplink { address: bound, wishes, reader, tasks })
+    let thread = Some(thread.map_err(UplinkError::Thread)?);
+    Ok(Uplink { address: bound, wishes, reader, events: ends, thread, tasks })
 }
 
 async fn carry_requests(mut incoming: mpsc::Receiver<Incoming>, events: mpsc::Sender<Event>) {
     while let Some((request, reply)) = incoming.recv().await {
         if events.send(Event::Request(request, reply)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Hands changed configurations on. A port that the system chose stays.
+async fn carry_reloads(
+    mut reloaded: mpsc::Receiver<Ocpi>,
+    events: mpsc::Sender<Event>,
+    public_url: String,
+) {
+    while let Some(mut ocpi) = reloaded.recv().await {
+        if ocpi.public_url.ends_with(":0") {
+            ocpi.public_url = public_url.clone();
+        }
+        if events.send(Event::Reload(Box::new(ocpi))).await.is_err() {
             return;
         }
     }
@@ -170,13 +200,14 @@ async fn carry_asks(
 }
 
 /// Hands the newest picture of the site over, once a second.
-async fn look(handle: Handle, events: mpsc::Sender<Event>) {
+async fn look(handle: Handle, events: mpsc::Sender<Event>, speed: f64) {
+    let every = if 1.5 < speed { LOOK_EVERY / 4 } else { LOOK_EVERY };
     let view = handle.view.clone();
     loop {
         let picture = view.borrow().clone();
         if events.send(Event::View(picture)).await.is_err() {
             return;
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(every).await;
     }
 }

@@ -19,13 +19,13 @@ use crate::io::partner::Caller;
 use crate::model::event::EventKind;
 use crate::model::partner::Ocpi;
 use crate::ocpi::engine::Engine;
-use crate::ocpi::engine::desk::{Found, Input, Output, Query};
+use crate::ocpi::engine::desk::{Change, Found, Input, Output, Query};
 use crate::ocpi::http::{OcpiRequest, OcpiResponse, SERVER};
 use crate::store::partners::PartnerStore;
 
 use super::bridge::Bridge;
 use super::event::Event;
-use super::facts::Observer;
+use super::facts::{self, Observer};
 use super::orders;
 
 /// The same trouble of the same partner is told no more often than this.
@@ -64,7 +64,8 @@ impl World {
         events: mpsc::WeakSender<Event>,
         runtime: Runtime,
     ) -> Self {
-        let observer = Observer::new(daemon.store.clone());
+        let place = kept.get(facts::PLACE).and_then(Value::as_u64);
+        let observer = Observer::new(daemon.store.clone(), place);
         let bridge = Bridge::new(&ocpi, daemon.clone(), events.clone(), runtime.clone());
         Self {
             engine: Engine::new(ocpi, kept),
@@ -92,7 +93,7 @@ impl World {
             let next =
                 self.runtime.block_on(async { tokio::time::timeout(nap, arrivals.recv()).await });
             match next {
-                Ok(None) => return,
+                Ok(None | Some(Event::Stop)) => return,
                 Ok(Some(event)) => self.take(event),
                 Err(_) => self.step(Input::Wake),
             }
@@ -121,12 +122,9 @@ impl World {
                 self.step(Input::Person { person: number, wish });
                 self.persons.retain(|_, waiting| !waiting.is_closed());
             }
-            Event::View(view) => {
-                let facts = self.observer.facts(&view);
-                self.bridge.connect(&view);
-                self.view = Some(view);
-                self.step(Input::Facts(facts));
-            }
+            Event::Stop => {}
+            Event::View(view) => self.look(view),
+            Event::Reload(ocpi) => self.reload(*ocpi),
             Event::Ask(question) => {
                 let (token, evse) = (question.token.clone(), question.evse.clone());
                 self.asks.insert(number, question);
@@ -137,6 +135,36 @@ impl World {
                 if let Some((order, evse, limit_a)) = self.bridge.heard(heard, utc) {
                     self.step(Input::Limit { order, evse, limit_a });
                 }
+            }
+        }
+    }
+
+    fn look(&mut self, view: Arc<View>) {
+        self.bridge.connect(&view);
+        self.view = Some(view.clone());
+        if self.clock.now().utc.is_some() {
+            let before = self.observer.place();
+            let facts = self.observer.facts(&view);
+            self.step(Input::Facts(facts));
+            if let Some(place) = self.observer.place().filter(|_| before != self.observer.place()) {
+                let place = Change::Put { key: facts::PLACE.to_owned(), value: place.into() };
+                if let Err(error) = self.store.apply(&[place]) {
+                    log::error!("what partners were told cannot be kept: {error}");
+                }
+            }
+        }
+        self.daemon.field.show_partners(self.engine.states());
+    }
+
+    fn reload(&mut self, ocpi: Ocpi) {
+        match self.store.values() {
+            Ok(kept) => {
+                self.bridge.reconfigure(&ocpi);
+                self.engine.reconfigure(Arc::new(ocpi), &kept);
+                self.step(Input::Wake);
+            }
+            Err(error) => {
+                log::error!("partners go on with the configuration from before: {error}");
             }
         }
     }
@@ -213,7 +241,9 @@ impl World {
             }
             Output::Foreign(foreign) => {
                 let utc = self.clock.now().utc.unwrap_or_default();
-                self.bridge.foreign(&foreign, utc);
+                if let Some(odd) = self.bridge.foreign(&foreign, utc) {
+                    self.tell(EventKind::PartnerOdd, foreign.evse.to_string(), odd);
+                }
             }
             Output::LimitAnswer { order, answer } => self.bridge.answered(order, answer),
             Output::Verdict { ask, accepted } => {

@@ -3,7 +3,7 @@
 
 use ampgate::ground::ids::IdToken;
 use ampgate::ground::time::Duration;
-use ampgate::model::message::EvseStatus::{Available, Charging, SuspendedEvse};
+use ampgate::model::message::EvseStatus::{Available, Charging, Reserved, SuspendedEvse};
 use ampgate::ocpi::engine::desk::{Input, OrderOutcome, Output, SiteOrder};
 use ampgate::ocpi::http::Method;
 use serde_json::{Value, json};
@@ -398,4 +398,64 @@ fn what_a_driver_wants_reaches_the_site_and_a_pause_of_ours_costs_nothing() {
     let cdr = cdrs.success(true).unwrap();
     assert_eq!(cdr["total_cost"]["excl_vat"], 1.2, "5 kWh and no parking: {cdr}");
     assert_eq!(cdr["total_time"], 2);
+}
+
+#[test]
+fn a_reservation_can_be_cancelled_after_a_restart() {
+    let (mut site, key) = registered();
+    let reserve = json!({
+        "response_url": "https://partner.example/cb/1", "reservation_id": "R-1",
+        "token": token("APP-1", "NEVER", true), "expiry_date": "2024-05-14T09:00:00Z",
+        "location_id": "OFFICE-1", "evse_uid": "EVSE-04",
+    });
+    let path = "/ocpi/2.2.1/receiver/commands/RESERVE_NOW";
+    let answer = site.ask(&key, Method::Post, path, reserve);
+    assert!(answer.body.contains("ACCEPTED"), "{}", answer.body);
+    assert!(matches!(order(&site).1, SiteOrder::Reserve { .. }));
+    site.restart();
+    site.step(facts(vec![evse("EVSE-04", Reserved)], Vec::new()));
+    let cancel = json!({ "response_url": "https://partner.example/cb/2", "reservation_id": "r-1" });
+    let path = "/ocpi/2.2.1/receiver/commands/CANCEL_RESERVATION";
+    let answer = site.ask(&key, Method::Post, path, cancel.clone());
+    assert!(answer.body.contains("ACCEPTED"), "{}", answer.body);
+    assert!(
+        matches!(&order(&site).1, SiteOrder::Cancel { evse, .. } if evse.as_str() == "EVSE-04")
+    );
+    let answer = site.ask(&key, Method::Post, path, cancel);
+    assert!(answer.body.contains("REJECTED"), "once: {}", answer.body);
+}
+
+#[test]
+fn what_a_hub_told_of_a_client_can_be_read_and_outlives_a_restart() {
+    let (mut site, key) = registered();
+    let path = "/ocpi/2.2.1/receiver/hubclientinfo/NL/TNM";
+    assert_eq!(site.ask(&key, Method::Get, path, NONE).status, 404);
+    let info = json!({ "country_code": "NL", "party_id": "TNM", "role": "EMSP",
+                       "status": "OFFLINE", "last_updated": "2024-05-14T07:00:00Z" });
+    assert!(site.ask(&key, Method::Put, path, info.clone()).body.contains("1000"));
+    site.restart();
+    let answer = site.ask(&key, Method::Get, path, NONE);
+    let body: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(body["data"]["status"], "OFFLINE");
+    site.step(facts(vec![evse("EVSE-04", Charging)], Vec::new()));
+    assert!(site.calls.is_empty(), "nothing is sent to who is away");
+    let other = "/ocpi/2.2.1/receiver/hubclientinfo/NL/XYZ";
+    assert!(site.ask(&key, Method::Put, other, info).body.contains("2001"));
+}
+
+#[test]
+fn another_configuration_is_told_and_ends_no_registration() {
+    let (mut site, key) = registered();
+    site.drain();
+    site.reconfigure(|ocpi| {
+        ocpi.place.address = "19 avenue des Martyrs".to_owned();
+        ocpi.facades.retain(|facade| facade.evse.as_str() != "EVSE-12");
+    });
+    site.step(facts(vec![evse("EVSE-04", Available)], Vec::new()));
+    let made = site.drain();
+    let told = made.iter().find(|made| made.line().contains("locations")).expect("the location");
+    assert_eq!(told.json()["address"], "19 avenue des Martyrs");
+    assert_eq!(told.json()["evses"].as_array().map(Vec::len), Some(11));
+    let path = "/ocpi/2.2.1/sender/locations/OFFICE-1";
+    assert_eq!(site.ask(&key, Method::Get, path, NONE).status, 200);
 }

@@ -200,13 +200,114 @@ fn frames(text: &[String]) -> Vec<(String, Value)> {
     parsed.map(|frame| (frame[2].as_str().unwrap_or_default().to_owned(), frame)).collect()
 }
 
+fn charger(begins_a: Option<f64>) -> Charger {
+    let evse = EvseId::new("EVSE-02");
+    Charger::new(Wiring { evse, connector: 1, phases: 1, voltage_v: 230.0, begins_a })
+}
+
+/// Boots it and begins a session; comes back with what it answers to a permanent safe share.
+fn begun(charger: &mut Charger, now: Utc) -> String {
+    let boot = frames(&charger.connect());
+    let answer = json!([3, boot[0].1[1], { "status": "Accepted", "interval": 300 }]).to_string();
+    charger.frame(&answer, now);
+    let began = ForeignEvent::Began { token: "CARD7".to_owned(), at: now };
+    let start = frames(&charger.event(&began, now).frames);
+    let answer = json!([3, start[1].1[1], { "transactionId": 41 }]);
+    charger.frame(&answer.to_string(), now);
+    safe_share(charger, now)
+}
+
+fn safe_share(charger: &mut Charger, now: Utc) -> String {
+    let profile = json!([2, "s1", "SetChargingProfile", { "connectorId": 1, "csChargingProfiles": {
+        "chargingProfilePurpose": "TxDefaultProfile", "chargingSchedule": {
+            "chargingRateUnit": "A", "chargingSchedulePeriod": [
+                { "startPeriod": 0, "limit": 6.0 }] } } }]);
+    let answer: Value =
+        serde_json::from_str(&charger.frame(&profile.to_string(), now).frames[0]).unwrap();
+    answer[2]["status"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_safe_share_that_nobody_promised_is_refused() {
+    let now = Utc::parse("2024-05-14T07:00:00Z").unwrap();
+    assert_eq!(begun(&mut charger(None), now), "Rejected", "the site counts it with its rating");
+    assert_eq!(begun(&mut charger(Some(6.0)), now), "Accepted");
+}
+
+#[test]
+fn a_broken_promise_is_seen_told_and_believed_no_more() {
+    let now = Utc::parse("2024-05-14T07:00:00Z").unwrap();
+    let mut charger = charger(Some(6.0));
+    begun(&mut charger, now);
+    let metered = |watts: f64| ForeignEvent::Metered { energy_wh: 50, power_w: Some(watts) };
+    assert_eq!(charger.event(&metered(6.5 * 230.0), now).odd, None, "meters are not that exact");
+    let follows = charger.event(&metered(16.0 * 230.0), now);
+    let odd = follows.odd.unwrap();
+    assert!(odd.contains("16.0 A") && odd.contains("6.0 A are promised"), "{odd}");
+    let said = frames(&follows.frames);
+    assert_eq!(said.last().unwrap().0, "BootNotification", "the site asks for its share anew");
+    assert_eq!(safe_share(&mut charger, now), "Rejected");
+    assert_eq!(charger.event(&metered(16.0 * 230.0), now).odd, None, "told once");
+}
+
+#[test]
+fn what_a_session_draws_under_a_limit_breaks_no_promise() {
+    let now = Utc::parse("2024-05-14T07:00:00Z").unwrap();
+    let mut charger = charger(Some(6.0));
+    begun(&mut charger, now);
+    charger.ordered(1, "x1".to_owned(), 16.0);
+    let metered = ForeignEvent::Metered { energy_wh: 50, power_w: Some(16.0 * 230.0) };
+    assert_eq!(charger.event(&metered, now).odd, None, "its answer is still to come");
+}
+
+fn active(site: &mut OcpiBox, token: &str, amps: f64) -> u16 {
+    let path = "/ocpi/2.2.1/sender/chargingprofiles/S1";
+    let profile = json!({ "start_date_time": "2024-05-14T07:00:00Z", "charging_profile": {
+        "charging_rate_unit": "A", "charging_profile_period": [
+            { "start_period": 0, "limit": amps }] } });
+    site.ask(token, Method::Put, path, profile).status
+}
+
+#[test]
+fn an_active_profile_within_a_limit_confirms_it() {
+    let (mut site, token) = started();
+    limit(&mut site, 1, 10.0);
+    let (made, ..) = sent(&mut site);
+    accepted(&mut site, &made);
+    assert_eq!(active(&mut site, &token, 16.0), 200);
+    assert_eq!(answers(&mut site), [], "it may not have arrived");
+    assert_eq!(active(&mut site, &token, 10.0), 200);
+    assert_eq!(answers(&mut site), [(1, LimitAnswer::Accepted)]);
+    let told = |event: &ForeignEvent| matches!(event, ForeignEvent::Active { .. });
+    assert!(events(&mut site).iter().any(told));
+}
+
+#[test]
+fn a_limit_that_the_operator_lifted_is_sent_again() {
+    let now = Utc::parse("2024-05-14T07:00:00Z").unwrap();
+    let mut charger = charger(Some(6.0));
+    begun(&mut charger, now);
+    let profile = |id: &str| {
+        json!([2, id, "SetChargingProfile", { "connectorId": 1, "csChargingProfiles": {
+            "chargingProfilePurpose": "TxProfile", "transactionId": 41, "chargingSchedule": {
+                "chargingRateUnit": "A", "chargingSchedulePeriod": [
+                    { "startPeriod": 0, "limit": 9.0 }] } } }])
+        .to_string()
+    };
+    charger.frame(&profile("x1"), now);
+    charger.ordered(1, "x1".to_owned(), 9.0);
+    charger.answered(1, LimitAnswer::Accepted);
+    assert_eq!(charger.frame(&profile("x2"), now).limit, None, "the partner has it");
+    charger.event(&ForeignEvent::Active { limit_a: 16.0 }, now);
+    assert_eq!(charger.frame(&profile("x3"), now).limit, Some(("x3".to_owned(), 9.0)));
+}
+
 #[test]
 fn a_partners_charger_speaks_to_the_site_like_one_of_its_own() {
-    let wiring = Wiring { evse: EvseId::new("EVSE-02"), connector: 1, phases: 1, voltage_v: 230.0 };
     let now = Utc::parse("2024-05-14T07:00:00Z").unwrap();
-    let mut charger = Charger::new(wiring);
+    let mut charger = charger(None);
     let began = ForeignEvent::Began { token: "CARD7".to_owned(), at: now };
-    assert!(charger.event(&began, now).is_empty(), "it has not booted");
+    assert!(charger.event(&began, now).frames.is_empty(), "it has not booted");
     let boot = frames(&charger.connect());
     assert_eq!(boot[0].0, "BootNotification");
     let id = boot[0].1[1].as_str().unwrap();
@@ -229,9 +330,9 @@ fn a_partners_charger_speaks_to_the_site_like_one_of_its_own() {
     let renewed = charger.frame(&profile.to_string().replace("x1", "x2"), now);
     assert_eq!((renewed.frames.len(), renewed.limit), (1, None), "the partner has it already");
     let metered = ForeignEvent::Metered { energy_wh: 500, power_w: Some(2070.0) };
-    let values = charger.event(&metered, now);
+    let values = charger.event(&metered, now).frames;
     assert!(values[0].contains("\"9.00\"") && values[0].contains("\"transactionId\":41"));
     let ended = ForeignEvent::Ended { energy_wh: 600, at: now };
-    let last = frames(&charger.event(&ended, now));
+    let last = frames(&charger.event(&ended, now).frames);
     assert_eq!((last[0].0.as_str(), last[1].0.as_str()), ("StopTransaction", "StatusNotification"));
 }

@@ -128,6 +128,14 @@ impl OcpiBox {
         self.caused.clear();
     }
 
+    /// Another configuration comes into force.
+    pub fn reconfigure(&mut self, change: impl Fn(&mut Ocpi)) {
+        let mut ocpi = (*self.config).clone();
+        change(&mut ocpi);
+        self.config = Arc::new(ocpi);
+        self.engine.reconfigure(self.config.clone(), &self.values);
+    }
+
     /// Now.
     pub fn utc(&self) -> Utc {
         begin() + self.elapsed

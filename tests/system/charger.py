@@ -155,6 +155,10 @@ class Link(ChargePoint):
     async def after_trigger(self, requested_message, connector_id=None):
         await self.charger.send_triggered(requested_message)
 
+    @on("RemoteStartTransaction")
+    def remote_start(self, id_tag, connector_id=None, charging_profile=None):
+        return call_result.RemoteStartTransaction(status="Accepted")
+
     @on("ChangeAvailability")
     def change_availability(self, connector_id, type):
         return call_result.ChangeAvailability(status="Accepted")

@@ -330,6 +330,7 @@ async def until(condition, timeout, what, daemon=None):
             return held
         await asyncio.sleep(0.05)
     tail = f"\n{daemon.log_tail()}" if daemon else ""
+    what = what() if callable(what) else what
     raise AssertionError(f"waited {timeout} s in vain until: {what}{tail}")
 
 

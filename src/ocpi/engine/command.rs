@@ -1,10 +1,13 @@
 //! Commands of partners: checked, handed to the site, and answered a second time when it is known
 //! what became of them. Each result is sent once; OCPI wants no retries of them.
 
-use serde_json::json;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::ground::ids::{EvseId, IdToken};
-use crate::ground::time::{Duration, Instant};
+use crate::ground::time::{Duration, Instant, Utc};
 
 use crate::ocpi::address;
 use crate::ocpi::codec;
@@ -16,7 +19,7 @@ use crate::ocpi::wire::control::{
 };
 use crate::ocpi::wire::location::Status;
 
-use super::desk::{Desk, OrderOutcome, Output, SiteOrder};
+use super::desk::{Change, Desk, OrderOutcome, Output, SiteOrder};
 use super::grant::alias;
 use super::serve::{Asked, not_so, nowhere};
 use super::{Engine, Purpose};
@@ -35,11 +38,28 @@ pub struct Commanded {
     until: Instant,
 }
 
-/// A reservation: the number that chargers know it by.
-#[derive(Clone, Debug, PartialEq)]
+/// A reservation: the number that chargers know it by. It is kept, so that it can be cancelled
+/// after a restart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reserved {
+    partner: String,
+    id: String,
     evse: EvseId,
     number: u32,
+    until: Utc,
+}
+
+impl Reserved {
+    fn name(&self) -> String {
+        format!("reserved/{}/{}", self.partner, self.id)
+    }
+
+    /// What was kept, by partner and id.
+    pub fn known(kept: &BTreeMap<String, Value>) -> BTreeMap<(String, String), Self> {
+        let all = kept.range("reserved/".to_owned().."reserved0".to_owned());
+        let all = all.filter_map(|(_, value)| codec::decode::<Self>(value.clone()).ok());
+        all.map(|one| ((one.partner.clone(), one.id.clone()), one)).collect()
+    }
 }
 
 impl Engine {
@@ -69,10 +89,12 @@ impl Engine {
             }
             "UNLOCK_CONNECTOR" => asked.object(utc).map(|command| self.unlock(&command)),
             "RESERVE_NOW" => {
-                asked.object(utc).map(|command| self.reserve(&asked.caller.partner, &command))
+                let partner = &asked.caller.partner;
+                asked.object(utc).map(|command| self.reserve(desk, partner, &command))
             }
             "CANCEL_RESERVATION" => {
-                asked.object(utc).map(|command| self.cancel(&asked.caller.partner, &command))
+                let partner = &asked.caller.partner;
+                asked.object(utc).map(|command| self.cancel(desk, partner, &command))
             }
             _ => Ok(Err((Response::NotSupported, http::OK))),
         };
@@ -121,27 +143,51 @@ impl Engine {
         Ok(SiteOrder::Unlock { evse })
     }
 
-    fn reserve(&mut self, partner: &str, command: &ReserveNow) -> Ordered {
+    fn reserve(&mut self, desk: &mut Desk<'_>, partner: &str, command: &ReserveNow) -> Ordered {
         let evse = self.place(&command.location_id, command.evse_uid.as_ref(), true)?;
         let key = (partner.to_owned(), command.reservation_id.key());
-        if RESERVATIONS_MAX <= self.reserved.len() {
-            self.reserved.pop_first();
+        let over = self.reserved.iter().filter(|(_, known)| known.until <= desk.utc);
+        let mut over: Vec<_> = over.map(|(key, _)| key.clone()).collect();
+        if RESERVATIONS_MAX <= self.reserved.len() - over.len() {
+            over.extend(self.reserved.keys().next().cloned());
+        }
+        for key in over {
+            self.forget_reservation(desk, &key);
         }
         // The same reservation again changes the one that stands.
         let known = self.reserved.get(&key).map(|known| known.number);
-        let number = known.unwrap_or_else(|| (self.number() % 0x7FFF_FFFF) as u32);
-        self.reserved.insert(key, Reserved { evse: evse.clone(), number });
-        let token = IdToken::new(&alias(command.token.uid.as_str()));
+        let highest = self.reserved.values().map(|known| known.number).max().unwrap_or(0);
+        let number = known.unwrap_or(highest % 0x7FFF_FFFE + 1);
         let until = command.expiry_date.0;
+        let (partner, id) = key.clone();
+        let reserved = Reserved { partner, id, evse: evse.clone(), number, until };
+        desk.keep(reserved.name(), &reserved);
+        self.reserved.insert(key, reserved);
+        let token = IdToken::new(&alias(command.token.uid.as_str()));
         Ok(SiteOrder::Reserve { evse, reservation: number, token, until })
     }
 
-    fn cancel(&mut self, partner: &str, command: &CancelReservation) -> Ordered {
+    fn cancel(
+        &mut self,
+        desk: &mut Desk<'_>,
+        partner: &str,
+        command: &CancelReservation,
+    ) -> Ordered {
         let key = (partner.to_owned(), command.reservation_id.key());
-        match self.reserved.remove(&key) {
-            Some(Reserved { evse, number }) => Ok(SiteOrder::Cancel { evse, reservation: number }),
+        match self.forget_reservation(desk, &key) {
+            Some(known) => Ok(SiteOrder::Cancel { evse: known.evse, reservation: known.number }),
             None => Err((Response::Rejected, http::OK)),
         }
+    }
+
+    fn forget_reservation(
+        &mut self,
+        desk: &mut Desk<'_>,
+        key: &(String, String),
+    ) -> Option<Reserved> {
+        let known = self.reserved.remove(key)?;
+        desk.out.push(Output::Keep(Change::Drop { key: known.name() }));
+        Some(known)
     }
 
     /// The EVSE that is meant; a free one where none is named.

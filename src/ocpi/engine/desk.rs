@@ -279,6 +279,8 @@ pub enum ForeignEvent {
     Metered { energy_wh: i64, power_w: Option<f64> },
     /// It ended.
     Ended { energy_wh: i64, at: Utc },
+    /// What its operator limits it to at this moment, everybody's limits together.
+    Active { limit_a: f64 },
     /// What its driver wants.
     Wants(Wanted),
 }

@@ -44,8 +44,6 @@ pub struct Gateway {
     pub facts: BTreeMap<String, EvseFact>,
     done: BTreeSet<u64>,
     rows: BTreeMap<RowKind, u64>,
-    /// Sessions that ended before are none of OCPI's.
-    begun: Option<Utc>,
     known_tariffs: BTreeMap<String, Value>,
     settled: bool,
 }
@@ -76,7 +74,6 @@ impl Gateway {
             (kind, kept.get(&key).and_then(Value::as_u64).unwrap_or(0))
         };
         let known_tariffs = kept.range("tariff/".to_owned().."tariff0".to_owned());
-        let begun = kept.get("begun").and_then(Value::as_str).and_then(Utc::parse);
         Self {
             location: location(site),
             tariffs: Vec::new(),
@@ -84,10 +81,21 @@ impl Gateway {
             facts: BTreeMap::new(),
             done: BTreeSet::new(),
             rows: [RowKind::Session, RowKind::Cdr].map(last).into(),
-            begun,
             known_tariffs: known_tariffs.map(|(key, value)| (key.clone(), value.clone())).collect(),
             settled: false,
         }
+    }
+
+    /// Another configuration: the location anew with what is known of its EVSEs, and the tariffs at
+    /// the next facts.
+    pub fn reconfigure(&mut self, site: &Ocpi, kept: &BTreeMap<String, Value>) {
+        self.location = location(site);
+        for evse in &mut self.location.evses {
+            evse.status = self.facts.get(&evse.uid.key()).map_or(Status::Unknown, status);
+        }
+        let tariffs = kept.range("tariff/".to_owned().."tariff0".to_owned());
+        self.known_tariffs = tariffs.map(|(key, value)| (key.clone(), value.clone())).collect();
+        (self.tariffs, self.settled) = (Vec::new(), false);
     }
 
     fn next_row(&mut self, kind: RowKind) -> u64 {
@@ -225,15 +233,10 @@ impl Engine {
         }
     }
 
-    /// At the first facts: tariffs get their times, and the first start is kept.
+    /// At the first facts tariffs get their times.
     fn settle(&mut self, desk: &mut Desk<'_>) {
         if std::mem::replace(&mut self.gateway.settled, true) {
             return;
-        }
-        if self.gateway.begun.is_none() {
-            let utc = desk.utc;
-            self.gateway.begun = Some(utc);
-            desk.keep("begun".to_owned(), &utc);
         }
         let now = Time(desk.utc);
         self.gateway.location.last_updated = now;
@@ -328,12 +331,8 @@ impl Engine {
         }
     }
 
-    /// A session that is new to us. False where it is none of ours: done, or from before.
+    /// A session that is new to us. False where it is none of ours, or done.
     fn open(&mut self, desk: &mut Desk<'_>, fact: &SessionFact) -> bool {
-        let begun = self.gateway.begun.unwrap_or(desk.utc);
-        if fact.ended.is_some_and(|ended| ended < begun) {
-            return false;
-        }
         let Some(facade) = self.site.facades.iter().find(|one| one.evse == fact.evse).cloned()
         else {
             return false;

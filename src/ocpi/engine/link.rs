@@ -115,6 +115,8 @@ pub struct Line {
     pub failures: u32,
     /// It refused our token.
     pub barred: bool,
+    /// It answered the last call, with a refusal.
+    pub refuses: bool,
     /// The last call was answered well.
     pub good: bool,
     /// When it was last heard, either way.
@@ -133,7 +135,7 @@ const REST_MAX: Duration = Duration::minutes(15);
 impl Line {
     /// A call went well.
     pub fn well(&mut self, now: Utc) {
-        (self.failures, self.good, self.rest_until) = (0, true, None);
+        (self.failures, self.good, self.rest_until, self.refuses) = (0, true, None, false);
         (self.heard, self.trouble, self.told) = (Some(now), None, false);
     }
 

@@ -39,7 +39,7 @@ use crate::model::partner::{Ocpi, Partner, TokenEncoding};
 use crate::ocpi::address;
 use crate::ocpi::codec::{self, Speech};
 use crate::ocpi::http::{Encoding, Method, OcpiRequest, OcpiResponse, authorization};
-use crate::ocpi::wire::credentials::{Module, Side};
+use crate::ocpi::wire::credentials::{ClientInfo, Module, Side};
 use crate::ocpi::wire::token::Token;
 
 use command::{Commanded, Reserved};
@@ -80,6 +80,8 @@ pub struct Engine {
     profiled: BTreeMap<u64, Profiled>,
     scsp: Scsp,
     absent: BTreeSet<String>,
+    /// What hubs told of their clients, by party.
+    clients: BTreeMap<String, ClientInfo>,
     next: u64,
     entropy: VecDeque<u8>,
 }
@@ -125,7 +127,12 @@ impl Engine {
             Some((key.clone(), codec::decode::<Token>(value.clone()).ok()?))
         });
         let each = |partner: &Partner| (partner.id.clone(), Line::default());
-        Self {
+        let clients = kept.range("client/".to_owned().."client0".to_owned());
+        let clients = clients.filter_map(|(key, value)| {
+            let party = key.strip_prefix("client/")?.to_owned();
+            Some((party, codec::decode::<ClientInfo>(value.clone()).ok()?))
+        });
+        let mut engine = Self {
             links: site.partners.iter().map(read).collect(),
             lines: site.partners.iter().map(each).collect(),
             due: site.partners.iter().map(|one| (one.id.clone(), Due::everything())).collect(),
@@ -137,14 +144,49 @@ impl Engine {
             asking: Vec::new(),
             grants: BTreeMap::new(),
             commanded: BTreeMap::new(),
-            reserved: BTreeMap::new(),
+            reserved: Reserved::known(kept),
+            clients: clients.collect(),
             profiled: BTreeMap::new(),
             absent: BTreeSet::new(),
             next: 0,
             entropy: VecDeque::new(),
             zone,
             site,
+        };
+        let gone: Vec<String> = engine.gone().collect();
+        gone.iter().for_each(|party| engine.mark_absent(party, true));
+        engine
+    }
+
+    fn gone(&self) -> impl Iterator<Item = String> {
+        let gone = self.clients.iter().filter(|(_, info)| receiver::is_gone(info));
+        gone.map(|(party, _)| party.clone())
+    }
+
+    /// Another configuration: partners that stay go on with their registrations, sessions with
+    /// their periods, and everybody is told what has changed of location and tariffs. `kept` is every
+    /// value under its name.
+    pub fn reconfigure(&mut self, site: Arc<Ocpi>, kept: &BTreeMap<String, Value>) {
+        self.zone = TimeZone::get(&site.zone).unwrap_or(TimeZone::UTC);
+        let stays = |id: &String| site.partner(id).is_some();
+        self.links.retain(|id, _| stays(id));
+        self.lines.retain(|id, _| stays(id));
+        self.due.retain(|id, _| stays(id));
+        for partner in &site.partners {
+            let read = || {
+                let value = kept.get(&Link::key(&partner.id)).cloned();
+                value.and_then(|value| codec::decode(value).ok()).unwrap_or_default()
+            };
+            self.links.entry(partner.id.clone()).or_insert_with(read);
+            self.lines.entry(partner.id.clone()).or_default().pull_due = None;
+            let due = self.due.entry(partner.id.clone()).or_insert_with(Due::everything);
+            (due.location, due.tariffs) = (true, Some(0));
         }
+        self.gateway.reconfigure(&site, kept);
+        self.scsp.reconfigure(&site);
+        self.site = site;
+        let gone: Vec<String> = self.gone().collect();
+        gone.iter().for_each(|party| self.mark_absent(party, true));
     }
 
     /// Takes randomness in.
@@ -337,6 +379,7 @@ impl Engine {
         const TOLD_AFTER: u32 = 3;
         let Some(line) = self.lines.get_mut(partner) else { return };
         line.fail(desk.mono, trouble.words.clone(), trouble.retry_after);
+        line.refuses = trouble.refused;
         if trouble.unauthorized {
             line.barred = true;
             let text = "refused our token; nothing more is sent until it is registered anew";

@@ -15,6 +15,19 @@ use super::desk::Desk;
 use super::serve::{Asked, not_so};
 use super::{Engine, TOKENS_MAX};
 
+/// Clients of hubs that are known.
+const CLIENTS_MAX: usize = 1000;
+
+/// The key under which a client of a hub is kept.
+fn client_key(party: &str) -> String {
+    format!("client/{party}")
+}
+
+/// Nothing is sent to it.
+pub fn is_gone(info: &ClientInfo) -> bool {
+    matches!(info.status, ConnectionStatus::Offline | ConnectionStatus::Suspended)
+}
+
 /// The key under which a token is kept.
 pub fn token_key(country: &str, party: &str, uid: &str, kind: &str) -> String {
     format!("token/{country}/{party}/{uid}/{kind}").to_ascii_lowercase()
@@ -143,15 +156,31 @@ impl Engine {
         let [country, party] = asked.rest.as_slice() else { return super::serve::nowhere(utc) };
         let party = super::gateway::owner(&Ci::new(country), &Ci::new(party));
         match asked.method {
+            Method::Get => match self.clients.get(&party) {
+                Some(info) => OcpiResponse::data(codec::encode(asked.caller.speech, info), utc),
+                None => OcpiResponse::code(404, http::CLIENT, "no such client", utc),
+            },
             Method::Put => {
                 let info: ClientInfo = match asked.object(utc) {
                     Ok(info) => info,
                     Err(response) => return response,
                 };
-                desk.keep(format!("client/{party}"), &info);
-                let gone =
-                    matches!(info.status, ConnectionStatus::Offline | ConnectionStatus::Suspended);
-                self.mark_absent(&party, gone);
+                let named = super::gateway::owner(&info.country_code, &info.party_id);
+                if named != party {
+                    let why = "the client in the body is not the one of the URL";
+                    return OcpiResponse::code(200, http::INVALID, why, utc);
+                }
+                let known = self.clients.get(&party).map(|known| known.last_updated);
+                if known.is_some_and(|known| info.last_updated < known) {
+                    return OcpiResponse::ok(utc);
+                }
+                if known.is_none() && CLIENTS_MAX <= self.clients.len() {
+                    let why = format!("there are {CLIENTS_MAX} clients already");
+                    return OcpiResponse::code(200, http::SERVER, &why, utc);
+                }
+                desk.keep(client_key(&party), &info);
+                self.mark_absent(&party, is_gone(&info));
+                self.clients.insert(party, info);
                 OcpiResponse::ok(utc)
             }
             _ => not_so(utc),
@@ -160,7 +189,7 @@ impl Engine {
 
     /// A party behind a hub is gone or back: partners that are that party alone get nothing more
     /// until it is back. Nothing is queued meanwhile.
-    fn mark_absent(&mut self, party: &str, gone: bool) {
+    pub(super) fn mark_absent(&mut self, party: &str, gone: bool) {
         for (partner, link) in &self.links {
             let is_it = |role: &crate::ocpi::wire::credentials::CredentialsRole| {
                 super::gateway::owner(&role.country_code, &role.party_id) == party

@@ -22,14 +22,15 @@ use crate::ocpi::decimal::Decimal;
 use crate::ocpi::http::{self, Method, OcpiResponse, same_secret};
 use crate::ocpi::text::{Ci, Time};
 use crate::ocpi::wire::control::{
-    Answer, ChargingProfile, ProfileOutcome, ProfilePeriod, ProfileResult, RateUnit, Response,
-    SetChargingProfile,
+    ActiveChargingProfile, Answer, ChargingProfile, ProfileOutcome, ProfilePeriod, ProfileResult,
+    RateUnit, Response, SetChargingProfile,
 };
 use crate::ocpi::wire::credentials::{Module, Side};
 use crate::ocpi::wire::location::Location;
 use crate::ocpi::wire::session::{Measure, Session, SessionStatus};
 
 use super::desk::{Desk, Foreign, ForeignEvent, LimitAnswer, Output};
+use super::profile::ceiling;
 use super::receiver::patched;
 use super::serve::{Asked, not_so, nowhere};
 use super::wanted::{Wanted, wanted_in};
@@ -94,6 +95,16 @@ impl Scsp {
             .iter()
             .flat_map(|partner| partner.evses.iter().map(move |one| place(&partner.id, one)));
         Self { sessions: BTreeMap::new(), limits: BTreeMap::new(), places: places.collect() }
+    }
+
+    /// Another configuration: the EVSEs have other places, or others have places.
+    pub fn reconfigure(&mut self, site: &Ocpi) {
+        self.places = Self::new(site).places;
+        for ((partner, _), one) in &mut self.sessions {
+            let session = &one.session;
+            let key = (partner.clone(), session.location_id.key(), session.evse_uid.key());
+            one.evse = self.places.get(&key).cloned();
+        }
     }
 
     /// When something is due.
@@ -411,6 +422,41 @@ impl Engine {
         }
     }
 
+    /// The operator tells what a session is limited to. Where that is within a limit whose result
+    /// is still to come, it has arrived; where it is above, the site is to send its own again.
+    fn take_active(
+        &mut self,
+        desk: &mut Desk<'_>,
+        partner: &str,
+        id: &str,
+        active: &ActiveChargingProfile,
+    ) {
+        let id = Ci::new(id);
+        let mut known = self.scsp.sessions.iter();
+        let found = known.find(|((owner, _), one)| {
+            owner == partner && one.session.id == id && is_running(&one.session)
+        });
+        let Some(evse) = found.and_then(|(_, one)| one.evse.clone()) else { return };
+        let profile = ChargingProfile {
+            start_date_time: Some(active.start_date_time),
+            ..active.charging_profile.clone()
+        };
+        let Some(limit) = ceiling(&profile, active.start_date_time.0, desk.utc) else { return };
+        if profile.charging_rate_unit == RateUnit::Watts {
+            // Phases that the car uses are not told, so watts prove no current.
+            return;
+        }
+        let limit_a = limit.as_f64();
+        if let Some(waiting) = self.scsp.limits.get_mut(&evse)
+            && let Some(open) = waiting.open.take_if(|open| limit_a <= open.limit_a + 0.05)
+        {
+            let (order, answer) = (open.order, LimitAnswer::Accepted);
+            desk.out.push(Output::LimitAnswer { order, answer });
+        }
+        let event = ForeignEvent::Active { limit_a };
+        desk.out.push(Output::Foreign(Foreign { evse, event }));
+    }
+
     /// Results that never came.
     pub(super) fn results_expire(&mut self, desk: &mut Desk<'_>) {
         for limit in self.scsp.limits.values_mut() {
@@ -453,8 +499,13 @@ impl Engine {
                 // Late or unknown: its order has been given up already.
                 OcpiResponse::code(404, http::CLIENT, "no result is waited for here", utc)
             }
-            // The effective limit is seen in what the session draws; nothing is decided on this.
-            (Method::Put, [_]) => OcpiResponse::ok(utc),
+            (Method::Put, [id]) => match asked.object::<ActiveChargingProfile>(utc) {
+                Ok(active) => {
+                    self.take_active(desk, &asked.caller.partner, id, &active);
+                    OcpiResponse::ok(utc)
+                }
+                Err(response) => response,
+            },
             _ => not_so(utc),
         }
     }

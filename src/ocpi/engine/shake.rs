@@ -10,11 +10,12 @@
 use serde_json::Value;
 
 use crate::model::event::EventKind;
+use crate::model::partner::PartnerState;
 
 use crate::ocpi::address;
 use crate::ocpi::codec::{self, Speech};
 use crate::ocpi::http::{self, Method, OcpiResponse};
-use crate::ocpi::text::Ci;
+use crate::ocpi::text::{Ci, Time};
 use crate::ocpi::wire::credentials::{
     BusinessDetails, Credentials, CredentialsRole, Endpoint, Module, Role, Side, Version,
     VersionDetails,
@@ -132,24 +133,14 @@ impl Engine {
     /// How all partners stand, one a line.
     pub(super) fn list(&self) -> String {
         let mut lines = Vec::new();
-        for partner in &self.site.partners {
-            let link = &self.links[&partner.id];
-            let line = &self.lines[&partner.id];
-            let version = link.speech.map_or("-", Speech::word);
-            let state = match (link.registered, link.inbound.iter().any(|one| one.invitation)) {
-                _ if line.barred => "refused us",
-                (true, _) if 0 < line.failures => "unreachable",
-                (true, _) => "registered",
-                (false, true) => "invited",
-                (false, false) => "not registered",
-            };
-            let heard = line.heard.map_or("never".to_owned(), |at| at.to_text());
-            let waits = self.waiting(&partner.id);
+        for partner in self.states() {
+            let heard = partner.heard.map_or("never".to_owned(), |at| Time(at).to_text());
+            let version = partner.version.as_deref().unwrap_or("-");
             let mut text = format!(
-                "{:<16} {:<14} {:<7} heard {heard}  waiting {waits}",
-                partner.id, state, version
+                "{:<16} {:<14} {version:<7} heard {heard}  waiting {}",
+                partner.id, partner.state, partner.waiting
             );
-            if let Some(trouble) = &line.trouble {
+            if let Some(trouble) = &partner.trouble {
                 text.push_str(&format!("  ({trouble})"));
             }
             lines.push(text);
@@ -159,6 +150,38 @@ impl Engine {
         } else {
             lines.join("\n")
         }
+    }
+
+    /// How all partners stand.
+    pub fn states(&self) -> Vec<PartnerState> {
+        let mut states = Vec::new();
+        for partner in &self.site.partners {
+            let link = &self.links[&partner.id];
+            let line = &self.lines[&partner.id];
+            let state = match (link.registered, link.inbound.iter().any(|one| one.invitation)) {
+                _ if line.barred => "refused us",
+                (true, _) if 0 < line.failures && line.refuses => "refuses",
+                (true, _) if 0 < line.failures => "unreachable",
+                (true, _) => "registered",
+                (false, true) => "invited",
+                (false, false) => "not registered",
+            };
+            states.push(PartnerState {
+                id: partner.id.clone(),
+                mode: match (partner.gateway, partner.scsp) {
+                    (true, true) => "both",
+                    (_, true) => "scsp",
+                    _ => "gateway",
+                }
+                .to_owned(),
+                state: state.to_owned(),
+                version: link.speech.map(|speech| speech.word().to_owned()),
+                heard: line.heard,
+                waiting: self.waiting(&partner.id),
+                trouble: line.trouble.clone(),
+            });
+        }
+        states
     }
 
     fn begin(
@@ -326,7 +349,8 @@ impl Engine {
         link.speech = shake.speech;
         link.registered = true;
         desk.keep(Link::key(&shake.partner), link);
-        self.lines.insert(shake.partner.clone(), super::Line::default());
+        let line = super::Line { heard: Some(desk.utc), ..super::Line::default() };
+        self.lines.insert(shake.partner.clone(), line);
         self.due.insert(shake.partner.clone(), Due::everything());
         let version = shake.speech.map_or("?", Speech::word);
         desk.tell(EventKind::PartnerRegistered, &shake.partner, format!("OCPI {version}"));
