@@ -1,4 +1,4 @@
-//! What is expected of a car that stands there: when it leaves and what it takes, in weighted cases.
+//! What is expected of a car that stands there: when it leaves and what it takes, weighted cases.
 //!
 //! What a driver says is first taken as true. The site and the token keep whether it proved so; as
 //! long as it did, the expectation stays one certain case, and where it did not, it becomes the
