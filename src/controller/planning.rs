@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use crate::control::dispatch::{Dispatch, Intent, Market};
 use crate::ground::ids::{EvseIndex, SessionId};
 use crate::ground::time::{Duration, Instant, Utc};
+use crate::model::record::Remembered;
 use crate::model::site::Site;
 use crate::plan::problem::Problem;
 use crate::plan::solution::Plan;
@@ -77,9 +78,9 @@ pub struct Asked {
 
 impl Planning {
     /// Nothing is planned yet.
-    pub fn new(site: &Site) -> Self {
+    pub fn new(site: &Site, remembered: &Remembered) -> Self {
         Self {
-            outlook: Outlook::new(site),
+            outlook: Outlook::new(site).remembering(site, &remembered.learned),
             dispatch: Dispatch::new(site.diagram.evses.len()),
             active: None,
             asked: None,
