@@ -18,7 +18,8 @@ use ampgate::store::state::{Backing, CommitNumber, StoreState};
 use ampgate::store::{Opened, Store};
 use disk::Disk;
 use facts::{
-    Model, event, intent, lease, preference, reading, reservation, session, setpoint, start, stop,
+    Model, event, intent, learned, lease, preference, reading, reservation, session, setpoint,
+    start, stop,
 };
 use proptest::prelude::*;
 use redb::{Database, ReadableDatabase, TableDefinition};
@@ -112,6 +113,23 @@ fn a_reservation_is_remembered_as_it_stands() {
         store.close().expect("it is written");
         let opened = Store::open(directory.path()).expect("it opens");
         assert_eq!(opened.remembered, model.remembered());
+        opened.store.close().expect("nothing is left");
+    }
+}
+
+#[test]
+fn what_was_learned_is_remembered_and_replaced() {
+    let mut model = Model::default();
+    let directory = tempfile::tempdir().expect("a directory");
+    for text in ["[1]", "[1,2]"] {
+        let Opened { store, .. } = Store::open(directory.path()).expect("it opens");
+        let batch = vec![learned("pv", text), learned("load", "{}")];
+        model.take(&batch);
+        store.commit(batch);
+        store.close().expect("it is written");
+        let opened = Store::open(directory.path()).expect("it opens");
+        assert_eq!(opened.remembered, model.remembered());
+        assert_eq!(opened.remembered.learned.len(), 2);
         opened.store.close().expect("nothing is left");
     }
 }

@@ -11,6 +11,7 @@ use crate::ground::quantiles::Quantiles;
 use crate::ground::time::{Duration, Utc};
 use crate::model::diagram::EquipmentKind;
 use crate::model::feed::{FeedKind, Received};
+use crate::model::record::{LEARNED_BYTES_MAX, LearnedRecord};
 use crate::model::site::Site;
 use crate::model::tariff::{Billing, Peak};
 use crate::plan::problem::{Origin, Series};
@@ -18,6 +19,9 @@ use crate::plan::problem::{Origin, Series};
 /// Without a contract that says otherwise, peaks are those of a quarter hour in a month.
 const USUAL_PEAK: Peak =
     Peak { eur_per_kw: 0.0, basis: Duration::minutes(15), billing: Billing::Month };
+
+/// What was learned is written down this often: a restart loses no more.
+const KEEP_EVERY: Duration = Duration::hours(3);
 
 /// Power of the whole site in W, import positive.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -51,6 +55,9 @@ pub struct Outlook {
     co2: KnownSeries,
     peak: PeakSoFar,
     calendar: Calendar,
+    /// What the store was given last.
+    kept: Vec<LearnedRecord>,
+    kept_at: Option<Utc>,
 }
 
 impl Outlook {
@@ -65,19 +72,64 @@ impl Outlook {
             co2: KnownSeries::new(zone.clone()),
             peak: PeakSoFar::new(peak, zone.clone()),
             calendar: zone,
+            kept: Vec::new(),
+            kept_at: None,
         }
+    }
+
+    /// The same with what the store remembers. What cannot be read is learned anew.
+    pub fn remembering(mut self, site: &Site, learned: &[LearnedRecord]) -> Self {
+        for record in learned {
+            let text = record.text.as_str();
+            let known = match record.name.as_str() {
+                "pv" => serde_json::from_str(text).map(|pv| self.pv = pv).is_ok(),
+                "load" => serde_json::from_str(text).map(|load| self.load = load).is_ok(),
+                "peak" => serde_json::from_str(text).map(|peak| self.peak = peak).is_ok(),
+                _ => false,
+            };
+            if known {
+                self.kept.push(record.clone());
+            }
+        }
+        self.under(site)
+    }
+
+    /// What was learned, for the store; empty until it is time again.
+    pub fn keep(&mut self, now: Utc) -> Vec<LearnedRecord> {
+        let begun = *self.kept_at.get_or_insert(now);
+        if begun <= now && now.since(begun) < KEEP_EVERY {
+            return Vec::new();
+        }
+        self.kept_at = Some(now);
+        let texts = [
+            ("load", serde_json::to_string(&self.load)),
+            ("peak", serde_json::to_string(&self.peak)),
+            ("pv", serde_json::to_string(&self.pv)),
+        ];
+        let record = |(name, text): (&str, Result<String, _>)| {
+            let text = text.ok().filter(|text| text.len() <= LEARNED_BYTES_MAX)?;
+            Some(LearnedRecord { name: name.to_owned(), text })
+        };
+        self.kept = texts.into_iter().filter_map(record).collect();
+        self.kept.clone()
+    }
+
+    /// What the store was given last.
+    pub fn kept(&self) -> Vec<LearnedRecord> {
+        self.kept.clone()
     }
 
     /// The same past under a changed configuration.
     pub fn under(self, site: &Site) -> Self {
         let zone = Calendar::new(&site.zone);
         Self {
+            co2: self.co2.with_zone(zone.clone()),
             pv: self.pv.with_peak(peak_kw(site, EquipmentKind::Pv)),
             load: self.load.with(zone.clone(), peak_kw(site, EquipmentKind::Load)),
             prices: self.prices.with(site.tariff.clone(), zone.clone()),
-            co2: self.co2.with_zone(zone.clone()),
             peak: self.peak.with(site.tariff.peak.unwrap_or(USUAL_PEAK), zone.clone()),
             calendar: zone,
+            ..self
         }
     }
 

@@ -17,6 +17,7 @@ use crate::ground::calendar::Calendar;
 use crate::ground::ids::{EvseIndex, SessionId};
 use crate::ground::time::{Duration, Instant, Utc};
 use crate::learn::habits::Habits;
+use crate::model::record::Remembered;
 use crate::model::site::Site;
 use crate::plan::problem::Problem;
 use crate::plan::solution::Plan;
@@ -83,9 +84,9 @@ pub struct Asked {
 
 impl Planning {
     /// Nothing is planned yet.
-    pub fn new(site: &Site) -> Self {
+    pub fn new(site: &Site, remembered: &Remembered) -> Self {
         Self {
-            outlook: Outlook::new(site),
+            outlook: Outlook::new(site).remembering(site, &remembered.learned),
             habits: Habits::new(Calendar::new(&site.zone)),
             dispatch: Dispatch::new(site.diagram.evses.len()),
             active: None,

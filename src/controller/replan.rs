@@ -4,6 +4,7 @@ use crate::ground::time::{Duration, Instant, Now, Utc};
 use crate::ground::units::PerPhase;
 use crate::model::event::EventKind;
 use crate::model::policy::Planner;
+use crate::model::record::Record;
 use crate::plan;
 use crate::plan::solution::{CarPlan, Plan, Reason};
 
@@ -25,7 +26,7 @@ impl State {
     /// Makes a plan if one is due, and has a better one made beside the loop.
     pub fn plan_if_due(&mut self, now: Now, out: &mut Outbox) {
         let Some(policy) = self.site.plan.clone() else { return };
-        self.observe(now);
+        self.observe(now, out);
         let is_late = |asked: &Asked| GIVEN_UP <= now.mono.since(asked.at);
         if self.planning.asked.as_ref().is_some_and(is_late) {
             self.planning.asked = None;
@@ -70,7 +71,7 @@ impl State {
     }
 
     /// Takes down what the site draws.
-    fn observe(&mut self, now: Now) {
+    fn observe(&mut self, now: Now, out: &mut Outbox) {
         let soon = |at: Instant| now.mono.since(at) < OBSERVE_EVERY;
         if self.planning.observed.is_some_and(soon) {
             return;
@@ -78,6 +79,9 @@ impl State {
         self.planning.observed = Some(now.mono);
         if let (Some(utc), Some(power)) = (now.utc, self.site_power(now)) {
             self.planning.outlook.observe(utc, &power);
+            for learned in self.planning.outlook.keep(utc) {
+                out.push(Output::Record(Record::Learned(learned)));
+            }
         }
         self.observe_phases(now);
     }

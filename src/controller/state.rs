@@ -133,7 +133,7 @@ impl State {
                 .collect(),
             meters: vec![MeterImage::default(); site.meters.len()],
             loads: Loads::new(&diagram),
-            planning: Planning::new(&site),
+            planning: Planning::new(&site, remembered),
             evses: vec![EvseState::new(now.mono); diagram.evses.len()],
             points,
             events: VecDeque::new(),
@@ -303,6 +303,7 @@ impl State {
             intents: self.intents.values().cloned().collect(),
             charge_points: self.points.values().map(|point| point.record.clone()).collect(),
             reservations: self.reservations.values().cloned().collect(),
+            learned: self.planning.outlook.kept(),
             ..Remembered::default()
         };
         self.book.remember(&mut remembered);

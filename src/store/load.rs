@@ -14,7 +14,7 @@ use crate::model::session::{Session, Transaction};
 
 use super::error::StoreError;
 use super::table::{
-    CHARGE_POINTS, EVENTS, INTENTS, LEASES, OPEN, PREFERENCES, RESERVATIONS, SESSIONS,
+    CHARGE_POINTS, EVENTS, INTENTS, LEARNED, LEASES, OPEN, PREFERENCES, RESERVATIONS, SESSIONS,
     TRANSACTIONS, open_if_there, value,
 };
 
@@ -49,6 +49,7 @@ pub fn remembered(database: &Database) -> Result<(Remembered, Vec<String>), Stor
                 .map_or(0, |(id, _)| id.value()),
             last_session: read.open_table(SESSIONS)?.last()?.map_or(0, |(id, _)| id.value()),
             reservations: reservations(&read, &mut problems)?,
+            learned: all(&read, LEARNED, &mut problems)?,
         };
         Ok((remembered, problems))
     };

@@ -40,6 +40,8 @@ pub enum Key {
     Reading(Utc, EvseId),
     /// By time, then EVSE.
     Setpoint(Utc, EvseId),
+    /// By name.
+    Learned(String),
     /// In the order they came.
     Event(u64),
 }
@@ -145,6 +147,7 @@ impl Queue {
 
     fn key(&mut self, record: &Record) -> Key {
         match record {
+            Record::Learned(known) => Key::Learned(known.name.clone()),
             Record::Reservation(one) => Key::Reservation(one.id.0),
             Record::Lease(lease) => Key::Lease(lease.evse.clone()),
             Record::ChargePoint(point) => Key::ChargePoint(point.charge_point.clone()),

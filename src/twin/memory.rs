@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::ground::ids::{ChargePointId, EvseId, SessionId, TransactionId};
 use crate::ground::time::Instant;
 use crate::model::preference::{Intent, Preference};
-use crate::model::record::{ChargePointRecord, LeaseRecord, Record, Remembered};
+use crate::model::record::{ChargePointRecord, LearnedRecord, LeaseRecord, Record, Remembered};
 use crate::model::reservation::{Reservation, ReservationId};
 use crate::model::session::{Session, Transaction};
 
@@ -28,6 +28,7 @@ pub struct Memory {
     last_transaction: i64,
     last_session: u64,
     reservations: BTreeMap<ReservationId, Reservation>,
+    learned: BTreeMap<String, LearnedRecord>,
 }
 
 impl Memory {
@@ -41,7 +42,8 @@ impl Memory {
             | Record::ChargePoint(_)
             | Record::Preference(_)
             | Record::Intent(_)
-            | Record::Reservation(_) => self.waiting.push_back((durable_at, record)),
+            | Record::Reservation(_)
+            | Record::Learned(_) => self.waiting.push_back((durable_at, record)),
         }
     }
 
@@ -68,6 +70,7 @@ impl Memory {
     /// What a controller is started with.
     pub fn remembered(&self) -> Remembered {
         Remembered {
+            learned: self.learned.values().cloned().collect(),
             transactions: self.transactions.values().cloned().collect(),
             sessions: self.sessions.values().cloned().collect(),
             leases: self.leases.values().cloned().collect(),
@@ -102,6 +105,9 @@ impl Memory {
             Record::Reservation(one) => {
                 self.reservations.insert(one.id, one);
                 forget(&mut self.reservations, |old| !old.is_open());
+            }
+            Record::Learned(known) => {
+                self.learned.insert(known.name.clone(), known);
             }
             Record::Preference(preference) => {
                 self.preferences.insert(preference.session, preference);

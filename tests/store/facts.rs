@@ -10,7 +10,8 @@ use ampgate::model::event::{Event, EventKind};
 use ampgate::model::message::{Identity, LimitScope};
 use ampgate::model::preference::{Intent, Preference, PreferenceSource, Wish};
 use ampgate::model::record::{
-    ChargePointRecord, LeaseRecord, ReadingRecord, Record, Remembered, SetpointRecord,
+    ChargePointRecord, LearnedRecord, LeaseRecord, ReadingRecord, Record, Remembered,
+    SetpointRecord,
 };
 use ampgate::model::reservation::{Reservation, ReservationId, ReservationState};
 use ampgate::model::session::{Session, Stop, Transaction};
@@ -132,6 +133,10 @@ pub fn reservation(id: i32, state: ReservationState) -> Record {
     })
 }
 
+pub fn learned(name: &str, text: &str) -> Record {
+    Record::Learned(LearnedRecord { name: name.to_owned(), text: text.to_owned() })
+}
+
 pub fn event(text: &str) -> Record {
     let (kind, subject) = (EventKind::SessionStarted, "EVSE-01".to_owned());
     Record::Event(Event { kind, subject, text: text.to_owned(), at: Some(Utc::from_millis(0)) })
@@ -147,6 +152,7 @@ pub struct Model {
     preferences: BTreeMap<u64, Preference>,
     intents: BTreeMap<EvseId, Intent>,
     reservations: BTreeMap<i32, Reservation>,
+    learned: BTreeMap<String, LearnedRecord>,
 }
 
 impl Model {
@@ -165,6 +171,7 @@ impl Model {
                 }
                 Record::Intent(value) => drop(self.intents.insert(value.evse.clone(), value)),
                 Record::Reservation(value) => drop(self.reservations.insert(value.id.0, value)),
+                Record::Learned(value) => drop(self.learned.insert(value.name.clone(), value)),
                 Record::Reading(_) | Record::Setpoint(_) | Record::Event(_) => {}
             }
         }
@@ -200,6 +207,7 @@ impl Model {
             last_transaction: self.transactions.keys().last().copied().unwrap_or(0),
             last_session: self.sessions.keys().last().copied().unwrap_or(0),
             reservations: self.reservations.values().cloned().collect(),
+            learned: self.learned.values().cloned().collect(),
         }
     }
 }
