@@ -197,7 +197,7 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         field: handle.field.clone(),
         state: store.state(),
         store_failing: None,
-        subscription: subscribe(&config, &inbox, &clock),
+        subscription: Subscription::of(&config, &inbox, &clock),
         watchdog: Watchdog::from_systemd(),
         real: Clock::real(),
         picture_due: Instant::START,
@@ -527,7 +527,7 @@ impl World {
             log::warn!("the addresses to listen on change only with a restart");
         }
         if before.mqtt != self.config.mqtt || before.site.topics() != self.config.site.topics() {
-            self.subscription = subscribe(&self.config, &self.inbox, &self.clock);
+            self.subscription = Subscription::of(&self.config, &self.inbox, &self.clock);
         }
     }
 
@@ -554,6 +554,7 @@ impl World {
 
     async fn end(mut self) -> Result<(), StoreError> {
         self.tell(EventKind::Stopping, "", "the daemon ends in order".to_owned());
+        self.store.commit(self.controller.learned());
         self.server = None;
         self.subscription = None;
         let World { links, store, journal, .. } = self;
@@ -591,10 +592,4 @@ fn interval(every: RealDuration) -> tokio::time::Interval {
 
 fn silence(site: &Site) -> Duration {
     (site.charging.heartbeat_interval * 3).max(SILENCE_MIN)
-}
-
-fn subscribe(config: &Config, inbox: &Inbox, clock: &Clock) -> Option<Subscription> {
-    let broker = config.mqtt.clone()?;
-    let topics = config.site.topics();
-    (!topics.is_empty()).then(|| Subscription::begin(broker, topics, inbox.clone(), clock.clone()))
 }

@@ -71,6 +71,17 @@ pub enum Command {
     },
     /// Reservations, newest first
     Reservations(Target),
+    /// Delete what was learned of a token (stays, energy, its car), here and in the store
+    Forget {
+        /// The token; without it, --all
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        token: Option<String>,
+        /// What was learned of all drivers
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        target: Target,
+    },
 }
 
 /// What a car needs.
@@ -160,6 +171,10 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
         Command::CancelReservation { id, target } => {
             let path = format!("/api/v1/reservations/{id}/cancel");
             remote::order(target, &path, "{}")
+        }
+        Command::Forget { token, all, target } => {
+            let body = serde_json::json!({ "token": token, "all": all });
+            remote::order(target, "/api/v1/forget", &body.to_string())
         }
         Command::Reservations(target) => {
             let zone = zone(target)?;

@@ -87,6 +87,8 @@ pub enum Order {
     AskPartners { active: bool },
     /// The partners' word on a token; with the number of the question, where one was asked.
     Vouch { ask: Option<u64>, token: IdToken, accepted: bool },
+    /// Deletes what was learned of a token, or of all drivers where none is named.
+    Forget { token: Option<IdToken> },
     /// Takes back what was said.
     ClearPreference { evse: EvseId, session: Option<SessionId>, source: PreferenceSource },
 }

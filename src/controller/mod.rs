@@ -19,6 +19,7 @@ mod book;
 mod drill;
 mod evse;
 mod image;
+mod keep;
 mod loads;
 pub mod message;
 mod need;
@@ -48,7 +49,7 @@ use crate::ground::time::{Duration, Instant, Now};
 use crate::meter;
 use crate::model::event::EventKind;
 use crate::model::message::Command;
-use crate::model::record::Remembered;
+use crate::model::record::{Record, Remembered};
 use crate::model::site::Site;
 use crate::ocpp::traffic::Traffic;
 
@@ -101,6 +102,11 @@ impl Controller {
     /// Everything that a restart would have to know; equal to what the store holds.
     pub fn remembered(&self) -> Remembered {
         self.state.remember()
+    }
+
+    /// What was learned since it was last written down, for the store at the end of the program.
+    pub fn learned(&self) -> Vec<Record> {
+        self.state.planning.learned().into_iter().map(Record::Learned).collect()
     }
 
     /// The same site under a changed configuration. Transactions, leases, meters and links are
@@ -194,6 +200,7 @@ impl Controller {
                 }
                 Some(self.state.prefer(now, Asked { evse, session, wish, source }, out))
             }
+            Order::Forget { token } => Some(self.state.forget(now, token, out)),
             Order::Vouch { ask, token, accepted } => {
                 self.state.vouch(now, ask, (&token, accepted), traffic, out);
                 Some(Answer::Done)

@@ -1,6 +1,8 @@
 //! What the coming day looks like: sun, building, prices and CO2 by step, from what was measured
 //! here and what was told.
 
+use serde::de::DeserializeOwned;
+
 use crate::forecast::known::KnownSeries;
 use crate::forecast::load::LoadForecast;
 use crate::forecast::peak::PeakSoFar;
@@ -19,9 +21,6 @@ use crate::plan::problem::{Origin, Series};
 /// Without a contract that says otherwise, peaks are those of a quarter hour in a month.
 const USUAL_PEAK: Peak =
     Peak { eur_per_kw: 0.0, basis: Duration::minutes(15), billing: Billing::Month };
-
-/// What was learned is written down this often: a restart loses no more.
-const KEEP_EVERY: Duration = Duration::hours(3);
 
 /// Power of the whole site in W, import positive.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -55,9 +54,6 @@ pub struct Outlook {
     co2: KnownSeries,
     peak: PeakSoFar,
     calendar: Calendar,
-    /// What the store was given last.
-    kept: Vec<LearnedRecord>,
-    kept_at: Option<Utc>,
 }
 
 impl Outlook {
@@ -72,51 +68,39 @@ impl Outlook {
             co2: KnownSeries::new(zone.clone()),
             peak: PeakSoFar::new(peak, zone.clone()),
             calendar: zone,
-            kept: Vec::new(),
-            kept_at: None,
         }
     }
 
-    /// The same with what the store remembers. What cannot be read is learned anew.
-    pub fn remembering(mut self, site: &Site, learned: &[LearnedRecord]) -> Self {
-        for record in learned {
-            let text = record.text.as_str();
-            let known = match record.name.as_str() {
-                "pv" => serde_json::from_str(text).map(|pv| self.pv = pv).is_ok(),
-                "load" => serde_json::from_str(text).map(|load| self.load = load).is_ok(),
-                "peak" => serde_json::from_str(text).map(|peak| self.peak = peak).is_ok(),
-                _ => false,
-            };
-            if known {
-                self.kept.push(record.clone());
-            }
+    /// Takes back what was written down under this name; none where the name is not of here, false
+    /// where the text cannot be read, which is then learned anew.
+    pub fn restore(&mut self, name: &str, text: &str) -> Option<bool> {
+        fn read<T: DeserializeOwned>(into: &mut T, text: &str) -> Option<bool> {
+            Some(serde_json::from_str(text).map(|known| *into = known).is_ok())
         }
-        self.under(site)
+        match name {
+            "co2" => read(&mut self.co2, text),
+            "load" => read(&mut self.load, text),
+            "peak" => read(&mut self.peak, text),
+            "price" => read(&mut self.prices, text),
+            "pv" => read(&mut self.pv, text),
+            _ => None,
+        }
     }
 
-    /// What was learned, for the store; empty until it is time again.
-    pub fn keep(&mut self, now: Utc) -> Vec<LearnedRecord> {
-        let begun = *self.kept_at.get_or_insert(now);
-        if begun <= now && now.since(begun) < KEEP_EVERY {
-            return Vec::new();
-        }
-        self.kept_at = Some(now);
+    /// What was learned, by name, as it is written down.
+    pub fn texts(&self) -> Vec<LearnedRecord> {
         let texts = [
+            ("co2", serde_json::to_string(&self.co2)),
             ("load", serde_json::to_string(&self.load)),
             ("peak", serde_json::to_string(&self.peak)),
+            ("price", serde_json::to_string(&self.prices)),
             ("pv", serde_json::to_string(&self.pv)),
         ];
         let record = |(name, text): (&str, Result<String, _>)| {
             let text = text.ok().filter(|text| text.len() <= LEARNED_BYTES_MAX)?;
             Some(LearnedRecord { name: name.to_owned(), text })
         };
-        self.kept = texts.into_iter().filter_map(record).collect();
-        self.kept.clone()
-    }
-
-    /// What the store was given last.
-    pub fn kept(&self) -> Vec<LearnedRecord> {
-        self.kept.clone()
+        texts.into_iter().filter_map(record).collect()
     }
 
     /// The same past under a changed configuration.
@@ -129,7 +113,6 @@ impl Outlook {
             prices: self.prices.with(site.tariff.clone(), zone.clone()),
             peak: self.peak.with(site.tariff.peak.unwrap_or(USUAL_PEAK), zone.clone()),
             calendar: zone,
-            ..self
         }
     }
 

@@ -4,7 +4,6 @@ use crate::ground::time::{Duration, Instant, Now, Utc};
 use crate::ground::units::PerPhase;
 use crate::model::event::EventKind;
 use crate::model::policy::Planner;
-use crate::model::record::Record;
 use crate::plan;
 use crate::plan::solution::{CarPlan, Plan, Reason};
 
@@ -79,10 +78,8 @@ impl State {
         self.planning.observed = Some(now.mono);
         if let (Some(utc), Some(power)) = (now.utc, self.site_power(now)) {
             self.planning.outlook.observe(utc, &power);
-            for learned in self.planning.outlook.keep(utc) {
-                out.push(Output::Record(Record::Learned(learned)));
-            }
         }
+        self.keep_learned(now, out);
         self.observe_phases(now);
     }
 

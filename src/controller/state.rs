@@ -303,7 +303,7 @@ impl State {
             intents: self.intents.values().cloned().collect(),
             charge_points: self.points.values().map(|point| point.record.clone()).collect(),
             reservations: self.reservations.values().cloned().collect(),
-            learned: self.planning.outlook.kept(),
+            learned: self.planning.learned(),
             ..Remembered::default()
         };
         self.book.remember(&mut remembered);

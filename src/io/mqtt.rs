@@ -13,7 +13,7 @@ use rumqttc::{
 };
 use tokio::task::JoinHandle;
 
-use crate::config::Broker;
+use crate::config::{Broker, Config};
 use crate::controller::message::Input;
 use crate::ground::time::Duration;
 
@@ -46,6 +46,13 @@ impl Drop for Subscription {
 }
 
 impl Subscription {
+    /// The one that a configuration needs; none where nothing of it is published.
+    pub fn of(config: &Config, inbox: &Inbox, clock: &Clock) -> Option<Self> {
+        let broker = config.mqtt.clone()?;
+        let topics = config.site.topics();
+        (!topics.is_empty()).then(|| Self::begin(broker, topics, inbox.clone(), clock.clone()))
+    }
+
     /// Connects, and reports everything that comes in.
     pub fn begin(broker: Broker, topics: BTreeSet<String>, inbox: Inbox, clock: Clock) -> Self {
         Self(tokio::spawn(async move {

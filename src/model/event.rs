@@ -116,6 +116,10 @@ catalogue! {
     StopUnknown = "session.stop_unknown", Warning;
     /// A driver, or somebody for them, has said what a session needs, or took it back.
     PreferenceChanged = "session.preference", Info;
+    /// What was learned of a driver, or of all of them, was deleted because somebody asked for it.
+    Forgotten = "learned.forgotten", Info;
+    /// Something that was learned could not be read from the store; it is learned anew.
+    LearnedLost = "learned.lost", Warning;
     /// A token was refused.
     TokenRefused = "token.refused", Info;
     /// An EVSE is kept for a token.

@@ -81,17 +81,17 @@ pub struct ChargePointRecord {
     pub capability: Option<String>,
 }
 
-/// Something that was learned, as the brain that learned it wrote it down: forecasts, habits. It
-/// is rewritten every few hours, and losing it costs some days of learning anew.
+/// Something that was learned, as the brain that learned it wrote it down: forecasts, habits.
+/// Losing it costs some days of learning anew.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LearnedRecord {
-    /// What it is ("pv", "load").
+    /// What it is ("pv", "stay/017", "token/04a1").
     pub name: String,
-    /// JSON; at most [`LEARNED_BYTES_MAX`].
+    /// JSON, at most [`LEARNED_BYTES_MAX`]; empty where it is to be deleted.
     pub text: String,
 }
 
-/// No brain learns more than this: some hundred bytes for each stay of each known token.
+/// No brain writes more than this: some weeks of quarter hours.
 pub const LEARNED_BYTES_MAX: usize = 2 << 20;
 
 /// A reading of an EVSE, thinned.

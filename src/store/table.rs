@@ -137,6 +137,9 @@ pub fn put(write: &WriteTransaction, facts: &Facts) -> Result<(), redb::Error> {
                     write.open_table(EVENTS)?.insert(number, json(value).as_slice())?;
                 }
             }
+            Record::Learned(value) if value.text.is_empty() => {
+                write.open_table(LEARNED)?.remove(value.name.as_str())?;
+            }
             Record::Learned(value) => {
                 write.open_table(LEARNED)?.insert(value.name.as_str(), json(value).as_slice())?;
             }

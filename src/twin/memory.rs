@@ -106,6 +106,9 @@ impl Memory {
                 self.reservations.insert(one.id, one);
                 forget(&mut self.reservations, |old| !old.is_open());
             }
+            Record::Learned(known) if known.text.is_empty() => {
+                self.learned.remove(&known.name);
+            }
             Record::Learned(known) => {
                 self.learned.insert(known.name.clone(), known);
             }

@@ -7,7 +7,7 @@
 //! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`plan`] → [`page`] → [`chart`] →
 //! [`detail`] (the page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] →
 //! [`history`] → [`live`] → [`pass`] → [`state`] → [`order`] → [`metrics`] → [`remote`] (orders to
-//! chargers) → [`api`] → [`partners`] → [`wish`] → [`driver`] (the page for a phone) → [`qr`] →
+//! chargers) → [`api`] → [`learned`] → [`partners`] → [`wish`] → [`driver`] (the page for a phone) → [`qr`] →
 //! [`visit`]. The
 //! routes are here: one table names each with what serves it, and the description of the API is
 //! compared with it.
@@ -44,6 +44,7 @@ pub mod order;
 pub mod metrics;
 
 pub mod api;
+pub mod learned;
 pub mod partners;
 pub mod remote;
 
@@ -168,6 +169,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/api/v1/partners", get(partners::list).post(partners::wish)),
         ("/api/v1/plan", get(api::plan)),
         ("/api/v1/remote", post(remote::remote)),
+        ("/api/v1/forget", post(learned::forget)),
         ("/api/v1/reservations", get(remote::reservations).post(remote::reserve)),
         ("/api/v1/evses/{id}/drill", post(remote::drill)),
         ("/api/v1/reservations/{id}/cancel", post(remote::give_up)),

@@ -171,6 +171,9 @@ impl Model {
                 }
                 Record::Intent(value) => drop(self.intents.insert(value.evse.clone(), value)),
                 Record::Reservation(value) => drop(self.reservations.insert(value.id.0, value)),
+                Record::Learned(value) if value.text.is_empty() => {
+                    self.learned.remove(&value.name);
+                }
                 Record::Learned(value) => drop(self.learned.insert(value.name.clone(), value)),
                 Record::Reading(_) | Record::Setpoint(_) | Record::Event(_) => {}
             }
