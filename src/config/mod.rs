@@ -15,6 +15,7 @@ mod check_names;
 mod check_ocpi;
 mod check_policy;
 mod check_shares;
+mod check_tariff;
 mod derive;
 mod derive_plan;
 mod file;
@@ -136,6 +137,7 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
     check_access::check(&file, report);
     check_names::check(&file, report);
     check_drivers::check(&file, report);
+    check_tariff::check(&file, report);
     check_diagram::check(&file, &tree, report);
     check_meter::check(&file, &built, report);
     check_ocpi::check(&file, report);
