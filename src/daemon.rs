@@ -32,9 +32,9 @@ use crate::io::field::{Field, PartnerAsk};
 use crate::io::inbox::{self, Arrival, Inbox};
 use crate::io::journal::Journal;
 use crate::io::log as lines;
-use crate::io::mqtt::Subscription;
 use crate::io::platform::{self, Resources, Watchdog};
 use crate::io::solver::Solver;
+use crate::io::sources::Sources;
 use crate::io::websocket::{Door, Links, Server};
 use crate::model::event::{Event, EventKind};
 use crate::model::record::Record;
@@ -197,7 +197,7 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         field: handle.field.clone(),
         state: store.state(),
         store_failing: None,
-        subscription: Subscription::of(&config, &inbox, &clock),
+        sources: Some(Sources::of(&config, &inbox, &clock)),
         watchdog: Watchdog::from_systemd(),
         real: Clock::real(),
         picture_due: Instant::START,
@@ -357,7 +357,7 @@ struct World {
     inbox: Inbox,
     links: Links,
     server: Option<Server>,
-    subscription: Option<Subscription>,
+    sources: Option<Sources>,
     store: Store,
     state: watch::Receiver<StoreState>,
     /// As the controller was told.
@@ -526,8 +526,8 @@ impl World {
         if (before.ocpp, before.web) != (self.config.ocpp, self.config.web) {
             log::warn!("the addresses to listen on change only with a restart");
         }
-        if before.mqtt != self.config.mqtt || before.site.topics() != self.config.site.topics() {
-            self.subscription = Subscription::of(&self.config, &self.inbox, &self.clock);
+        if Sources::differ(&before, &self.config) {
+            self.sources = Some(Sources::of(&self.config, &self.inbox, &self.clock));
         }
     }
 
@@ -556,7 +556,7 @@ impl World {
         self.tell(EventKind::Stopping, "", "the daemon ends in order".to_owned());
         self.store.commit(self.controller.learned());
         self.server = None;
-        self.subscription = None;
+        self.sources = None;
         let World { links, store, journal, .. } = self;
         let closed = tokio::task::spawn_blocking(move || {
             drop(journal);

@@ -4,12 +4,13 @@
 //! [`plan`] alone asks nobody: it solves a saved problem on its own.
 //!
 //! Reading order: [`client`] → [`text`] (aligned tables) → [`explain`] → [`prefer`] → [`status`]
-//! → [`remote`] (orders to chargers) → [`plan`].
+//! → [`remote`] (orders to chargers) → [`forecast`] → [`plan`].
 
 pub mod client;
 pub mod text;
 
 pub mod explain;
+pub mod forecast;
 pub mod partner;
 pub mod plan;
 pub mod prefer;
@@ -71,6 +72,8 @@ pub enum Command {
     },
     /// Reservations, newest first
     Reservations(Target),
+    /// What is expected of sun, building and prices, and how far that was off
+    Forecasts(Target),
     /// Delete what was learned of a token (stays, energy, its car), here and in the store
     Forget {
         /// The token; without it, --all
@@ -171,6 +174,12 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
         Command::CancelReservation { id, target } => {
             let path = format!("/api/v1/reservations/{id}/cancel");
             remote::order(target, &path, "{}")
+        }
+        Command::Forecasts(target) if target.json => {
+            ask(target, "/api/v1/forecasts", |body| Ok(body.to_owned()))
+        }
+        Command::Forecasts(target) => {
+            ask(target, "/api/v1/site", |body| Ok(forecast::forecasts(&client::read(body)?)))
         }
         Command::Forget { token, all, target } => {
             let body = serde_json::json!({ "token": token, "all": all });

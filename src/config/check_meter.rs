@@ -136,7 +136,8 @@ fn check_value(path: &str, meter: &Meter, value: &Value, report: &mut Report) {
     }
 }
 
-fn check_topic(path: &str, topic: &str, report: &mut Report) {
+/// A topic must be exact.
+pub fn check_topic(path: &str, topic: &str, report: &mut Report) {
     if topic.contains(['+', '#']) {
         let expected = "the exact topic: with + or # several meters would mix into one";
         report.error(path, quoted(topic), expected);
@@ -145,7 +146,8 @@ fn check_topic(path: &str, topic: &str, report: &mut Report) {
     }
 }
 
-fn check_pointer(path: &str, pointer: &str, report: &mut Report) {
+/// A JSON pointer must be one.
+pub fn check_pointer(path: &str, pointer: &str, report: &mut Report) {
     if pointer.is_empty() {
         let expected = "no pointer at all where the message is the number itself";
         report.error(path, "an empty pointer", expected);

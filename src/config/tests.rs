@@ -239,6 +239,33 @@ fn tariffs_are_checked() {
 }
 
 #[test]
+fn forecast_sources_are_checked() {
+    let with = |text: &str| spoiled(&[("[[node]]", &format!("{text}\n\n[[node]]"))]);
+    let source =
+        |keys: &str| with(&format!("[[forecast.source]]\nid = \"a\"\nkind = \"price\"\n{keys}"));
+    let topic = "topic = \"prices\"";
+    let second = format!("{topic}\n[[forecast.source]]\nid = \"a\"\nkind = \"price\"\n{topic}");
+    let texts = [
+        ("no place", source("")),
+        ("two places", source(&format!("{topic}\nfile = \"prices.csv\""))),
+        ("a wildcard", source("topic = \"prices/#\"")),
+        ("no address", source("url = \"prices.example.org\"")),
+        ("in the clear", source("url = \"http://prices.example.org/a\"")),
+        ("a password", source("url = \"https://me:secret@prices.example.org/\"")),
+        ("a topic every hour", source(&format!("{topic}\nevery_min = 60"))),
+        ("no pointer", source(&format!("{topic}\nseries = \"data.prices\""))),
+        ("times alone", source(&format!("{topic}\ntimes = \"/t\""))),
+        ("the unit of power", source(&format!("{topic}\nunit = \"kW\""))),
+        ("no such unit", source(&format!("{topic}\nunit = \"EUR\""))),
+        ("no scale", source(&format!("{topic}\nscale = 0"))),
+        ("no zone", source(&format!("{topic}\ntime_zone = \"CET+1\""))),
+        ("two of a kind", source(&second)),
+        ("nobody looks", with(&format!("[[forecast.source]]\nid = \"a\"\nkind = \"pv\"\n{topic}"))),
+    ];
+    expect_file!["tests/forecast.txt"].assert_eq(&told(&texts));
+}
+
+#[test]
 fn a_tariff_with_everything_is_what_it_says() {
     let tariff = "[tariff]\nfees_eur_per_kwh = 0.05\nexport_market_less_eur_per_kwh = 0.004\n\
                   peak_eur_per_kw = 110\npeak_basis_min = 60\npeak_billing = \"year\"\n\

@@ -44,6 +44,14 @@ pub enum Input {
     Store { failing: Option<String> },
     /// A series from outside: forecast, prices, CO2 intensity.
     Series { kind: FeedKind, received: Received },
+    /// A document with a series, as one of the site's feeds brought it, by the name of the feed.
+    Feed {
+        feed: String,
+        #[serde(with = "payload")]
+        payload: Vec<u8>,
+    },
+    /// A feed could not be fetched or read, with the reason.
+    FeedFailed { feed: String, why: String },
     /// What came of [`Output::Solve`]; none where the solver failed.
     Solved { number: u64, plan: Option<Box<Plan>> },
     /// A question or an order from a person.

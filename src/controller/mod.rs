@@ -18,6 +18,8 @@ mod asks;
 mod book;
 mod drill;
 mod evse;
+mod feeds;
+pub mod forecast_view;
 mod image;
 mod keep;
 mod loads;
@@ -150,6 +152,8 @@ impl Controller {
                 self.state.planning.changed();
                 self.state.mark(now.mono);
             }
+            Input::Feed { feed, payload } => self.state.fed(now, &feed, &payload, out),
+            Input::FeedFailed { feed, why } => self.state.feed_failed(now, &feed, &why, out),
             Input::Solved { number, plan } => {
                 self.state.solved(now, number, plan.map(|plan| *plan), out);
             }
@@ -222,8 +226,9 @@ impl Controller {
     fn metered(&mut self, now: Now, topic: &str, payload: &[u8], retained: bool, out: &mut Outbox) {
         self.state.totals.mqtt_in += 1;
         let site = self.state.site.clone();
+        let fed = self.state.published(now, topic, payload, out);
         let decoded = meter::decode(&site.meters, topic, payload);
-        if !decoded.known {
+        if !decoded.known && !fed {
             let text = "no meter of the configuration listens to this topic".to_owned();
             self.state.event_seldom(now, EventKind::MeterUnreadable, topic, text, out);
         }

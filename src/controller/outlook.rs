@@ -18,6 +18,8 @@ use crate::model::site::Site;
 use crate::model::tariff::{Billing, Peak};
 use crate::plan::problem::{Origin, Series};
 
+use super::forecast_view::{ForecastView, LeadView, ProofView};
+
 /// Without a contract that says otherwise, peaks are those of a quarter hour in a month.
 const USUAL_PEAK: Peak =
     Peak { eur_per_kw: 0.0, basis: Duration::minutes(15), billing: Billing::Month };
@@ -54,6 +56,8 @@ pub struct Outlook {
     co2: KnownSeries,
     peak: PeakSoFar,
     calendar: Calendar,
+    /// There is a roof to expect something of.
+    has_pv: bool,
 }
 
 impl Outlook {
@@ -68,6 +72,7 @@ impl Outlook {
             co2: KnownSeries::new(zone.clone()),
             peak: PeakSoFar::new(peak, zone.clone()),
             calendar: zone,
+            has_pv: has_pv(site),
         }
     }
 
@@ -113,6 +118,7 @@ impl Outlook {
             prices: self.prices.with(site.tariff.clone(), zone.clone()),
             peak: self.peak.with(site.tariff.peak.unwrap_or(USUAL_PEAK), zone.clone()),
             calendar: zone,
+            has_pv: has_pv(site),
         }
     }
 
@@ -180,12 +186,46 @@ impl Outlook {
         }
     }
 
+    /// How a forecast from outside did beside the learned one, by lead.
+    pub fn proofs(&self, kind: FeedKind) -> Vec<ProofView> {
+        let proofs = match kind {
+            FeedKind::Pv => self.pv.blend().proofs(),
+            FeedKind::Load => self.load.blend().proofs(),
+            FeedKind::Price | FeedKind::Co2 => Vec::new(),
+        };
+        proofs.into_iter().map(ProofView::from).collect()
+    }
+
+    /// What is expected, without what the configuration says of feeds.
+    pub fn forecast_views(&self, now: Utc) -> Vec<ForecastView> {
+        let view = |kind, source: String, leads: Vec<LeadView>| ForecastView {
+            kind,
+            source,
+            leads,
+            received: None,
+        };
+        let has = |source: String, is_there: bool| if is_there { source } else { String::new() };
+        let (price, _) = self.prices.source();
+        let co2 = self.co2.source().map(|(source, _)| source.to_owned());
+        let (pv, load) = (self.pv.record(), self.load.record());
+        vec![
+            view(FeedKind::Pv, has(self.pv.source(now), self.has_pv), LeadView::of(pv)),
+            view(FeedKind::Load, self.load.source(now), LeadView::of(load)),
+            view(FeedKind::Price, price, Vec::new()),
+            view(FeedKind::Co2, co2.unwrap_or_default(), Vec::new()),
+        ]
+    }
+
     /// How far the forecasts were off lately, in words.
     pub fn words(&self) -> String {
         let words = [("sun", self.pv.record().words()), ("building", self.load.record().words())];
         let known = words.iter().filter(|(_, words)| !words.is_empty());
         known.map(|(name, words)| format!("{name}: {words}")).collect::<Vec<_>>().join("; ")
     }
+}
+
+fn has_pv(site: &Site) -> bool {
+    site.diagram.equipment.iter().any(|item| item.kind == EquipmentKind::Pv)
 }
 
 /// Size of all equipment of a kind, in kW.

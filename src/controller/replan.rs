@@ -80,6 +80,7 @@ impl State {
             self.planning.outlook.observe(utc, &power);
         }
         self.keep_learned(now, out);
+        self.watch_feeds(now, out);
         self.observe_phases(now);
     }
 

@@ -20,6 +20,7 @@ use crate::ocpp::traffic::{ConnectorSetup, PointSetup, Traffic};
 use super::asker::Asks;
 use super::book::Book;
 use super::evse::{Drill, EvseState};
+use super::feeds::FeedState;
 use super::image::MeterImage;
 use super::loads::{Draw, Loads};
 use super::message::{Outbox, Output};
@@ -87,6 +88,8 @@ pub struct State {
     pub clock_offset: Option<i64>,
     /// When a decision is due because something has changed.
     pub due: Option<Instant>,
+    /// How each feed of the configuration stands, in its order.
+    pub feeds: Vec<FeedState>,
     /// When the last decision was made.
     pub decided: Option<Instant>,
     said: BTreeMap<(EventKind, String), Instant>,
@@ -134,6 +137,7 @@ impl State {
             meters: vec![MeterImage::default(); site.meters.len()],
             loads: Loads::new(&diagram),
             planning: Planning::new(&site, remembered),
+            feeds: vec![FeedState::new(now.mono); site.feeds.len()],
             evses: vec![EvseState::new(now.mono); diagram.evses.len()],
             points,
             events: VecDeque::new(),
@@ -172,6 +176,7 @@ impl State {
         next.planning.outlook = self.planning.outlook.clone().under(&next.site);
         let calendar = Calendar::new(&next.site.zone);
         next.planning.habits = self.planning.habits.clone().with_calendar(calendar);
+        next.feeds = self.feeds_under(&next.site, now.mono);
         next.planning.changed();
         next.asks = self.asks.clone();
         next.store_failing = self.store_failing.clone();

@@ -2,7 +2,7 @@
 //! what it carries.
 //!
 //! Reading order: [`clock`] → [`inbox`] (how everything reaches the controller) → `handshake` →
-//! `link` (one charge point) → [`websocket`] (all of them) → [`mqtt`] → [`journal`] → [`key`] →
+//! `link` (one charge point) → [`websocket`] (all of them) → [`mqtt`] → [`sources`] → [`journal`] → [`key`] →
 //! [`log`] → [`platform`] (systemd, memory and disk).
 
 pub mod clock;
@@ -17,4 +17,5 @@ pub mod mqtt;
 pub mod partner;
 pub mod platform;
 pub mod solver;
+pub mod sources;
 pub mod websocket;

@@ -148,6 +148,12 @@ catalogue! {
     OverloadOver = "node.overload_over", Info;
     /// No plan could be made, or it was refused by the audit; the last one or fair shares stay.
     PlanFailed = "plan.failed", Warning;
+    /// A forecast or price from outside was refused; the text says what is wrong with it.
+    FeedRefused = "forecast.refused", Warning;
+    /// A forecast or price from outside cannot be had, or has run out.
+    FeedSilent = "forecast.silent", Warning;
+    /// A forecast or price from outside is there again.
+    FeedHeard = "forecast.heard", Info;
     /// The store cannot write; the site goes on and facts wait in memory.
     StoreFailed = "store.failed", Alarm;
     /// A token A was made for a partner, so that it can register.

@@ -1,4 +1,4 @@
-//! What was learned of drivers, over the API: its deletion.
+//! What was learned, over the API: how forecasts did, and the deletion of drivers' habits.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use crate::controller::forecast_view::ForecastView;
 use crate::controller::message::Order;
 use crate::ground::ids::IdToken;
 
@@ -25,6 +26,11 @@ pub struct Forget {
     /// What was learned of all drivers.
     #[serde(default)]
     pub all: bool,
+}
+
+/// `GET /api/v1/forecasts`
+pub async fn forecasts(State(shared): State<Arc<Shared>>) -> Json<Vec<ForecastView>> {
+    Json(shared.view().forecasts.clone())
 }
 
 /// `POST /api/v1/forget`

@@ -4,7 +4,7 @@
 //! nothing, keeps nothing and cannot hold up the controller.
 //!
 //! Reading order: [`html`] (nothing unescaped) → [`words`] → [`bar`] → [`explain`] (the rows
-//! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`plan`] → [`page`] → [`chart`] →
+//! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`plan`] → [`forecast`] → [`page`] → [`chart`] →
 //! [`detail`] (the page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] →
 //! [`history`] → [`live`] → [`pass`] → [`state`] → [`order`] → [`metrics`] → [`remote`] (orders to
 //! chargers) → [`api`] → [`learned`] → [`partners`] → [`wish`] → [`driver`] (the page for a phone) → [`qr`] →
@@ -20,6 +20,7 @@ pub mod explain;
 pub mod flow;
 
 pub mod diagram;
+pub mod forecast;
 pub mod plan;
 pub mod table;
 
@@ -170,6 +171,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/api/v1/plan", get(api::plan)),
         ("/api/v1/remote", post(remote::remote)),
         ("/api/v1/forget", post(learned::forget)),
+        ("/api/v1/forecasts", get(learned::forecasts)),
         ("/api/v1/reservations", get(remote::reservations).post(remote::reserve)),
         ("/api/v1/evses/{id}/drill", post(remote::drill)),
         ("/api/v1/reservations/{id}/cancel", post(remote::give_up)),

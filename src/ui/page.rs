@@ -12,6 +12,7 @@ use crate::ground::units::{Amps, Watts};
 use super::bar::{self, Part};
 use super::diagram;
 use super::flow::{self, Flow};
+use super::forecast;
 use super::html::Html;
 use super::plan;
 use super::table;
@@ -43,6 +44,7 @@ pub fn site(view: &View) -> Html {
     diagram::tree(&mut out, view);
     out.add("</section>", &[]);
     out.append(&plan::section(view));
+    out.append(&forecast::section(view));
     out.add("<div class=\"pair\">", &[]);
     out.append(&table::sessions(view, &calendar));
     out.append(&table::events(view, &calendar));
@@ -65,6 +67,7 @@ pub fn parts(view: &View) -> Parts {
     parts.extend((0..view.equipment.len()).map(|at| (name("q", at), diagram::plant(view, at))));
     parts.extend((0..view.evses.len()).map(|at| (name("e", at), diagram::tile(view, at))));
     parts.push(("plan".to_owned(), plan::section(view)));
+    parts.push(("forecasts".to_owned(), forecast::section(view)));
     parts.push(("sessions".to_owned(), table::sessions(view, &calendar)));
     parts.push(("events".to_owned(), table::events(view, &calendar)));
     parts.push(("meters".to_owned(), table::meters(view)));
