@@ -36,13 +36,13 @@ fn office(sources: &str) -> Config {
 }
 
 /// A controller whose time is told.
-struct Box_ {
+struct House {
     controller: Controller,
     now: Now,
     events: Vec<(EventKind, String)>,
 }
 
-impl Box_ {
+impl House {
     fn new(config: Config) -> Self {
         let now = Now { mono: Instant::START, utc: Some(MORNING) };
         let controller = Controller::new(config.site, &Remembered::default(), now);
@@ -94,7 +94,7 @@ const BROKER: &str = "[[forecast.source]]\nid = \"sky\"\nkind = \"pv\"\ntopic = 
 
 #[test]
 fn what_is_published_is_taken_and_told_and_nonsense_is_refused_once() {
-    let mut site = Box_::new(office(BROKER));
+    let mut site = House::new(office(BROKER));
     assert_eq!((site.feed(FeedKind::Pv).heard, site.feed(FeedKind::Pv).trouble), (None, None));
     site.publish("sky", "{\"watts\": {\"2026-06-01 10:00\": 9000, \"2026-06-01 11:00\": 12000}}");
     let feed = site.feed(FeedKind::Pv);
@@ -121,7 +121,7 @@ fn what_is_published_is_taken_and_told_and_nonsense_is_refused_once() {
 
 #[test]
 fn a_price_that_runs_out_is_missed_once_and_the_contract_goes_on() {
-    let mut site = Box_::new(office(BROKER));
+    let mut site = House::new(office(BROKER));
     site.publish("market", "[[1780286400, 80], [1780290000, 95.5]]");
     site.wait(3 * 60);
     let silent = |event: &&(EventKind, String)| event.0 == EventKind::FeedSilent;
@@ -139,7 +139,7 @@ fn a_price_that_runs_out_is_missed_once_and_the_contract_goes_on() {
 
 #[test]
 fn what_comes_before_the_clock_is_trusted_is_not_lost() {
-    let mut site = Box_::new(office(BROKER));
+    let mut site = House::new(office(BROKER));
     site.now.utc = None;
     site.publish("market", "[[1780286400, 80], [1780290000, 95.5]]");
     assert_eq!(site.feed(FeedKind::Price).heard, None);

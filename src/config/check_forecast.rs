@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use crate::ground::time::Duration;
 use crate::model::feed::{Feed, FeedKind, Place};
 
-use super::check_meter::{check_pointer, check_topic};
 use super::file::File;
 use super::file_forecast::{FeedUnit, Kind, Source};
+use super::pointer::{check_pointer, check_topic};
 use super::report::Report;
 use super::words::quoted;
 use super::zone;

@@ -29,6 +29,7 @@ mod file_ocpi;
 mod file_plan;
 mod file_tariff;
 mod maps;
+mod pointer;
 pub mod problem;
 mod report;
 mod schema;

@@ -4,38 +4,18 @@
 //! and people are told once.
 
 use crate::forecast::source;
-use crate::ground::time::{Duration, Instant, Now, Utc};
+use crate::ground::time::{Duration, Instant, Now};
 use crate::model::event::EventKind;
 use crate::model::feed::{Feed, FeedKind, Place};
 use crate::model::site::Site;
 
+use super::feed_state::FeedState;
 use super::forecast_view::{FeedView, ForecastView};
 use super::message::Outbox;
 use super::state::State;
 
 /// A feed that was never heard is missed after this.
 const PATIENCE: Duration = Duration::hours(1);
-
-/// How a feed stands.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FeedState {
-    since: Instant,
-    /// When the last good document came.
-    heard: Option<Utc>,
-    issued: Option<Utc>,
-    until: Option<Utc>,
-    /// Why it is of no use at present; none while all is well.
-    trouble: Option<String>,
-    /// What came before the clock was trusted.
-    waiting: Option<Vec<u8>>,
-}
-
-impl FeedState {
-    /// Nothing heard yet.
-    pub fn new(now: Instant) -> Self {
-        Self { since: now, heard: None, issued: None, until: None, trouble: None, waiting: None }
-    }
-}
 
 impl State {
     /// A message was published: whether it is one of a feed, which then has it.

@@ -18,6 +18,7 @@ mod asks;
 mod book;
 mod drill;
 mod evse;
+mod feed_state;
 mod feeds;
 pub mod forecast_view;
 mod image;

@@ -20,7 +20,7 @@ use crate::ocpp::traffic::{ConnectorSetup, PointSetup, Traffic};
 use super::asker::Asks;
 use super::book::Book;
 use super::evse::{Drill, EvseState};
-use super::feeds::FeedState;
+use super::feed_state::FeedState;
 use super::image::MeterImage;
 use super::loads::{Draw, Loads};
 use super::message::{Outbox, Output};

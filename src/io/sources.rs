@@ -56,7 +56,7 @@ impl Sources {
             match feed.place.clone() {
                 Place::Topic(_) => None,
                 Place::Url { url, every, token_file } => {
-                    let from = From { url, token_file };
+                    let from = Origin { url, token_file };
                     Some(Task(tokio::spawn(poll(name, from, every, inbox, clock))))
                 }
                 Place::File(path) => Some(Task(tokio::spawn(watch(name, path, inbox, clock)))),
@@ -78,12 +78,12 @@ impl Sources {
 
 /// Where a document is fetched from.
 #[derive(Clone, Debug)]
-struct From {
+struct Origin {
     url: String,
     token_file: Option<PathBuf>,
 }
 
-async fn poll(name: String, from: From, every: Duration, inbox: Inbox, clock: Clock) {
+async fn poll(name: String, from: Origin, every: Duration, inbox: Inbox, clock: Clock) {
     let mut retry = RETRY_MIN;
     loop {
         let from = from.clone();
@@ -108,7 +108,7 @@ async fn poll(name: String, from: From, every: Duration, inbox: Inbox, clock: Cl
 }
 
 /// Fetches a document, blocking. The error is in words and names no token.
-fn fetch(from: &From) -> Result<Vec<u8>, String> {
+fn fetch(from: &Origin) -> Result<Vec<u8>, String> {
     let token = match &from.token_file {
         None => None,
         Some(path) => {

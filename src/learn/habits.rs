@@ -116,7 +116,7 @@ impl Habits {
         self
     }
 
-    /// Takes in a stay that has ended. Tells what changed by it, as [`super::keep`] writes it.
+    /// Takes in a stay that has ended. Tells what changed by it, as it is written down.
     pub fn observe(&mut self, stay: &Stay) -> Vec<(String, String)> {
         let Some(past) = Past::of(stay, &self.calendar) else { return Vec::new() };
         push(&mut self.site, past, SITE_MAX);
@@ -132,7 +132,7 @@ impl Habits {
             let oldest = self.tokens.iter().min_by_key(|(_, known)| last(known));
             if let Some(name) = oldest.map(|(name, _)| name.clone()) {
                 self.tokens.remove(&name);
-                changed.push((super::keep::token_name(&name), String::new()));
+                changed.push(Known::gone(&name));
             }
         }
         changed

@@ -24,6 +24,11 @@ struct Numbered {
 }
 
 impl Known {
+    /// What deletes it.
+    pub(super) fn gone(name: &str) -> (String, String) {
+        (token_name(name), String::new())
+    }
+
     /// As it is written down; nothing where it cannot be.
     pub(super) fn text(&self, name: &str) -> Option<(String, String)> {
         Some((token_name(name), serde_json::to_string(self).ok()?))
@@ -96,7 +101,7 @@ impl Habits {
 }
 
 /// The name of what is known of a token.
-pub(super) fn token_name(key: &str) -> String {
+fn token_name(key: &str) -> String {
     format!("{TOKEN}{key}")
 }
 
