@@ -28,14 +28,17 @@ use crate::controller::view::View;
 use crate::ground::ids::{LinkId, RequestId};
 use crate::ground::time::{Duration, Instant};
 use crate::io::clock::Clock;
+use crate::io::doors::{self, DoorError, Doors};
 use crate::io::field::{Field, PartnerAsk};
 use crate::io::inbox::{self, Arrival, Inbox};
 use crate::io::journal::Journal;
 use crate::io::log as lines;
-use crate::io::platform::{self, Resources, Watchdog};
+use crate::io::platform::{self, EndsProcess, Resources, Watchdog};
+use crate::io::signing::Signer;
 use crate::io::solver::Solver;
 use crate::io::sources::Sources;
-use crate::io::websocket::{Door, Links, Server};
+use crate::io::tls::Tls;
+use crate::io::websocket::{Door, Links};
 use crate::model::event::{Event, EventKind};
 use crate::model::record::Record;
 use crate::model::site::Site;
@@ -96,14 +99,9 @@ pub enum DaemonError {
     /// The data directory cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The listener cannot be opened.
-    #[error("cannot listen for chargers on {address}: {source}")]
-    Listen {
-        /// As configured.
-        address: SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    /// Chargers cannot be let in.
+    #[error(transparent)]
+    Door(#[from] DoorError),
     /// The journal cannot be written.
     #[error("cannot write the journal {file}: {source}")]
     Journal {
@@ -136,6 +134,14 @@ pub struct Handle {
     pub store: StoreReader,
     /// Where chargers connect; none if that is closed.
     pub ocpp_address: Option<SocketAddr>,
+    /// Where chargers connect inside TLS; none if that is closed.
+    pub ocpps_address: Option<SocketAddr>,
+    /// The links of chargers, and who may come in.
+    pub links: Links,
+    /// What chargers see of this box inside TLS.
+    pub tls: Option<Tls>,
+    /// The time of its world.
+    pub clock: Clock,
     /// Where the page puts the orders of people.
     pub orders: mpsc::Sender<Asked>,
     pub field: Field,
@@ -178,21 +184,25 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         start,
         known: config.site.diagram.charge_points().into_iter().collect(),
         silence: silence(&config.site),
+        gate: doors::gate(&config, &data)?,
     });
-    let server = match config.ocpp {
-        None => None,
-        Some(address) => {
-            let opened = Server::open(address, links.clone(), inbox.clone(), clock.clone()).await;
-            Some(opened.map_err(|source| DaemonError::Listen { address, source })?)
-        }
-    };
+    let doors = Doors::open(&config, &data, &links, &inbox, &clock).await?;
     let (pictures, view) = publisher(controller.view(now));
     let (orders, asked) = mpsc::channel(ORDERS_MAX);
     let (wishes, wished) = mpsc::channel(ORDERS_MAX);
-    let ocpp_address = server.as_ref().map(Server::address);
-    let field = Field::new(links.clone(), inbox.clone());
-    let reader = store.reader();
-    let handle = Handle { view, store: reader, ocpp_address, data, orders, wishes, field };
+    let handle = Handle {
+        view,
+        store: store.reader(),
+        ocpp_address: doors.plain_address(),
+        ocpps_address: doors.tls_address(),
+        links: links.clone(),
+        tls: doors.secrets(),
+        clock: clock.clone(),
+        data,
+        orders,
+        wishes,
+        field: Field::new(links.clone(), inbox.clone()),
+    };
     let mut world = World {
         field: handle.field.clone(),
         state: store.state(),
@@ -210,20 +220,19 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         config,
         clock,
         solver: Solver::start(inbox.clone()),
+        signer: Signer::new(&handle.data, &links, &inbox, &handle.orders),
         inbox,
         links,
-        server,
+        doors: Some(doors),
         journal,
         pictures,
     };
-    for problem in problems {
-        world.tell(EventKind::StoreFailed, "store", problem);
-    }
-    let task = tokio::spawn(async move {
+    problems.into_iter().for_each(|text| world.tell(EventKind::StoreFailed, "store", text));
+    let running = async move {
         let _guard = EndsProcess;
         Box::pin(world.run(arrivals, asked, wished)).await
-    });
-    Ok(Daemon { handle, task })
+    };
+    Ok(Daemon { handle, task: tokio::spawn(running) })
 }
 
 /// Where pictures are put in and where people see the latest. In a task of its own: whoever looks
@@ -356,7 +365,7 @@ struct World {
     real: Clock,
     inbox: Inbox,
     links: Links,
-    server: Option<Server>,
+    doors: Option<Doors>,
     sources: Option<Sources>,
     store: Store,
     state: watch::Receiver<StoreState>,
@@ -367,6 +376,7 @@ struct World {
     replies: BTreeMap<RequestId, oneshot::Sender<Answer>>,
     next_request: u64,
     journal: Option<Journal>,
+    signer: Signer,
     solver: Solver,
     pictures: mpsc::Sender<Arc<View>>,
     picture_due: Instant,
@@ -467,6 +477,9 @@ impl World {
                     self.field.ask(PartnerAsk { ask, token, evse });
                 }
                 Output::Solve { number, problem } => self.solver.solve(number, problem),
+                Output::Sign { charge_point, request } => {
+                    self.signer.begin(charge_point, request, self.clock.now().utc);
+                }
                 Output::Reply { request, answer } => {
                     if let Some(reply) = self.replies.remove(&request) {
                         // An error means that nobody waits for the answer any more.
@@ -523,7 +536,12 @@ impl World {
         }
         self.cause(out);
         let before = std::mem::replace(&mut self.config, config);
-        if (before.ocpp, before.web) != (self.config.ocpp, self.config.web) {
+        self.links.gate().open_networks(self.config.security.open_networks.clone());
+        if let Some(doors) = &self.doors {
+            doors.look_again();
+        }
+        let listens = |config: &Config| (config.ocpp, config.ocpps, config.web);
+        if listens(&before) != listens(&self.config) {
             log::warn!("the addresses to listen on change only with a restart");
         }
         if Sources::differ(&before, &self.config) {
@@ -555,7 +573,7 @@ impl World {
     async fn end(mut self) -> Result<(), StoreError> {
         self.tell(EventKind::Stopping, "", "the daemon ends in order".to_owned());
         self.store.commit(self.controller.learned());
-        self.server = None;
+        self.doors = None;
         self.sources = None;
         let World { links, store, journal, .. } = self;
         let closed = tokio::task::spawn_blocking(move || {
@@ -568,19 +586,6 @@ impl World {
         closed.unwrap_or_else(|_| {
             Err(StoreError::NotWritten("the store stopped by a fault".to_owned()))
         })
-    }
-}
-
-/// Ends the process with the task that holds it, if that panics.
-struct EndsProcess;
-
-impl Drop for EndsProcess {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            log::error!("the control loop has failed; the process ends to be started anew");
-            log::logger().flush();
-            std::process::abort();
-        }
     }
 }
 

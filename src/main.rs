@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use ampgate::cli::plan::PlanArgs;
+use ampgate::cli::secure::Secure;
 use ampgate::demo::{self, DemoOptions};
 use ampgate::double::{self, CpoArgs};
+use ampgate::keyring::{self, CaCommand, KeyCommand};
 use ampgate::run::{CheckArgs, RunArgs};
 use ampgate::simulate::SimulateArgs;
 use ampgate::simulate::replay::{self, Replay};
@@ -38,6 +40,12 @@ enum Command {
         /// A journal that `run --journal` or `simulate --journal` wrote.
         journal: PathBuf,
     },
+    /// Certificates: of this box, and of chargers.
+    #[command(subcommand)]
+    Ca(CaCommand),
+    /// Passwords, certificates and security profile of a charger.
+    #[command(subcommand)]
+    Charger(ChargerCommand),
     /// Doubles of what is around the site.
     #[command(subcommand)]
     Twin(TwinCommand),
@@ -46,6 +54,14 @@ enum Command {
     Schema(Schema),
     #[command(flatten)]
     Ask(cli::Command),
+}
+
+#[derive(Debug, Subcommand)]
+enum ChargerCommand {
+    #[command(flatten)]
+    Kept(KeyCommand),
+    #[command(flatten)]
+    Told(Secure),
 }
 
 #[derive(Debug, Subcommand)]
@@ -92,8 +108,15 @@ fn main() -> ExitCode {
             println!("{:#}", config::schema());
             ExitCode::SUCCESS
         }
+        Command::Ca(command) => say(keyring::ca(command)),
+        Command::Charger(ChargerCommand::Kept(command)) => say(keyring::keys(command)),
+        Command::Charger(ChargerCommand::Told(command)) => cli::secure(command),
         Command::Ask(command) => cli::run(command),
     }
+}
+
+fn say<E: std::fmt::Display>(said: Result<String, E>) -> ExitCode {
+    finish(said.map(|text| print!("{text}")), 1)
 }
 
 fn print<E: std::fmt::Display>(answer: Result<String, E>) -> ExitCode {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::problem::Severity;
 use crate::config::{self, Checked, Config};
 use crate::daemon::{self, DaemonError, DaemonOptions};
+use crate::desk::Desk;
 use crate::io::clock::Clock;
 use crate::io::log as lines;
 use crate::serve;
@@ -96,10 +97,14 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     if let Some(address) = handle.ocpp_address {
         log::info!("chargers connect to ws://{address}/ocpp/{{identity}}");
     }
+    if let Some(address) = handle.ocpps_address {
+        log::info!("chargers connect to wss://{address}/ocpp/{{identity}}");
+    }
     let page = match web {
         None => None,
         Some(address) => {
-            let page = serve::page(&handle, address, driver_page).await;
+            let desk = Desk::new(handle.clone(), Some(args.config.clone()));
+            let page = serve::page(&handle, desk, address, driver_page).await;
             let (page, address) = page.map_err(|error| RunError::Page { error })?;
             log::info!("page and API at http://{address} (loopback only: there are no users yet)");
             Some(page)
@@ -158,7 +163,7 @@ fn read(file: &Path) -> Result<(Checked, String), String> {
     }
 }
 
-/// systemd names the state directory of its unit.
-fn data_directory() -> PathBuf {
+/// Where the data is when nobody says so: systemd names the state directory of its unit.
+pub fn data_directory() -> PathBuf {
     std::env::var_os("STATE_DIRECTORY").map_or_else(|| PathBuf::from(DATA_DEFAULT), PathBuf::from)
 }

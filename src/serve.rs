@@ -1,4 +1,4 @@
-//! Floor 6: joins the page to a running daemon: the view, the orders of people, the store's past.
+//! Floor 8: joins the page to a running daemon: the view, the orders of people, the store's past.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use crate::daemon::Handle;
+use crate::desk::Desk;
 use crate::io::key;
 use crate::model::drivers::PageUrl;
 use crate::model::session::Session;
@@ -14,20 +15,33 @@ use crate::store::error::StoreError;
 use crate::store::reader::StoreReader;
 use crate::ui::history::{History, Page};
 use crate::ui::pass::{self, DriverDoor, SECRET_BYTES};
+use crate::ui::security::Counter;
 use crate::ui::state::UiState;
 use crate::ui::{self, UiError};
 
 /// Serves page and API of a daemon. Comes back with the address that was bound.
 pub async fn page(
     handle: &Handle,
+    desk: Desk,
     address: SocketAddr,
     page_url: Option<PageUrl>,
 ) -> Result<(JoinHandle<()>, SocketAddr), UiError> {
     let (view, orders) = (handle.view.clone(), handle.orders.clone());
     let drivers = DriverDoor { secret: secret(handle.data()), page_url };
     let partners = handle.field.wishes();
-    let history = history(&handle.store);
-    ui::serve(UiState { view, orders, history, drivers, partners }, address).await
+    let (history, security) = (history(&handle.store), counter(desk));
+    ui::serve(UiState { view, orders, history, security, drivers, partners }, address).await
+}
+
+fn counter(desk: Desk) -> Counter {
+    let (look, order) = (desk.clone(), desk);
+    Counter {
+        look: Arc::new(move || look.view()),
+        order: Arc::new(move |wish| {
+            let desk = order.clone();
+            Box::pin(async move { desk.order(wish).await })
+        }),
+    }
 }
 
 /// What the codes of drivers are signed with. Where it cannot be kept, the site goes on with one

@@ -16,6 +16,7 @@ use ampgate::daemon::{self, Daemon, DaemonError, DaemonOptions, Handle};
 use ampgate::ground::ids::EvseId;
 use ampgate::ground::time::Duration as Span;
 use ampgate::io::clock::Clock;
+use ampgate::io::doors::DoorError;
 use ampgate::io::journal::Header;
 use ampgate::store::Store;
 use charger::Charger;
@@ -175,7 +176,7 @@ async fn a_daemon_that_cannot_start_says_why() {
     let mut taken = options(other.path(), 1);
     taken.config.ocpp = Some(address);
     let refused = daemon::start(taken).await.unwrap_err();
-    assert!(matches!(refused, DaemonError::Listen { .. }), "{refused}");
+    assert!(matches!(refused, DaemonError::Door(DoorError::Listen { .. })), "{refused}");
     assert!(refused.to_string().contains("cannot listen for chargers on"), "{refused}");
     daemon.stop().await.unwrap();
 }

@@ -421,6 +421,7 @@ fn odd_calls_are_answered_all_the_same() {
                 ! ocpp.repaired CP-01: heartbeat: a word was in the wrong case (wrong-case)
               > [3,"e",{"currentTime":"2024-05-17T18:00:03Z"}]
             < [2,"f","SecurityEventNotification",{"type":"X","timestamp":"2024-05-17T15:00:01Z"}]
+                ! charger.security CP-01: X
               > [3,"f",{}]
             < [2,"g","DataTransfer",{"vendorId":"EV-BOX"}]
               > [3,"g",{"status":"UnknownVendorId"}]

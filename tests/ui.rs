@@ -22,6 +22,7 @@ use ampgate::model::record::{ReadingRecord, SetpointRecord};
 use ampgate::model::session::Session;
 use ampgate::ui::history::History;
 use ampgate::ui::pass::{DriverDoor, SECRET_BYTES};
+use ampgate::ui::security::Counter;
 use ampgate::ui::state::UiState;
 use ampgate::ui::{UiError, serve};
 use ampgate::{controller, ground, model, plan};
@@ -47,6 +48,7 @@ fn served(view: View) -> Served {
         history: history(),
         drivers: drivers(),
         partners: None,
+        security: Counter::closed(),
     };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let (_, bound) = runtime.block_on(serve(state, any)).expect("loopback can be had");
@@ -300,8 +302,8 @@ fn only_loopback_can_be_listened_on() {
     let runtime = Runtime::new().expect("a runtime");
     let (_view, views) = watch::channel(Arc::new(sample::empty()));
     let (orders, _) = mpsc::channel(1);
-    let state =
-        UiState { view: views, orders, history: history(), drivers: drivers(), partners: None };
+    let (history, drivers, security) = (history(), drivers(), Counter::closed());
+    let state = UiState { view: views, orders, history, drivers, security, partners: None };
     let refused = runtime.block_on(serve(state, SocketAddr::from(([0, 0, 0, 0], 0))));
     let error = refused.map(|_| ()).expect_err("it must not listen there");
     assert!(matches!(error, UiError::NotLoopback(_)));

@@ -21,6 +21,7 @@ use ampgate::model::drivers::PageUrl;
 use ampgate::model::preference::{PreferenceSource, StateOfCharge, Wish};
 use ampgate::ui::history::History;
 use ampgate::ui::pass::{DriverDoor, Passes, SECRET_BYTES};
+use ampgate::ui::security::Counter;
 use ampgate::ui::serve;
 use ampgate::ui::state::UiState;
 use ampgate::{controller, ground, model, plan};
@@ -52,8 +53,8 @@ fn served_at(view: View, page: Option<&str>) -> Served {
     runtime.spawn(note(asked, view, orders.clone()));
     let page_url = page.map(|page| PageUrl::parse(page).expect("an address"));
     let drivers = DriverDoor { secret: SECRET, page_url };
-    let state =
-        UiState { view: views, orders: sender, history: nothing(), drivers, partners: None };
+    let (security, history) = (Counter::closed(), nothing());
+    let state = UiState { view: views, orders: sender, history, drivers, security, partners: None };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let (_, bound) = runtime.block_on(serve(state, any)).expect("loopback can be had");
     Served { _runtime: runtime, orders, url: format!("http://{bound}") }

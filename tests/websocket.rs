@@ -3,12 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration as RealDuration;
 
 use ampgate::controller::message::{Input, Refusal};
 use ampgate::ground::ids::{ChargePointId, LinkId};
 use ampgate::ground::time::{Duration, Utc};
 use ampgate::io::clock::Clock;
+use ampgate::io::credentials::CredentialFile;
+use ampgate::io::gate::Gate;
 use ampgate::io::inbox::{self, Arrival};
 use ampgate::io::websocket::{Door, Links, Server};
 use futures_util::{SinkExt, StreamExt};
@@ -41,9 +44,10 @@ async fn site_in(known: &[&str], clock: Clock) -> Site {
         start: 3,
         known: known.iter().map(|id| ChargePointId::new(id)).collect(),
         silence: Duration::seconds(90),
+        gate: Gate::new(CredentialFile::in_data(Path::new("/nowhere")), Vec::new()).unwrap(),
     });
     let loopback = "127.0.0.1:0".parse().unwrap();
-    let server = Server::open(loopback, links.clone(), inbox, clock).await.unwrap();
+    let server = Server::open(loopback, None, links.clone(), inbox, clock).await.unwrap();
     Site { address: server.address(), links, arrivals, _server: server }
 }
 
@@ -174,7 +178,9 @@ async fn a_browser_at_the_door_is_told_apart_from_a_charger() {
     let mut site = site(&["CP-01"]).await;
     let mut raw = TcpStream::connect(site.address).await.unwrap();
     raw.write_all(b"GET /ocpp/CP-01 HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    assert_eq!(raw.read(&mut [0; 64]).await.unwrap_or(0), 0);
+    let mut answer = String::new();
+    raw.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 426"), "{answer}");
     match site.next().await {
         Input::LinkRefused { why: Refusal::Handshake(why), .. } => {
             assert!(why.contains("Upgrade"), "{why}");

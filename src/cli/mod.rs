@@ -15,6 +15,7 @@ pub mod partner;
 pub mod plan;
 pub mod prefer;
 pub mod remote;
+pub mod secure;
 pub mod status;
 
 use std::io::Write;
@@ -85,6 +86,10 @@ pub enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Chargers that nobody knows yet
+    Pending(secure::Pending),
+    /// Write a charger into the configuration of the daemon
+    Adopt(secure::Adopt),
 }
 
 /// What a car needs.
@@ -110,7 +115,16 @@ pub struct Latest {
 
 /// Asks, prints, and tells whether it worked: 0, or 1 with a sentence on the standard error.
 pub fn run(command: Command) -> ExitCode {
-    match answer(&command) {
+    print(answer(&command))
+}
+
+/// Tells a charger about passwords and certificates, as [`run`] does the rest.
+pub fn secure(command: secure::Secure) -> ExitCode {
+    print(secure::secure(&command))
+}
+
+fn print(answer: Result<String, ClientError>) -> ExitCode {
+    match answer {
         Ok(text) => {
             // A reader that closes the pipe early has what it wanted.
             let _ = std::io::stdout().write_all(text.as_bytes());
@@ -185,6 +199,8 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
             let body = serde_json::json!({ "token": token, "all": all });
             remote::order(target, "/api/v1/forget", &body.to_string())
         }
+        Command::Pending(asked) => secure::pending(asked),
+        Command::Adopt(asked) => secure::adopt(asked),
         Command::Reservations(target) => {
             let zone = zone(target)?;
             ask(target, "/api/v1/reservations", |body| {

@@ -52,16 +52,25 @@ fn check_site(file: &File, report: &mut Report) {
 }
 
 fn check_listen(file: &File, report: &mut Report) {
-    for (key, written) in [("ocpp", &file.listen.ocpp), ("web", &file.listen.web)] {
-        if let (Some(text), None) = (written, address(written)) {
-            report.error(
-                &format!("listen.{key}"),
-                quoted(text),
-                "an address with its port, like \"127.0.0.1:9000\" or \"[::1]:9000\"",
-            );
+    let listen = &file.listen;
+    let doors = [("ocpp", &listen.ocpp), ("ocpps", &listen.ocpps), ("web", &listen.web)];
+    let mut taken: Vec<(&str, SocketAddr)> = Vec::new();
+    for (key, written) in doors {
+        let Some(text) = written else { continue };
+        let path = format!("listen.{key}");
+        let Some(open) = address(written) else {
+            let expected = "an address with its port, like \"127.0.0.1:9000\" or \"[::1]:9000\"";
+            report.error(&path, quoted(text), expected);
+            continue;
+        };
+        let twin = taken.iter().find(|(_, known)| open.port() != 0 && *known == open);
+        if let Some((other, _)) = twin {
+            let found = format!("{}, which {other} has already", quoted(text));
+            report.error(&path, found, "a port of its own");
         }
+        taken.push((key, open));
     }
-    let (ocpp, web) = (address(&file.listen.ocpp), address(&file.listen.web));
+    let (ocpp, web) = (address(&listen.ocpp), address(&listen.web));
     if let Some(web) = web.filter(|web| !web.ip().is_loopback()) {
         report.error(
             "listen.web",
@@ -77,26 +86,16 @@ fn check_listen(file: &File, report: &mut Report) {
         report.warning(
             "listen.ocpp",
             quoted(&ocpp.to_string()),
-            "a network of chargers alone: chargers show no password here, so anybody on that \
-             network can pose as one",
+            "a network of chargers alone, or ocpps: nothing is encrypted here, so anybody on that \
+             network can read the passwords of chargers",
         );
     }
-    if ocpp.is_some_and(|ocpp| ocpp.port() != 0 && web == Some(ocpp)) {
-        let found = format!("{}, which ocpp has already", quoted(&file.listen_web()));
-        report.error("listen.web", found, "a port of its own");
-    }
-    if file.listen.ocpp.is_none() && !file.evse.is_empty() {
+    if listen.ocpp.is_none() && listen.ocpps.is_none() && !file.evse.is_empty() {
         report.warning(
             "listen",
             "no ocpp",
             "ocpp = \"127.0.0.1:9000\" or the like: without it no charger can connect",
         );
-    }
-}
-
-impl File {
-    fn listen_web(&self) -> String {
-        self.listen.web.clone().unwrap_or_default()
     }
 }
 

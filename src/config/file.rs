@@ -17,6 +17,7 @@ use super::file_forecast::Forecast;
 use super::file_meter::Meter;
 use super::file_ocpi::{Ocpi, Partner};
 use super::file_plan::Plan;
+use super::file_security::Security;
 use super::file_tariff::Tariff;
 
 /// The configuration of an Ampgate site.
@@ -33,6 +34,9 @@ pub struct File {
     /// The doors that are open. What is not listed stays closed.
     #[serde(default)]
     pub listen: Listen,
+    /// What chargers have to show, and what this box shows them.
+    #[serde(default)]
+    pub security: Security,
     /// The MQTT broker that meters publish to. Needed as soon as there is a `[[meter]]`.
     pub mqtt: Option<Mqtt>,
     /// Who may charge.
@@ -114,10 +118,17 @@ pub struct Site {
 #[serde(deny_unknown_fields)]
 pub struct Listen {
     /// Address and port for chargers, plain OCPP 1.6J: they connect to
-    /// `ws://ADDRESS:PORT/ocpp/{identity}`. Chargers show no password here, so anything but
-    /// loopback belongs on a network of chargers alone.
+    /// `ws://ADDRESS:PORT/ocpp/{identity}` and show their password (security profile 1). Without
+    /// one come only those on this machine and in the networks of `[[security.open_network]]`
+    /// (profile 0). Nothing is encrypted here, so anything but loopback belongs on a network of
+    /// chargers alone.
     #[schemars(example = &"127.0.0.1:9000")]
     pub ocpp: Option<String>,
+    /// Address and port for chargers inside TLS: they connect to
+    /// `wss://ADDRESS:PORT/ocpp/{identity}` and show their password (security profile 2) or a
+    /// certificate (profile 3). Needs a certificate: `ampgate ca init` makes one.
+    #[schemars(example = &"0.0.0.0:9443")]
+    pub ocpps: Option<String>,
     /// Address and port of the web page and its API. Loopback only (127.0.0.1 or [::1]), because
     /// the page has no users and passwords.
     #[schemars(example = &"127.0.0.1:8080")]

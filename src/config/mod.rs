@@ -5,6 +5,7 @@
 //! the `check_…` files (rules between keys). Each step says all that is wrong and goes on with what
 //! is left; only a file without errors becomes a [`Config`].
 
+pub mod adopt;
 mod build;
 mod build_ocpi;
 mod check_access;
@@ -15,6 +16,7 @@ mod check_meter;
 mod check_names;
 mod check_ocpi;
 mod check_policy;
+mod check_security;
 mod check_shares;
 mod check_tariff;
 mod derive;
@@ -27,8 +29,10 @@ mod file_forecast;
 mod file_meter;
 mod file_ocpi;
 mod file_plan;
+mod file_security;
 mod file_tariff;
 mod maps;
+pub mod network;
 mod pointer;
 pub mod problem;
 mod report;
@@ -48,6 +52,7 @@ use crate::model::drivers::PageUrl;
 use crate::model::partner::Ocpi;
 use crate::model::site::Site;
 
+use network::Security;
 use problem::{Problem, Severity};
 use report::Report;
 
@@ -61,6 +66,10 @@ pub struct Config {
     pub site: Site,
     /// Plain OCPP listener (`ws://…/ocpp/{identity}`); none = closed.
     pub ocpp: Option<SocketAddr>,
+    /// OCPP listener inside TLS (`wss://…/ocpp/{identity}`); none = closed.
+    pub ocpps: Option<SocketAddr>,
+    /// What chargers have to show, and what they are shown.
+    pub security: Security,
     /// Web page and API; none = closed. Loopback only until users and roles exist.
     pub web: Option<SocketAddr>,
     /// Where drivers reach their page; none = on this machine alone.
@@ -137,6 +146,7 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
     let tree = tree::resolve(&file, report);
     let built = build::build(&file, &tree);
     check_policy::check(&file, report);
+    check_security::check(&file, report);
     check_access::check(&file, report);
     check_names::check(&file, report);
     check_drivers::check(&file, report);
@@ -151,6 +161,8 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
         ocpi: build_ocpi::build(&file, &built.site),
         site: built.site,
         ocpp: check_policy::address(&file.listen.ocpp),
+        ocpps: check_policy::address(&file.listen.ocpps),
+        security: check_security::security(&file),
         web: check_policy::address(&file.listen.web),
         driver_page: file.drivers.page_url.as_deref().and_then(PageUrl::parse),
         mqtt: file.mqtt.as_ref().and_then(broker),

@@ -6,7 +6,7 @@ use crate::ground::ids::{ChargePointId, EvseId, IdToken, LinkId, RequestId, Sess
 use crate::ground::time::{Duration, Now, Utc};
 use crate::ground::units::Amps;
 use crate::model::ask::{Ask, AskOutcome};
-use crate::model::event::Event;
+use crate::model::event::{Event, EventKind};
 use crate::model::feed::{FeedKind, Received};
 use crate::model::preference::{PreferenceSource, Wish};
 use crate::model::record::{Record, Remembered};
@@ -42,6 +42,8 @@ pub enum Input {
     BrokerDown { why: String },
     /// The store has trouble (or none any more).
     Store { failing: Option<String> },
+    /// Something that the world around the controller wants people to know.
+    Noticed { kind: EventKind, subject: String, text: String },
     /// A series from outside: forecast, prices, CO2 intensity.
     Series { kind: FeedKind, received: Received },
     /// A document with a series, as one of the site's feeds brought it, by the name of the feed.
@@ -68,6 +70,10 @@ pub enum Refusal {
     Handshake(String),
     /// It broke the WebSocket rules or the size limit.
     Protocol(String),
+    /// It showed no password, or not the right one.
+    Login(String),
+    /// Its certificate does not count, or is another's.
+    Certificate(String),
 }
 
 /// What people may ask of the controller. What they may merely *see* is in the view.
@@ -131,6 +137,8 @@ pub enum Output {
     AskPartners { ask: u64, token: IdToken, evse: Option<EvseId> },
     /// Solve this beside the loop and answer with [`Input::Solved`]; the newest alone matters.
     Solve { number: u64, problem: Box<Problem> },
+    /// Sign this request for a certificate and send the charger what comes of it.
+    Sign { charge_point: ChargePointId, request: String },
     /// Answer a person.
     Reply { request: RequestId, answer: Answer },
 }

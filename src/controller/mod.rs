@@ -148,6 +148,9 @@ impl Controller {
             Input::BrokerUp => self.broker(now, None, out),
             Input::BrokerDown { why } => self.broker(now, Some(why), out),
             Input::Store { failing } => self.store(now, failing, out),
+            Input::Noticed { kind, subject, text } => {
+                self.state.event(now, kind, &subject, text, out);
+            }
             Input::Series { kind, received } => {
                 self.state.planning.outlook.receive(kind, received);
                 self.state.planning.changed();
@@ -297,6 +300,12 @@ impl Controller {
             ),
             Refusal::Handshake(why) => {
                 (EventKind::HandshakeRefused, format!("connection from {from}: {why}"))
+            }
+            Refusal::Login(why) => {
+                (EventKind::LoginRefused, format!("connection from {from}: {why}"))
+            }
+            Refusal::Certificate(why) => {
+                (EventKind::CertificateRefused, format!("connection from {from}: {why}"))
             }
             Refusal::Protocol(why) => {
                 (EventKind::FrameRefused, format!("connection from {from} dropped: {why}"))

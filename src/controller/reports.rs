@@ -88,6 +88,9 @@ impl State {
             }
             Report::Verified { evse, lapse } => self.verified(now, evse, lapse, out),
             Report::Asked { ask, outcome } => self.asked(now, ask, outcome, out),
+            Report::CertificateWanted { charge_point, request } => {
+                out.push(Output::Sign { charge_point, request });
+            }
             Report::Progress { charge_point, job, status, request: _ } => {
                 self.progressed(now, &charge_point, job, &status, out);
             }

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{self, Broker, Config};
 use crate::daemon::{self, Daemon, DaemonError, DaemonOptions};
+use crate::desk::Desk;
 use crate::ground::ids::{ChargePointId, MeterId};
 use crate::ground::time::{Duration, Utc};
 use crate::io::clock::Clock;
@@ -105,7 +106,8 @@ pub async fn run(options: DemoOptions) -> Result<bool, DemoError> {
     .await?;
     let handle = daemon.handle();
     let web = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
-    let (page, address) = serve::page(&handle, web, None).await?;
+    let desk = Desk::new(handle.clone(), None);
+    let (page, address) = serve::page(&handle, desk, web, None).await?;
     let ocpp = handle.ocpp_address.unwrap_or(web);
     let midnight = Utc::from_millis(begins.as_millis().div_euclid(86_400_000) * 86_400_000);
     let scenario = day::scenario(&config.site, midnight);

@@ -6,7 +6,6 @@
 //! pong alone is never fatal.
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -20,6 +19,7 @@ use crate::ground::time::{Duration, Instant};
 use super::clock::Clock;
 use super::handshake::MESSAGE_BYTES_MAX;
 use super::inbox::Inbox;
+use super::stream::Stream;
 
 /// Frames that may wait for one peer. It is asked one thing at a time, so these are answers, and a
 /// peer with so many of its own questions open is not reading.
@@ -48,7 +48,7 @@ pub enum Outgoing {
 
 /// The peer's side of a link; everything the task of a link needs.
 pub struct Line {
-    pub socket: WebSocketStream<TcpStream>,
+    pub socket: WebSocketStream<Stream>,
     pub charge_point: ChargePointId,
     pub link: LinkId,
     pub outgoing: mpsc::Receiver<Outgoing>,

@@ -1,12 +1,19 @@
 //! Floor 5: the real plant. Sockets, the broker, the clock and systemd; nothing here understands
 //! what it carries.
 //!
-//! Reading order: [`clock`] → [`inbox`] (how everything reaches the controller) → `handshake` →
-//! `link` (one charge point) → [`websocket`] (all of them) → [`mqtt`] → [`sources`] → [`journal`] → [`key`] →
-//! [`log`] → [`platform`] (systemd, memory and disk).
+//! Reading order: [`clock`] → [`inbox`] (how everything reaches the controller) → [`secret`] →
+//! [`credentials`] → [`gate`] (who may come in) → [`certificate`] → [`authority`] → [`tls`] →
+//! [`stream`] → [`vault`] → `handshake` → [`strangers`] → `link` (one charge point) →
+//! [`websocket`] (all of them) → [`renewal`] → [`signing`] → [`doors`] → [`mqtt`] → [`sources`] →
+//! [`journal`] → [`key`] → [`log`] → [`platform`] (systemd, memory and disk).
 
+pub mod authority;
+pub mod certificate;
 pub mod clock;
+pub mod credentials;
+pub mod doors;
 pub mod field;
+pub mod gate;
 mod handshake;
 pub mod inbox;
 pub mod journal;
@@ -16,6 +23,13 @@ pub mod log;
 pub mod mqtt;
 pub mod partner;
 pub mod platform;
+pub mod renewal;
+pub mod secret;
+pub mod signing;
 pub mod solver;
 pub mod sources;
+pub mod strangers;
+pub mod stream;
+pub mod tls;
+pub mod vault;
 pub mod websocket;

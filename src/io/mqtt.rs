@@ -46,13 +46,6 @@ impl Drop for Subscription {
 }
 
 impl Subscription {
-    /// The one that a configuration needs; none where nothing of it is published.
-    pub fn of(config: &Config, inbox: &Inbox, clock: &Clock) -> Option<Self> {
-        let broker = config.mqtt.clone()?;
-        let topics = config.site.topics();
-        (!topics.is_empty()).then(|| Self::begin(broker, topics, inbox.clone(), clock.clone()))
-    }
-
     /// Connects, and reports everything that comes in.
     pub fn begin(broker: Broker, topics: BTreeSet<String>, inbox: Inbox, clock: Clock) -> Self {
         Self(tokio::spawn(async move {
@@ -176,4 +169,11 @@ fn words(error: &ConnectionError) -> String {
         ConnectionError::Io(error) => error.to_string(),
         other => other.to_string(),
     }
+}
+
+/// Hears what the configuration wants to be heard; none without a broker or a topic.
+pub fn hear(config: &Config, inbox: &Inbox, clock: &Clock) -> Option<Subscription> {
+    let broker = config.mqtt.clone()?;
+    let topics = config.site.topics();
+    (!topics.is_empty()).then(|| Subscription::begin(broker, topics, inbox.clone(), clock.clone()))
 }

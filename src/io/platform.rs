@@ -82,6 +82,20 @@ impl Resources {
     }
 }
 
+/// Ends the process with the task that holds it, if that panics.
+#[derive(Debug)]
+pub struct EndsProcess;
+
+impl Drop for EndsProcess {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            log::error!("the control loop has failed; the process ends to be started anew");
+            log::logger().flush();
+            std::process::abort();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

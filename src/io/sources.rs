@@ -20,7 +20,7 @@ use crate::model::feed::{Feed, Place};
 
 use super::clock::Clock;
 use super::inbox::Inbox;
-use super::mqtt::Subscription;
+use super::mqtt::{Subscription, hear};
 
 /// A fetch takes at most this long, in real time.
 const FETCH_TIME: RealDuration = RealDuration::from_secs(30);
@@ -64,7 +64,7 @@ impl Sources {
         };
         Self {
             _tasks: config.site.feeds.iter().filter_map(task).collect(),
-            _subscription: Subscription::of(config, inbox, clock),
+            _subscription: hear(config, inbox, clock),
         }
     }
 

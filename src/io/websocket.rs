@@ -22,11 +22,18 @@ use tokio::task::JoinHandle;
 use crate::controller::message::{Input, Refusal};
 use crate::ground::ids::{ChargePointId, LinkId};
 use crate::ground::time::Duration;
+use crate::model::event::EventKind;
 
+use super::certificate;
 use super::clock::Clock;
-use super::handshake::{Refused, shake};
+use super::gate::{Followed, Gate};
+use super::handshake::{Caller, Refused, Shaken, Welcome, shake};
 use super::inbox::Inbox;
 use super::link::{End, Line, OUTGOING_MAX, Outgoing};
+use super::strangers::Strangers;
+use super::stream::Stream;
+use super::tls::{self, Failure, Tls};
+use super::vault::Vault;
 
 /// Connections at a time: twice what a large site has, since each may be there once half-open.
 const LINKS_MAX: usize = 2048;
@@ -52,6 +59,8 @@ pub struct Door {
     pub known: BTreeSet<ChargePointId>,
     /// After this much total silence a peer counts as dead: three heartbeats, 90 s at least.
     pub silence: Duration,
+    /// Who of them may come in.
+    pub gate: Gate,
 }
 
 /// The links of all charge points; cheap to clone.
@@ -65,6 +74,9 @@ struct Shared {
     /// hears of links in the order of their numbers.
     introduction: AsyncMutex<()>,
     open: watch::Sender<usize>,
+    gate: Gate,
+    strangers: Strangers,
+    vault: Vault,
 }
 
 #[derive(Debug)]
@@ -80,6 +92,8 @@ struct List {
 #[derive(Debug)]
 struct Handle {
     outgoing: mpsc::Sender<Outgoing>,
+    /// The security profile it came with.
+    profile: u8,
     /// Dropped with the handle, which cuts the line.
     _cut: oneshot::Sender<()>,
 }
@@ -103,7 +117,15 @@ impl Links {
             closed: false,
         };
         let (open, _) = watch::channel(0);
-        Self(Arc::new(Shared { list: Mutex::new(list), introduction: AsyncMutex::new(()), open }))
+        let (list, introduction) = (Mutex::new(list), AsyncMutex::new(()));
+        Self(Arc::new(Shared {
+            list,
+            introduction,
+            open,
+            gate: door.gate,
+            strangers: Strangers::default(),
+            vault: Vault::default(),
+        }))
     }
 
     /// Sends a text, without waiting. A link that is gone is no error: its end is reported by an
@@ -111,6 +133,10 @@ impl Links {
     pub fn send(&self, link: LinkId, text: String) {
         let mut list = self.list();
         let Some(handle) = list.links.get(&link) else { return };
+        let Some(text) = self.0.vault.fill(text) else {
+            log::warn!("a password came too late to be sent on link {}", link.0);
+            return;
+        };
         if handle.outgoing.try_send(Outgoing::Text(text)).is_err() {
             log::warn!("link {} takes nothing any more and is cut", link.0);
             list.links.remove(&link);
@@ -144,11 +170,47 @@ impl Links {
         let _ = tokio::time::timeout(patience, open.wait_for(|open| *open == 0)).await;
     }
 
+    /// Cuts the newest link of a charge point, so that it has to come in anew.
+    pub fn recall(&self, charge_point: &ChargePointId) {
+        let link = self.list().newest.get(charge_point).copied();
+        if let Some(link) = link {
+            self.disconnect(link, false);
+        }
+    }
+
+    /// Who may come in.
+    pub fn gate(&self) -> &Gate {
+        &self.0.gate
+    }
+
+    /// Secrets on their way to chargers.
+    pub fn vault(&self) -> &Vault {
+        &self.0.vault
+    }
+
+    /// Who knocked and is not of this site.
+    pub fn strangers(&self) -> &Strangers {
+        &self.0.strangers
+    }
+
+    /// The charge points of the site.
+    pub fn known(&self) -> BTreeSet<ChargePointId> {
+        self.list().known.clone()
+    }
+
+    /// The charge points that are connected, each with the security profile it came with.
+    pub fn profiles(&self) -> BTreeMap<ChargePointId, u8> {
+        let list = self.list();
+        let newest = list.newest.iter();
+        let profiles = newest.filter_map(|(id, link)| Some((id.clone(), list.links.get(link)?)));
+        profiles.map(|(id, handle)| (id, handle.profile)).collect()
+    }
+
     /// A link without a socket, for a charge point that another part of the program stands for.
     /// The controller is told that it is up.
     pub async fn attach(&self, charge_point: &ChargePointId, inbox: &Inbox) -> Option<Attached> {
         let introduction = self.0.introduction.lock().await;
-        let Entered { link, older, outgoing, cut, .. } = self.enter(charge_point)?;
+        let Entered { link, older, outgoing, cut, .. } = self.enter(charge_point, 0)?;
         let address = "inside".to_owned();
         let up = Input::LinkUp { charge_point: charge_point.clone(), link, address };
         let told = inbox.put(up).await;
@@ -175,7 +237,7 @@ impl Links {
     }
 
     /// Gives a connection its number.
-    fn enter(&self, charge_point: &ChargePointId) -> Option<Entered> {
+    fn enter(&self, charge_point: &ChargePointId, profile: u8) -> Option<Entered> {
         let mut list = self.list();
         if list.closed {
             return None;
@@ -185,7 +247,7 @@ impl Links {
         let older = list.newest.insert(charge_point.clone(), link);
         let (sender, outgoing) = mpsc::channel(OUTGOING_MAX);
         let (ours, cut) = oneshot::channel();
-        list.links.insert(link, Handle { outgoing: sender, _cut: ours });
+        list.links.insert(link, Handle { outgoing: sender, profile, _cut: ours });
         self.0.open.send_modify(|open| *open += 1);
         Some(Entered { link, older, outgoing, cut, silence: list.silence })
     }
@@ -252,16 +314,17 @@ struct Entered {
 }
 
 impl Server {
-    /// Listens, and reports everything that comes in.
+    /// Listens, inside TLS or without it, and reports everything that comes in.
     pub async fn open(
         address: SocketAddr,
+        tls: Option<Tls>,
         links: Links,
         inbox: Inbox,
         clock: Clock,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let world = World { links, inbox, clock };
+        let world = World { links, inbox, clock, tls };
         Ok(Self { address, acceptor: tokio::spawn(accept(listener, world)) })
     }
 
@@ -282,6 +345,7 @@ struct World {
     links: Links,
     inbox: Inbox,
     clock: Clock,
+    tls: Option<Tls>,
 }
 
 async fn accept(listener: TcpListener, world: World) {
@@ -303,8 +367,7 @@ async fn accept(listener: TcpListener, world: World) {
             }
             Err(_) => {
                 let why = Refusal::Handshake(format!("there are {LINKS_MAX} connections already"));
-                let refused = Refused { identity: String::new(), why: Some(why) };
-                refuse(&world, from, refused).await;
+                refuse(&world, from, nobody(Some(why))).await;
             }
         }
     }
@@ -319,42 +382,70 @@ async fn serve(
 ) {
     // Frames are small and each is waited for; a socket that cannot do this still works.
     let _ = stream.set_nodelay(true);
-    let shaken = {
-        let shake =
-            shake(stream, |charge_point: &ChargePointId| world.links.is_known(charge_point));
-        // On the heap, and gone before the link begins: a handshake needs more room than a link.
-        tokio::time::timeout(HANDSHAKE_TIME, Box::pin(shake)).await
-    };
+    // On the heap, and gone before the link begins: a handshake needs more room than a link.
+    let shaken = tokio::time::timeout(HANDSHAKE_TIME, Box::pin(greet(stream, from, &world))).await;
     drop(hand);
     match shaken {
-        Ok(Ok((charge_point, socket))) => {
-            live(charge_point, socket, from, world).await;
+        Ok(Ok(Welcome::Known(shaken))) => live(shaken, from, world).await,
+        Ok(Ok(Welcome::Stranger { identity, socket, agent })) => {
+            let why = Some(Refusal::UnknownIdentity);
+            refuse(&world, from, Refused { identity: identity.clone(), why, agent }).await;
+            let now = world.clock.now().utc.unwrap_or_default();
+            world.links.strangers().word(&identity, socket, now).await;
         }
         Ok(Err(refused)) => refuse(&world, from, refused).await,
         Err(_) => {
             let why = format!("the handshake took more than {} s", HANDSHAKE_TIME.as_secs());
-            let why = Some(Refusal::Handshake(why));
-            refuse(&world, from, Refused { identity: String::new(), why }).await;
+            refuse(&world, from, nobody(Some(Refusal::Handshake(why)))).await;
         }
     }
 }
 
+/// TLS where it is wanted, then HTTP, then frames.
+async fn greet(stream: TcpStream, from: SocketAddr, world: &World) -> Result<Welcome, Refused> {
+    let now = world.clock.now().mono;
+    let curious = world.links.strangers().may_speak(now);
+    let mut caller = Caller { from, now, encrypted: false, certificate: None, curious };
+    let stream = match &world.tls {
+        None => Stream::Plain(stream),
+        Some(tls) => {
+            let stream = tls.accept(stream).await.map_err(|error| match tls::failure(&error) {
+                Failure::Gone => nobody(None),
+                Failure::Certificate(why) => nobody(Some(Refusal::Certificate(why))),
+                Failure::Handshake(why) => nobody(Some(Refusal::Handshake(why))),
+            })?;
+            caller.encrypted = true;
+            let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+            caller.certificate = shown.map(|shown| {
+                // What cannot be read names nobody, and so lets nobody in.
+                certificate::facts(shown).map(|facts| facts.names).unwrap_or_default()
+            });
+            Stream::Tls(Box::new(stream))
+        }
+    };
+    let known = |charge_point: &ChargePointId| world.links.is_known(charge_point);
+    shake(stream, caller, world.links.gate(), known).await
+}
+
+fn nobody(why: Option<Refusal>) -> Refused {
+    Refused { identity: String::new(), why, agent: String::new() }
+}
+
 /// The life of one link, from its number to its end.
-async fn live(
-    charge_point: ChargePointId,
-    socket: tokio_tungstenite::WebSocketStream<TcpStream>,
-    from: SocketAddr,
-    world: World,
-) {
-    let World { links, inbox, clock } = world;
+async fn live(shaken: Shaken, from: SocketAddr, world: World) {
+    let Shaken { charge_point, socket, admitted } = shaken;
+    let World { links, inbox, clock, .. } = world;
     let introduction = links.0.introduction.lock().await;
-    let Some(entered) = links.enter(&charge_point) else {
+    let Some(entered) = links.enter(&charge_point, admitted.profile) else {
         return;
     };
     let Entered { link, older, outgoing, cut, silence } = entered;
     let up = Input::LinkUp { charge_point: charge_point.clone(), link, address: from.to_string() };
     let told = inbox.put(up).await;
     drop(introduction);
+    for followed in admitted.followed {
+        let _ = inbox.put(notice(&charge_point, followed)).await;
+    }
     if let Some(older) = older {
         // Only after the controller knows of its successor, so that it sees one replace the other.
         links.disconnect(older, false);
@@ -382,8 +473,28 @@ async fn live(
     let _ = inbox.put(Input::LinkDown { charge_point, link }).await;
 }
 
+/// What followed from the way a charger came in, for people.
+fn notice(charge_point: &ChargePointId, followed: Followed) -> Input {
+    let (kind, text) = match followed {
+        Followed::Password => {
+            let text = "its coming password was seen; the old one is not valid any more";
+            (EventKind::PasswordSeen, text.to_owned())
+        }
+        Followed::Profile(profile) => {
+            let text = format!("seen on security profile {profile}, which is its least now");
+            (EventKind::ProfileSeen, text)
+        }
+        Followed::NotKept(why) => (EventKind::SecretsUnusable, why),
+    };
+    Input::Noticed { kind, subject: charge_point.to_string(), text }
+}
+
 async fn refuse(world: &World, from: SocketAddr, refused: Refused) {
-    let Refused { identity, why } = refused;
+    let Refused { identity, why, agent } = refused;
+    if why == Some(Refusal::UnknownIdentity) && !identity.is_empty() {
+        let (address, now) = (from.to_string(), world.clock.now().utc);
+        world.links.strangers().knocked(&identity, &address, &agent, now);
+    }
     match why {
         Some(why) => {
             let address = from.to_string();

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::ground::ids::{IdToken, TransactionId};
 use crate::ground::time::Utc;
 
+use super::security::CertificateAsk;
+
 /// One ask, to pair it with its outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -131,6 +133,11 @@ pub enum Ask {
     ClearProfile {
         /// Its id in the charger.
         id: i32,
+    },
+    /// Something about certificates (OCPP 1.6 security extension).
+    Certificate {
+        /// What.
+        certificate: CertificateAsk,
     },
     /// Tell which limits it will follow.
     Schedule {
@@ -295,6 +302,7 @@ impl Ask {
             Ask::Upload { file: Upload::SecurityLog, .. } => "upload the security log",
             Ask::ClearProfile { .. } => "remove a profile",
             Ask::Schedule { .. } => "tell its schedule",
+            Ask::Certificate { .. } => "certificates",
         };
         words.to_owned()
     }

@@ -66,6 +66,22 @@ catalogue! {
     UnknownIdentity = "link.unknown_identity", Warning;
     /// A connection was refused before it could speak OCPP.
     HandshakeRefused = "link.handshake_refused", Warning;
+    /// A charger showed no password, or not the right one.
+    LoginRefused = "link.login_refused", Warning;
+    /// A charger showed a certificate that does not count here, or another's.
+    CertificateRefused = "link.certificate_refused", Warning;
+    /// A charger tells a security event of its own.
+    ChargerSecurity = "charger.security", Warning;
+    /// A charger has shown its coming password; the old one is not valid any more.
+    PasswordSeen = "security.password_seen", Info;
+    /// A charger was seen on the security profile that it was told to take.
+    ProfileSeen = "security.profile_seen", Info;
+    /// The files with passwords or certificates cannot be used; what was in force stays.
+    SecretsUnusable = "security.secrets_unusable", Alarm;
+    /// A certificate or the passwords were read anew.
+    SecretsLoaded = "security.secrets_loaded", Info;
+    /// A certificate of this box ends soon, or has ended.
+    CertificateEnds = "security.certificate_ends", Alarm;
     /// A charge point answers nothing though it is connected; it is made to reconnect.
     Deaf = "link.deaf", Warning;
     /// A charge point has told who it is.

@@ -142,6 +142,8 @@ pub enum Report {
     Asked { ask: AskId, outcome: AskOutcome },
     /// How far an upload or an update is, in the charger's word.
     Progress { charge_point: ChargePointId, job: Job, status: String, request: Option<i32> },
+    /// It wants a certificate; the request as it was written.
+    CertificateWanted { charge_point: ChargePointId, request: String },
 }
 
 /// Something that a charge point does in the background.

@@ -20,6 +20,7 @@ pub mod policy;
 pub mod preference;
 pub mod record;
 pub mod reservation;
+pub mod security;
 pub mod session;
 pub mod site;
 pub mod tariff;

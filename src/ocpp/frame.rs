@@ -48,6 +48,8 @@ pub enum ErrorCode {
     FormationViolation,
     /// We could not decide.
     InternalError,
+    /// It is not one of ours.
+    SecurityError,
 }
 
 impl ErrorCode {
@@ -57,6 +59,7 @@ impl ErrorCode {
             ErrorCode::NotImplemented => "NotImplemented",
             ErrorCode::FormationViolation => "FormationViolation",
             ErrorCode::InternalError => "InternalError",
+            ErrorCode::SecurityError => "SecurityError",
         }
     }
 }

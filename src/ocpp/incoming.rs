@@ -30,6 +30,9 @@ use super::station::{Said, Station};
 use super::traffic::Step;
 use super::translate;
 
+/// Security events of one charger are told so often; some send storms of them (libocpp#495).
+const SECURITY_AGAIN: Duration = Duration::seconds(2);
+
 /// A fault of a whole charge point is told once in this time.
 const FAULT_AGAIN: Duration = Duration::minutes(10);
 
@@ -84,7 +87,14 @@ pub fn called(station: &mut Station, step: &mut Step<'_>, call: &Incoming<'_>) {
             Some(NOTHING.to_owned())
         }
         Request::DataTransfer => Some(data_transfer_answer()),
-        Request::SignCertificate => Some(sign_certificate_answer()),
+        Request::SignCertificate(wanted) => {
+            let accepted = !wanted.is_empty();
+            if accepted {
+                let charge_point = station.id.clone();
+                step.report(Report::CertificateWanted { charge_point, request: wanted });
+            }
+            Some(sign_certificate_answer(accepted))
+        }
         Request::Progress(job, request) => {
             step.report(Report::Progress {
                 charge_point: station.id.clone(),
@@ -94,7 +104,12 @@ pub fn called(station: &mut Station, step: &mut Step<'_>, call: &Incoming<'_>) {
             });
             Some(NOTHING.to_owned())
         }
-        Request::Notice => Some(NOTHING.to_owned()),
+        Request::SecurityEvent(text) => {
+            if station.quiet.may_say(step.now.mono, Said::Security, SECURITY_AGAIN) {
+                step.event(EventKind::ChargerSecurity, &station.id, text);
+            }
+            Some(NOTHING.to_owned())
+        }
     };
     if let Some(answer) = answer {
         step.send(&station.id, call.link, emit_result(call.id, &answer), false);

@@ -26,6 +26,7 @@ use crate::ground::time::{Duration, Utc};
 use crate::model::ask::{TokenInfo, Verdict};
 use crate::model::message::Job;
 
+use super::certificates;
 use super::repair::{Bench, Repair, Repairs, cut};
 
 /// A StopTransaction may carry at most this many samples; the first ones are kept.
@@ -55,10 +56,10 @@ pub enum Request {
     Stop(StopTransactionRequest),
     /// How far an upload or an update is (OCPP 1.6 §4.4, §4.5 and the security whitepaper).
     Progress(Job, ProgressRequest),
-    /// Security notices, which ask for nothing (security whitepaper).
-    Notice,
-    /// A certificate to be signed (security whitepaper); there is no authority here yet.
-    SignCertificate,
+    /// A security event (security whitepaper), in words.
+    SecurityEvent(String),
+    /// A certificate to be signed (security whitepaper), as it was asked for.
+    SignCertificate(String),
 }
 
 /// DiagnosticsStatusNotification, FirmwareStatusNotification, LogStatusNotification and
@@ -135,12 +136,14 @@ pub fn decode(action: &str, payload: &str) -> Result<Decoded, Undecodable> {
         "BootNotification" => typed(payload, Request::Boot, mend_boot),
         "Heartbeat" => Ok(plain(Request::Heartbeat)),
         "DataTransfer" => Ok(plain(Request::DataTransfer)),
-        "SignCertificate" => Ok(plain(Request::SignCertificate)),
+        "SignCertificate" => Ok(plain(Request::SignCertificate(certificates::wanted(payload)))),
         "DiagnosticsStatusNotification" => progress(Job::Upload, payload),
         "LogStatusNotification" => progress(Job::Upload, payload),
         "FirmwareStatusNotification" => progress(Job::Update, payload),
         "SignedFirmwareStatusNotification" => progress(Job::Update, payload),
-        "SecurityEventNotification" => Ok(plain(Request::Notice)),
+        "SecurityEventNotification" => {
+            Ok(plain(Request::SecurityEvent(certificates::event(payload))))
+        }
         _ => {
             let close = ACTIONS.iter().find(|known| known.eq_ignore_ascii_case(action.trim()));
             let mut decoded = decode(close.ok_or(Undecodable::UnknownAction)?, payload)?;
@@ -450,8 +453,9 @@ pub fn data_transfer_answer() -> String {
 }
 
 /// SignCertificate.conf, which `rust-ocpp` does not have.
-pub fn sign_certificate_answer() -> String {
-    r#"{"status":"Rejected"}"#.to_owned()
+pub fn sign_certificate_answer(accepted: bool) -> String {
+    let status = if accepted { "Accepted" } else { "Rejected" };
+    format!("{{\"status\":\"{status}\"}}")
 }
 
 /// Authorize.conf.

@@ -31,11 +31,13 @@ use traffic::{Counters, PointSetup, PointView, Settings, Step, Traffic};
 
 mod boot;
 mod capability;
+mod certificates;
 mod clock;
 mod composite;
 pub mod field;
 pub mod frame;
 mod incoming;
+pub mod interview;
 mod lease;
 mod link;
 mod local_list;

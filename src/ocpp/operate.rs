@@ -27,7 +27,9 @@ use serde::Serialize;
 use crate::ground::ids::IdToken;
 use crate::ground::time::Utc;
 use crate::model::ask::{Ask, AskOutcome, ListEntry, Notice, Signed, TokenInfo, Upload};
+use crate::model::security::CertificateAsk;
 
+use super::certificates;
 use super::message::{id_tag_info, json, wire_time};
 use super::task::{Question, Reply, change, read};
 
@@ -90,6 +92,7 @@ impl Question {
             Ask::ClearProfile { id } if OWN_PROFILES.contains(id) => Err(format!(
                 "profile {id} is Ampgate's own and guards a breaker; expected one of another system"
             )),
+            Ask::Certificate { certificate } => certificates::check(certificate),
             Ask::Schedule { duration_s, .. } if *duration_s < 1 => {
                 Err("the duration must be at least 1 second".to_owned())
             }
@@ -162,6 +165,7 @@ impl Question {
                 };
                 ("ClearChargingProfile", json(&request))
             }
+            Ask::Certificate { certificate } => certificates::request(certificate, self.connector),
             Ask::Schedule { duration_s, in_watts } => {
                 ("GetCompositeSchedule", self.schedule(*duration_s, *in_watts))
             }
@@ -235,7 +239,13 @@ impl Question {
     }
 
     fn is_status_alone(&self) -> bool {
-        !matches!(self.ask, Ask::Data { .. } | Ask::Schedule { .. } | Ask::Upload { .. })
+        !matches!(
+            self.ask,
+            Ask::Data { .. }
+                | Ask::Schedule { .. }
+                | Ask::Upload { .. }
+                | Ask::Certificate { certificate: CertificateAsk::List { .. } }
+        )
     }
 
     fn words(&self, status: &str, accepted: bool) -> String {

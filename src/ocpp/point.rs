@@ -10,6 +10,7 @@ use crate::ground::time::{Duration, Instant};
 use crate::model::ask::{Ask, AskId, AskOutcome};
 use crate::model::event::EventKind;
 use crate::model::message::{Answer, Call, Command, LimitScope, Outcome, Report};
+use crate::model::security::{CertificateAsk, Wake};
 
 use super::boot;
 use super::capability::Capability;
@@ -457,10 +458,16 @@ impl Point {
     }
 }
 
+/// Whether a message is wanted that each connector sends for itself.
+fn is_trigger_of_one(certificate: &CertificateAsk) -> bool {
+    matches!(certificate, CertificateAsk::Trigger { message: Wake::Meter | Wake::Status })
+}
+
 /// Whether an ask is about one connector, so that an only connector is meant where none is named.
 fn is_of_one(ask: &Ask) -> bool {
     match ask {
         Ask::Unlock | Ask::Start { .. } | Ask::Schedule { .. } => true,
+        Ask::Certificate { certificate } => is_trigger_of_one(certificate),
         Ask::Reset { .. }
         | Ask::Availability { .. }
         | Ask::Stop { .. }

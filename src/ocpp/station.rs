@@ -45,6 +45,8 @@ pub enum Said {
     Booted,
     /// A fault of the whole charge point.
     Fault,
+    /// A security event.
+    Security,
 }
 
 /// One charge point.

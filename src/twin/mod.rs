@@ -507,6 +507,8 @@ impl Twin {
                     let plan = self.solver.solve(&problem).map(Box::new);
                     self.post(self.now + SOLVES, Delivery::Solved(number, plan));
                 }
+                // The simulated site has no authority.
+                Output::Sign { .. } => {}
                 Output::Reply { answer, .. } => said = Some(answer),
             }
         }

@@ -38,11 +38,13 @@ pub mod history;
 
 pub mod live;
 pub mod pass;
+pub mod security;
 pub mod state;
 
 pub mod order;
 
 pub mod metrics;
+pub mod pending;
 
 pub mod api;
 pub mod learned;
@@ -167,6 +169,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/api/v1/sessions", get(api::sessions)),
         ("/api/v1/events", get(api::events)),
         ("/api/v1/meters", get(api::meters)),
+        ("/api/v1/security", get(pending::security).post(pending::order)),
         ("/api/v1/partners", get(partners::list).post(partners::wish)),
         ("/api/v1/plan", get(api::plan)),
         ("/api/v1/remote", post(remote::remote)),

@@ -16,6 +16,7 @@ use crate::ocpi::engine::desk::Wish;
 use super::history::History;
 use super::live::Live;
 use super::pass::{DriverDoor, Passes};
+use super::security::Counter;
 
 /// A view older than this, in real time, is no longer the truth.
 const FRESH: Duration = Duration::from_secs(5);
@@ -34,6 +35,8 @@ pub struct UiState {
     pub orders: mpsc::Sender<(Order, oneshot::Sender<Answer>)>,
     /// Readers of the past.
     pub history: History,
+    /// Who may connect.
+    pub security: Counter,
     /// Where people put what they want of partners; none without OCPI.
     pub partners: Option<mpsc::Sender<PartnerWish>>,
     /// What the driver pages stand on.
@@ -50,6 +53,8 @@ pub struct Shared {
     pub orders: mpsc::Sender<(Order, oneshot::Sender<Answer>)>,
     /// Readers of the past.
     pub history: History,
+    /// Who may connect.
+    pub security: Counter,
     /// Where people put what they want of partners; none without OCPI.
     pub partners: Option<mpsc::Sender<PartnerWish>>,
     /// Codes and passes of drivers.
@@ -67,6 +72,7 @@ impl Shared {
             fresh: AtomicBool::new(true),
             orders: state.orders,
             history: state.history,
+            security: state.security,
             partners: state.partners,
             passes: Passes::new(&state.drivers.secret),
             page_url: state.drivers.page_url,

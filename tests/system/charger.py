@@ -111,6 +111,33 @@ class Link(ChargePoint):
             unknown_key=[name for name in key or [] if name not in known],
         )
 
+    @on("ExtendedTriggerMessage")
+    def extended_trigger_message(self, requested_message, connector_id=None):
+        self.charger.wanted.append(requested_message)
+        return call_result.ExtendedTriggerMessage(status="Accepted")
+
+    @on("CertificateSigned")
+    def certificate_signed(self, certificate_chain):
+        self.charger.chain = certificate_chain
+        return call_result.CertificateSigned(status="Accepted")
+
+    @on("InstallCertificate")
+    def install_certificate(self, certificate_type, certificate):
+        self.charger.roots[certificate_type] = certificate
+        return call_result.InstallCertificate(status="Accepted")
+
+    @on("GetInstalledCertificateIds")
+    def get_installed_certificate_ids(self, certificate_type):
+        if certificate_type not in self.charger.roots:
+            return call_result.GetInstalledCertificateIds(status="NotFound")
+        return call_result.GetInstalledCertificateIds(
+            status="Accepted", certificate_hash_data=[HASHES])
+
+    @on("DeleteCertificate")
+    def delete_certificate(self, certificate_hash_data):
+        self.charger.roots.clear()
+        return call_result.DeleteCertificate(status="Accepted")
+
     @on("ChangeConfiguration")
     def change_configuration(self, key, value):
         if key not in self.charger.configuration:
@@ -149,6 +176,9 @@ class Link(ChargePoint):
         return call_result.ClearCache(status="Accepted")
 
 
+HASHES = {"hashAlgorithm": "SHA256", "issuerNameHash": "aa", "issuerKeyHash": "bb",
+          "serialNumber": "07"}
+
 READ_ONLY = {
     "NumberOfConnectors", "SupportedFeatureProfiles", "ChargeProfileMaxStackLevel",
     "ChargingScheduleAllowedChargingRateUnit", "ChargingScheduleMaxPeriods",
@@ -181,6 +211,8 @@ class Charger:
         self.broken = []
         self.queue = []  # transaction messages that wait for a connection
         self.link = None
+        self.wanted, self.chain, self.roots = [], None, {}  # what was said of certificates
+        self.shows = {}  # password and certificates, as arguments of websockets.connect
         self.on_change = lambda: None  # called whenever a limit in force may have changed
         self._counted = time.time()
         self._numbers = itertools.count(1)
@@ -211,7 +243,7 @@ class Charger:
     async def connect(self, boot=True, path=None):
         socket = await websockets.connect(
             path or f"{self.url}/{self.identity}", subprotocols=["ocpp1.6"],
-            ping_interval=None, max_size=None, compression=None, open_timeout=10,
+            ping_interval=None, max_size=None, compression=None, open_timeout=10, **self.shows,
         )
         number = next(self._numbers)
         self.link = Link(self, Recorder(socket, self, number))
