@@ -33,10 +33,10 @@ use crate::io::field::{Field, PartnerAsk};
 use crate::io::inbox::{self, Arrival, Inbox};
 use crate::io::journal::Journal;
 use crate::io::log as lines;
-use crate::io::mqtt::{Subscription, hear};
 use crate::io::platform::{self, EndsProcess, Resources, Watchdog};
 use crate::io::signing::Signer;
 use crate::io::solver::Solver;
+use crate::io::sources::Sources;
 use crate::io::tls::Tls;
 use crate::io::websocket::{Door, Links};
 use crate::model::event::{Event, EventKind};
@@ -207,7 +207,7 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         field: handle.field.clone(),
         state: store.state(),
         store_failing: None,
-        subscription: hear(&config, &inbox, &clock),
+        sources: Some(Sources::of(&config, &inbox, &clock)),
         watchdog: Watchdog::from_systemd(),
         real: Clock::real(),
         picture_due: Instant::START,
@@ -366,7 +366,7 @@ struct World {
     inbox: Inbox,
     links: Links,
     doors: Option<Doors>,
-    subscription: Option<Subscription>,
+    sources: Option<Sources>,
     store: Store,
     state: watch::Receiver<StoreState>,
     /// As the controller was told.
@@ -545,8 +545,8 @@ impl World {
             log::warn!("the addresses to listen on change only with a restart");
         }
         self.field.reconfigure(before.ocpi.as_ref(), self.config.ocpi.as_ref());
-        if before.mqtt != self.config.mqtt || before.site.topics() != self.config.site.topics() {
-            self.subscription = hear(&self.config, &self.inbox, &self.clock);
+        if Sources::differ(&before, &self.config) {
+            self.sources = Some(Sources::of(&self.config, &self.inbox, &self.clock));
         }
     }
 
@@ -573,8 +573,9 @@ impl World {
 
     async fn end(mut self) -> Result<(), StoreError> {
         self.tell(EventKind::Stopping, "", "the daemon ends in order".to_owned());
+        self.store.commit(self.controller.learned());
         self.doors = None;
-        self.subscription = None;
+        self.sources = None;
         let World { links, store, journal, .. } = self;
         let closed = tokio::task::spawn_blocking(move || {
             drop(journal);

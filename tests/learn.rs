@@ -1,6 +1,8 @@
 //! Habits: a word that proves true is taken as it is, one that does not becomes what really
 //! happens; tokens have habits of their own; all of it can be forgotten.
 
+use std::collections::BTreeMap;
+
 use ampgate::ground::calendar::Calendar;
 use ampgate::ground::ids::{EvseId, IdToken};
 use ampgate::ground::time::{Duration, Utc};
@@ -122,7 +124,7 @@ fn a_word_is_taken_as_true_until_it_proves_otherwise() {
     assert_eq!(expected.departure_source, "the driver");
     // One who was cut short by the site did not say anything wrong.
     let cut = Stay { full: false, ..said(day + 8.0, 8.0, 12.0, 8.0, 30.0) };
-    (0..40).for_each(|_| honest.observe(&cut));
+    (0..40).for_each(|_| drop(honest.observe(&cut)));
     assert!(certain(&honest.expect(&question(day)), day));
 }
 
@@ -198,12 +200,13 @@ fn cars_are_expected_at_the_hours_when_cars_come() {
 #[test]
 fn what_was_learned_can_be_forgotten() {
     let mut habits = office();
-    assert!(habits.forget(&IdToken::new("Aa")));
-    assert!(!habits.forget(&IdToken::new("AA")));
+    assert_eq!(habits.forget(&IdToken::new("Aa")), ["token/aa"]);
+    assert!(habits.forget(&IdToken::new("AA")).is_empty());
     assert_eq!(habits.stays_of(&IdToken::new("AA")), 0);
     assert!(!serde_json::to_string(&habits).expect("plain values").contains("aa"));
-    habits.forget_all();
-    assert_eq!(habits, self::habits());
+    let stays = habits.texts().len();
+    assert_eq!(habits.forget_all().len(), stays);
+    assert_eq!(habits.texts(), []);
 }
 
 /// Numbers as they should not come.
@@ -237,11 +240,66 @@ fn strange() -> impl Strategy<Value = Stay> {
     )
 }
 
+/// Takes the stays in one by one, as the controller does, into what a store would hold.
+fn written(habits: &mut Habits, stays: &[Stay]) -> BTreeMap<String, String> {
+    let mut store = BTreeMap::new();
+    for (name, text) in stays.iter().flat_map(|stay| habits.observe(stay)) {
+        if text.is_empty() {
+            store.remove(&name);
+        } else {
+            store.insert(name, text);
+        }
+    }
+    store
+}
+
+fn read(store: &BTreeMap<String, String>) -> (Habits, Vec<String>) {
+    let texts: Vec<(&str, &str)> =
+        store.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    Habits::remembering(Calendar::new("Europe/Paris"), &texts)
+}
+
+#[test]
+fn more_stays_and_tokens_than_are_kept_come_back_as_they_were_kept() {
+    let stays: Vec<Stay> = (0..1500)
+        .map(|number| {
+            let arrival = 24.0 * f64::from(number / 10) + f64::from(number % 10);
+            stay(&format!("T{}", number % 430), arrival, 2.0 + f64::from(number % 7), 8.0)
+        })
+        .collect();
+    let mut habits = habits();
+    let store = written(&mut habits, &stays);
+    assert_eq!(store.len(), 600 + 400, "as many as are kept, however many there were");
+    assert_eq!(read(&store), (habits, vec![]));
+}
+
+#[test]
+fn a_text_that_cannot_be_read_costs_only_itself() {
+    let mut habits = habits();
+    let mut store = written(&mut habits, &[stay("AA", 7.0, 9.0, 8.0), stay("BB", 8.0, 2.0, 5.0)]);
+    store.insert("token/aa".to_owned(), "{\"stays\": 7}".to_owned());
+    store.insert("stay/001".to_owned(), "moths".to_owned());
+    let (habits, unread) = read(&store);
+    assert_eq!(unread, ["stay/001", "a driver's habits"]);
+    assert_eq!(habits.stays_of(&IdToken::new("AA")), 0);
+    assert_eq!(habits.stays_of(&IdToken::new("BB")), 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         failure_persistence: None,
         ..ProptestConfig::with_cases(64)
     })]
+
+    #[test]
+    fn what_is_written_down_is_what_is_known(
+        stays in prop::collection::vec(strange(), 0..60),
+    ) {
+        let mut habits = habits();
+        let store = written(&mut habits, &stays);
+        prop_assert_eq!(&habits.texts().into_iter().collect::<BTreeMap<_, _>>(), &store);
+        prop_assert_eq!(read(&store), (habits, vec![]));
+    }
 
     #[test]
     fn any_stay_is_survived_and_weights_sum_to_one(
@@ -251,7 +309,7 @@ proptest! {
         most_kw in number(),
     ) {
         let mut habits = habits();
-        stays.iter().for_each(|stay| habits.observe(stay));
+        stays.iter().for_each(|stay| drop(habits.observe(stay)));
         let question = Question {
             token: asked.token.clone(),
             evse: asked.evse.clone(),

@@ -4,7 +4,7 @@
 //! [`plan`] alone asks nobody: it solves a saved problem on its own.
 //!
 //! Reading order: [`client`] → [`text`] (aligned tables) → [`explain`] → [`prefer`] → [`status`]
-//! → [`remote`] (orders to chargers) → [`plan`] → [`keep`] → [`bundle`].
+//! → [`remote`] (orders to chargers) → [`forecast`] → [`plan`] → [`keep`] → [`bundle`].
 
 pub mod client;
 pub mod firmware;
@@ -12,6 +12,7 @@ pub mod text;
 
 pub mod bundle;
 pub mod explain;
+pub mod forecast;
 pub mod keep;
 pub mod partner;
 pub mod plan;
@@ -88,6 +89,19 @@ pub enum Command {
     /// Files that chargers have uploaded to this box
     #[command(subcommand)]
     Uploads(uploads::Uploads),
+    /// What is expected of sun, building and prices, and how far that was off
+    Forecasts(Target),
+    /// Delete what was learned of a token (stays, energy, its car), here and in the store
+    Forget {
+        /// The token; without it, --all
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        token: Option<String>,
+        /// What was learned of all drivers
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        target: Target,
+    },
     /// Chargers that nobody knows yet
     Pending(secure::Pending),
     /// Write a charger into the configuration of the daemon
@@ -196,6 +210,16 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
         Command::SupportBundle(wanted) => bundle::write(wanted).map_err(ClientError::Here),
         Command::Firmware(wanted) => firmware::answer(wanted),
         Command::Uploads(wanted) => uploads::answer(wanted, &zone(uploads::target(wanted))?),
+        Command::Forecasts(target) if target.json => {
+            ask(target, "/api/v1/forecasts", |body| Ok(body.to_owned()))
+        }
+        Command::Forecasts(target) => {
+            ask(target, "/api/v1/site", |body| Ok(forecast::forecasts(&client::read(body)?)))
+        }
+        Command::Forget { token, all, target } => {
+            let body = serde_json::json!({ "token": token, "all": all });
+            remote::order(target, "/api/v1/forget", &body.to_string())
+        }
         Command::Pending(asked) => secure::pending(asked),
         Command::Adopt(asked) => secure::adopt(asked),
         Command::Reservations(target) => {

@@ -8,11 +8,11 @@ use crate::model::diagram::{Diagram, Equipment, EquipmentKind, Evse, Node};
 use crate::model::site::{Access, ChargingPolicy, LeasePolicy, Site};
 use crate::model::token::{self, Authorisation, Token};
 
-use super::check_drivers;
 use super::file::File;
 use super::file_access::Offline;
 use super::file_diagram::AmpsPerPhase;
 use super::tree::{Tree, find};
+use super::{check_drivers, check_forecast, check_tariff};
 use super::{derive, derive_plan};
 
 /// The site, and where in the file its nodes stand.
@@ -36,7 +36,8 @@ pub fn build(file: &File, tree: &Tree) -> Built {
         lease: lease(file),
         charging: charging(file),
         access: access(file),
-        tariff: derive_plan::tariff(&file.tariff),
+        tariff: check_tariff::build(&file.tariff),
+        feeds: check_forecast::build(file),
         plan: file.plan.as_ref().and_then(derive_plan::policy),
         drivers: check_drivers::build(file),
     };

@@ -11,6 +11,7 @@ use super::build::Built;
 use super::derive;
 use super::file::File;
 use super::file_meter::{Meter, Quantity, Value};
+use super::pointer::{check_pointer, check_topic};
 use super::report::Report;
 use super::words::{join, quoted};
 
@@ -133,33 +134,6 @@ fn check_value(path: &str, meter: &Meter, value: &Value, report: &mut Report) {
     }
     if value.scale == 0.0 {
         report.error(&format!("{path}.scale"), "0", "the number that makes the reading right");
-    }
-}
-
-fn check_topic(path: &str, topic: &str, report: &mut Report) {
-    if topic.contains(['+', '#']) {
-        let expected = "the exact topic: with + or # several meters would mix into one";
-        report.error(path, quoted(topic), expected);
-    } else if topic.contains(|letter: char| letter.is_control()) {
-        report.error(path, quoted(topic), "a topic without control characters");
-    }
-}
-
-fn check_pointer(path: &str, pointer: &str, report: &mut Report) {
-    if pointer.is_empty() {
-        let expected = "no pointer at all where the message is the number itself";
-        report.error(path, "an empty pointer", expected);
-        return;
-    }
-    let escapes = pointer.split('~').skip(1);
-    let sound = escapes.into_iter().all(|rest| rest.starts_with(['0', '1']));
-    if !pointer.starts_with('/') || !sound {
-        let slashed = format!("/{}", pointer.trim_start_matches('/').replace('.', "/"));
-        let expected = match sound {
-            true => format!("a JSON pointer, which begins with /: {}", quoted(&slashed)),
-            false => "~ written as ~0 (RFC 6901)".to_owned(),
-        };
-        report.error(path, quoted(pointer), expected);
     }
 }
 

@@ -1,12 +1,9 @@
 //! `[plan]` as the controller knows it: presets filled in.
 
-use crate::ground::time::Duration;
 use crate::model::policy::{PlanPolicy, Planner};
-use crate::model::tariff::{Billing, Export, Peak, Tariff};
 
 use super::derive;
 use super::file_plan::{ObjectiveWord, Plan, PlannerWord};
-use super::file_tariff;
 
 /// The tie-break of every objective: earlier is better, if it costs nothing.
 const TIE_EUR_PER_KWH_H: f64 = 1e-4;
@@ -53,23 +50,6 @@ pub fn policy(plan: &Plan) -> Option<PlanPolicy> {
         }),
         horizon: derive::seconds(plan.horizon_h * 3600.0),
     })
-}
-
-/// The contract.
-pub fn tariff(written: &file_tariff::Tariff) -> Tariff {
-    let basis = Duration::minutes(15);
-    let eur_per_kw = written.peak_eur_per_kw;
-    Tariff {
-        market: written.market,
-        energy_eur_per_kwh: written.energy_eur_per_kwh,
-        fees_eur_per_kwh: written.fees_eur_per_kwh,
-        export: match written.export_eur_per_kwh {
-            0.0 => Export::Nothing,
-            earns => Export::Fixed(earns),
-        },
-        peak: (0.0 < eur_per_kw).then_some(Peak { eur_per_kw, basis, billing: Billing::Month }),
-        ..Tariff::default()
-    }
 }
 
 /// What people call it.

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::file_access::{Access, Token};
 use super::file_diagram::{Battery, Evse, Load, Node, Pv};
 use super::file_drivers::Drivers;
+use super::file_forecast::Forecast;
 use super::file_meter::Meter;
 use super::file_ocpi::{Ocpi, Partner};
 use super::file_plan::Plan;
@@ -57,6 +58,9 @@ pub struct File {
     /// What energy costs.
     #[serde(default)]
     pub tariff: Tariff,
+    /// Forecasts and prices from outside.
+    #[serde(default)]
+    pub forecast: Forecast,
     /// What the plan of the coming day is to achieve. Without it, cars share what the breakers
     /// allow, and nobody waits for sun or for a better price.
     pub plan: Option<Plan>,

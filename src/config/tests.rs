@@ -9,6 +9,7 @@ use crate::ground::units::{Amps, PerPhase, Phase, WattHours};
 use crate::ground::zone::TimeOfDay;
 use crate::model::drivers::Leaves;
 use crate::model::meter::Quantity;
+use crate::model::tariff::{Billing, Export, Peak, PpaKind};
 
 use super::*;
 
@@ -204,6 +205,87 @@ fn what_holds_for_drivers_is_checked() {
         ("far too long", with("[drivers]\nstay_h = 1000")),
     ];
     expect_file!["tests/drivers.txt"].assert_eq(&told(&texts));
+}
+
+#[test]
+fn tariffs_are_checked() {
+    let with = |text: &str| spoiled(&[("[[node]]", &format!("{text}\n\n[[node]]"))]);
+    let period = |keys: &str| format!("[[tariff.period]]\nid = \"night\"\n{keys}");
+    let times = "from = \"22:00\"\nto = \"06:00\"";
+    let price = "energy_eur_per_kwh = 0.1";
+    let twice = format!("{times}\n{price}\n{}", period(&format!("{times}\n{price}")));
+    let ppa = |keys: &str| format!("[[tariff.ppa]]\nid = \"roof\"\neur_per_kwh = 0.1\n{keys}");
+    let texts = [
+        ("no time", with(&period(&format!("from = \"22h\"\nto = \"24:00\"\n{price}")))),
+        ("no price", with(&period(times))),
+        ("no such day", with(&period(&format!("{times}\n{price}\nweekdays = [\"monday\"]")))),
+        ("no such month", with(&period(&format!("{times}\n{price}\nmonths = [0, 13]")))),
+        ("twice", with(&period(&twice))),
+        ("a price in cents", with("[tariff]\nenergy_eur_per_kwh = 22")),
+        (
+            "both exports",
+            with("[tariff]\nexport_eur_per_kwh = 0.1\nexport_market_less_eur_per_kwh = 0.01"),
+        ),
+        ("no market", with("[tariff]\nmarket = false\nexport_market_less_eur_per_kwh = 0.01")),
+        ("seven minutes", with("[tariff]\npeak_eur_per_kw = 5\npeak_basis_min = 20")),
+        ("no peak", with("[tariff]\npeak_basis_min = 60\npeak_billing = \"year\"")),
+        ("a week", with("[tariff]\npeak_eur_per_kw = 5\npeak_billing = \"week\"")),
+        ("a band", with(&ppa("kind = \"band\""))),
+        ("a roof", with(&ppa("kind = \"roof\"\nband_kw = 5"))),
+        ("no kind", with(&ppa("kind = \"wind\""))),
+        ("two roofs", with(&format!("{}\n{}", ppa("kind = \"roof\""), ppa("kind = \"roof\"")))),
+    ];
+    expect_file!["tests/tariff.txt"].assert_eq(&told(&texts));
+}
+
+#[test]
+fn forecast_sources_are_checked() {
+    let with = |text: &str| spoiled(&[("[[node]]", &format!("{text}\n\n[[node]]"))]);
+    let source =
+        |keys: &str| with(&format!("[[forecast.source]]\nid = \"a\"\nkind = \"price\"\n{keys}"));
+    let topic = "topic = \"prices\"";
+    let second = format!("{topic}\n[[forecast.source]]\nid = \"a\"\nkind = \"price\"\n{topic}");
+    let texts = [
+        ("no place", source("")),
+        ("two places", source(&format!("{topic}\nfile = \"prices.csv\""))),
+        ("a wildcard", source("topic = \"prices/#\"")),
+        ("no address", source("url = \"prices.example.org\"")),
+        ("in the clear", source("url = \"http://prices.example.org/a\"")),
+        ("a password", source("url = \"https://me:secret@prices.example.org/\"")),
+        ("a topic every hour", source(&format!("{topic}\nevery_min = 60"))),
+        ("no pointer", source(&format!("{topic}\nseries = \"data.prices\""))),
+        ("times alone", source(&format!("{topic}\ntimes = \"/t\""))),
+        ("the unit of power", source(&format!("{topic}\nunit = \"kW\""))),
+        ("no such unit", source(&format!("{topic}\nunit = \"EUR\""))),
+        ("no scale", source(&format!("{topic}\nscale = 0"))),
+        ("no zone", source(&format!("{topic}\ntime_zone = \"CET+1\""))),
+        ("two of a kind", source(&second)),
+        ("nobody looks", with(&format!("[[forecast.source]]\nid = \"a\"\nkind = \"pv\"\n{topic}"))),
+    ];
+    expect_file!["tests/forecast.txt"].assert_eq(&told(&texts));
+}
+
+#[test]
+fn a_tariff_with_everything_is_what_it_says() {
+    let tariff = "[tariff]\nfees_eur_per_kwh = 0.05\nexport_market_less_eur_per_kwh = 0.004\n\
+                  peak_eur_per_kw = 110\npeak_basis_min = 60\npeak_billing = \"year\"\n\
+                  [[tariff.period]]\nid = \"winter\"\nfrom = \"22:00\"\nto = \"6:30\"\n\
+                  weekdays = [\"mon\", \"sun\"]\nmonths = [1, 12]\nfees_eur_per_kwh = 0.2\n\
+                  [[tariff.ppa]]\nid = \"wind\"\nkind = \"band\"\nband_kw = 10\n\
+                  eur_per_kwh = 0.06\n\n[[node]]";
+    let text = spoiled(&[("[[node]]", tariff)]);
+    let tariff = parse(&text, "site.toml").expect("it is sound").config.site.tariff;
+    assert!(tariff.market);
+    assert_eq!(tariff.export, Export::MarketLess(0.004));
+    let basis = Duration::minutes(60);
+    assert_eq!(tariff.peak, Some(Peak { eur_per_kw: 110.0, basis, billing: Billing::Year }));
+    let winter = &tariff.periods[0];
+    assert_eq!((winter.from_min, winter.until_min), (22 * 60, 6 * 60 + 30));
+    assert_eq!(winter.weekdays, [true, false, false, false, false, false, true]);
+    let months: Vec<usize> = (0..12).filter(|month| winter.months[*month]).collect();
+    assert_eq!(months, [0, 11]);
+    assert_eq!((winter.energy_eur_per_kwh, winter.fees_eur_per_kwh), (None, Some(0.2)));
+    assert_eq!(tariff.ppa[0].kind, PpaKind::Band(10.0));
 }
 
 #[test]

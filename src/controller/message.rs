@@ -47,6 +47,14 @@ pub enum Input {
     Noticed { kind: EventKind, subject: String, text: String },
     /// A series from outside: forecast, prices, CO2 intensity.
     Series { kind: FeedKind, received: Received },
+    /// A document with a series, as one of the site's feeds brought it, by the name of the feed.
+    Feed {
+        feed: String,
+        #[serde(with = "payload")]
+        payload: Vec<u8>,
+    },
+    /// A feed could not be fetched or read, with the reason.
+    FeedFailed { feed: String, why: String },
     /// What came of [`Output::Solve`]; none where the solver failed.
     Solved { number: u64, plan: Option<Box<Plan>> },
     /// A question or an order from a person.
@@ -98,6 +106,8 @@ pub enum Order {
     AskPartners { active: bool },
     /// The partners' word on a token; with the number of the question, where one was asked.
     Vouch { ask: Option<u64>, token: IdToken, accepted: bool },
+    /// Deletes what was learned of a token, or of all drivers where none is named.
+    Forget { token: Option<IdToken> },
     /// Takes back what was said.
     ClearPreference { evse: EvseId, session: Option<SessionId>, source: PreferenceSource },
 }

@@ -19,7 +19,11 @@ mod book;
 mod campaign;
 mod drill;
 mod evse;
+mod feed_state;
+mod feeds;
+pub mod forecast_view;
 mod image;
+mod keep;
 mod loads;
 pub mod message;
 mod need;
@@ -50,7 +54,7 @@ use crate::ground::time::{Duration, Instant, Now};
 use crate::meter;
 use crate::model::event::EventKind;
 use crate::model::message::Command;
-use crate::model::record::Remembered;
+use crate::model::record::{Record, Remembered};
 use crate::model::site::Site;
 use crate::ocpp::traffic::Traffic;
 
@@ -105,6 +109,11 @@ impl Controller {
         self.state.remember()
     }
 
+    /// What was learned since it was last written down, for the store at the end of the program.
+    pub fn learned(&self) -> Vec<Record> {
+        self.state.planning.learned().into_iter().map(Record::Learned).collect()
+    }
+
     /// The same site under a changed configuration. Transactions, leases, meters and links are
     /// carried over; links to charge points that are gone are dropped.
     pub fn reconfigured(&self, site: Site, now: Now, out: &mut Outbox) -> Self {
@@ -149,6 +158,8 @@ impl Controller {
                 self.state.planning.changed();
                 self.state.mark(now.mono);
             }
+            Input::Feed { feed, payload } => self.state.fed(now, &feed, &payload, out),
+            Input::FeedFailed { feed, why } => self.state.feed_failed(now, &feed, &why, out),
             Input::Solved { number, plan } => {
                 self.state.solved(now, number, plan.map(|plan| *plan), out);
             }
@@ -204,6 +215,7 @@ impl Controller {
                 }
                 Some(self.state.prefer(now, Asked { evse, session, wish, source }, out))
             }
+            Order::Forget { token } => Some(self.state.forget(now, token, out)),
             Order::Vouch { ask, token, accepted } => {
                 self.state.vouch(now, ask, (&token, accepted), traffic, out);
                 Some(Answer::Done)
@@ -225,8 +237,9 @@ impl Controller {
     fn metered(&mut self, now: Now, topic: &str, payload: &[u8], retained: bool, out: &mut Outbox) {
         self.state.totals.mqtt_in += 1;
         let site = self.state.site.clone();
+        let fed = self.state.published(now, topic, payload, out);
         let decoded = meter::decode(&site.meters, topic, payload);
-        if !decoded.known {
+        if !decoded.known && !fed {
             let text = "no meter of the configuration listens to this topic".to_owned();
             self.state.event_seldom(now, EventKind::MeterUnreadable, topic, text, out);
         }

@@ -10,6 +10,7 @@ use crate::model::policy::PlanPolicy;
 use crate::model::session::Session;
 use crate::plan::problem::Need;
 
+use super::message::Outbox;
 use super::state::State;
 
 /// A car should have what it needs so long before its driver comes: chargers and cars take their
@@ -72,7 +73,7 @@ impl State {
     }
 
     /// A session has ended: what there is to learn from it.
-    pub fn learn(&mut self, now: Now, evse: EvseIndex) {
+    pub fn learn(&mut self, now: Now, evse: EvseIndex, out: &mut Outbox) {
         let (Some(live), Some(utc)) = (self.evses[evse].live, now.utc) else { return };
         let Some(session) = self.book.session(live.session) else { return };
         let said = self.preference(session.id);
@@ -98,7 +99,8 @@ impl State {
             phases: if was_seen { phases as u8 } else { 0 },
             max_kw: most.as_f64() * phases as f64 * volts / 1000.0,
         };
-        self.planning.habits.observe(&stay);
+        let changed = self.planning.habits.observe(&stay);
+        self.keep_habits(changed, out);
     }
 }
 

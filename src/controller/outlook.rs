@@ -1,6 +1,8 @@
 //! What the coming day looks like: sun, building, prices and CO2 by step, from what was measured
 //! here and what was told.
 
+use serde::de::DeserializeOwned;
+
 use crate::forecast::known::KnownSeries;
 use crate::forecast::load::LoadForecast;
 use crate::forecast::peak::PeakSoFar;
@@ -11,9 +13,12 @@ use crate::ground::quantiles::Quantiles;
 use crate::ground::time::{Duration, Utc};
 use crate::model::diagram::EquipmentKind;
 use crate::model::feed::{FeedKind, Received};
+use crate::model::record::{LEARNED_BYTES_MAX, LearnedRecord};
 use crate::model::site::Site;
 use crate::model::tariff::{Billing, Peak};
 use crate::plan::problem::{Origin, Series};
+
+use super::forecast_view::{ForecastView, LeadView, ProofView};
 
 /// Without a contract that says otherwise, peaks are those of a quarter hour in a month.
 const USUAL_PEAK: Peak =
@@ -51,6 +56,8 @@ pub struct Outlook {
     co2: KnownSeries,
     peak: PeakSoFar,
     calendar: Calendar,
+    /// There is a roof to expect something of.
+    has_pv: bool,
 }
 
 impl Outlook {
@@ -65,19 +72,53 @@ impl Outlook {
             co2: KnownSeries::new(zone.clone()),
             peak: PeakSoFar::new(peak, zone.clone()),
             calendar: zone,
+            has_pv: has_pv(site),
         }
+    }
+
+    /// Takes back what was written down under this name; none where the name is not of here, false
+    /// where the text cannot be read, which is then learned anew.
+    pub fn restore(&mut self, name: &str, text: &str) -> Option<bool> {
+        fn read<T: DeserializeOwned>(into: &mut T, text: &str) -> Option<bool> {
+            Some(serde_json::from_str(text).map(|known| *into = known).is_ok())
+        }
+        match name {
+            "co2" => read(&mut self.co2, text),
+            "load" => read(&mut self.load, text),
+            "peak" => read(&mut self.peak, text),
+            "price" => read(&mut self.prices, text),
+            "pv" => read(&mut self.pv, text),
+            _ => None,
+        }
+    }
+
+    /// What was learned, by name, as it is written down.
+    pub fn texts(&self) -> Vec<LearnedRecord> {
+        let texts = [
+            ("co2", serde_json::to_string(&self.co2)),
+            ("load", serde_json::to_string(&self.load)),
+            ("peak", serde_json::to_string(&self.peak)),
+            ("price", serde_json::to_string(&self.prices)),
+            ("pv", serde_json::to_string(&self.pv)),
+        ];
+        let record = |(name, text): (&str, Result<String, _>)| {
+            let text = text.ok().filter(|text| text.len() <= LEARNED_BYTES_MAX)?;
+            Some(LearnedRecord { name: name.to_owned(), text })
+        };
+        texts.into_iter().filter_map(record).collect()
     }
 
     /// The same past under a changed configuration.
     pub fn under(self, site: &Site) -> Self {
         let zone = Calendar::new(&site.zone);
         Self {
+            co2: self.co2.with_zone(zone.clone()),
             pv: self.pv.with_peak(peak_kw(site, EquipmentKind::Pv)),
             load: self.load.with(zone.clone(), peak_kw(site, EquipmentKind::Load)),
             prices: self.prices.with(site.tariff.clone(), zone.clone()),
-            co2: self.co2.with_zone(zone.clone()),
             peak: self.peak.with(site.tariff.peak.unwrap_or(USUAL_PEAK), zone.clone()),
             calendar: zone,
+            has_pv: has_pv(site),
         }
     }
 
@@ -145,12 +186,46 @@ impl Outlook {
         }
     }
 
+    /// How a forecast from outside did beside the learned one, by lead.
+    pub fn proofs(&self, kind: FeedKind) -> Vec<ProofView> {
+        let proofs = match kind {
+            FeedKind::Pv => self.pv.blend().proofs(),
+            FeedKind::Load => self.load.blend().proofs(),
+            FeedKind::Price | FeedKind::Co2 => Vec::new(),
+        };
+        proofs.into_iter().map(ProofView::from).collect()
+    }
+
+    /// What is expected, without what the configuration says of feeds.
+    pub fn forecast_views(&self, now: Utc) -> Vec<ForecastView> {
+        let view = |kind, source: String, leads: Vec<LeadView>| ForecastView {
+            kind,
+            source,
+            leads,
+            received: None,
+        };
+        let has = |source: String, is_there: bool| if is_there { source } else { String::new() };
+        let (price, _) = self.prices.source();
+        let co2 = self.co2.source().map(|(source, _)| source.to_owned());
+        let (pv, load) = (self.pv.record(), self.load.record());
+        vec![
+            view(FeedKind::Pv, has(self.pv.source(now), self.has_pv), LeadView::of(pv)),
+            view(FeedKind::Load, self.load.source(now), LeadView::of(load)),
+            view(FeedKind::Price, price, Vec::new()),
+            view(FeedKind::Co2, co2.unwrap_or_default(), Vec::new()),
+        ]
+    }
+
     /// How far the forecasts were off lately, in words.
     pub fn words(&self) -> String {
         let words = [("sun", self.pv.record().words()), ("building", self.load.record().words())];
         let known = words.iter().filter(|(_, words)| !words.is_empty());
         known.map(|(name, words)| format!("{name}: {words}")).collect::<Vec<_>>().join("; ")
     }
+}
+
+fn has_pv(site: &Site) -> bool {
+    site.diagram.equipment.iter().any(|item| item.kind == EquipmentKind::Pv)
 }
 
 /// Size of all equipment of a kind, in kW.

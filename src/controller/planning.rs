@@ -17,6 +17,7 @@ use crate::ground::calendar::Calendar;
 use crate::ground::ids::{EvseIndex, SessionId};
 use crate::ground::time::{Duration, Instant, Utc};
 use crate::learn::habits::Habits;
+use crate::model::record::Remembered;
 use crate::model::site::Site;
 use crate::plan::problem::Problem;
 use crate::plan::solution::Plan;
@@ -45,6 +46,10 @@ pub struct Planning {
     /// What was last intended, by EVSE, with the session it was for.
     pub(super) intended: Vec<Option<(SessionId, Intent)>>,
     pub(super) market: Option<Market>,
+    /// When what was learned was last written down.
+    pub(super) kept: Option<Instant>,
+    /// What the store held of it that could not be read.
+    pub(super) unread: Vec<String>,
     /// How the cars' power is spread over the phases, as it was seen so far.
     pub(super) shares: [f64; 3],
 }
@@ -82,9 +87,9 @@ pub struct Asked {
 }
 
 impl Planning {
-    /// Nothing is planned yet.
-    pub fn new(site: &Site) -> Self {
-        Self {
+    /// Nothing is planned yet; what was learned is taken from the store.
+    pub fn new(site: &Site, remembered: &Remembered) -> Self {
+        let mut planning = Self {
             outlook: Outlook::new(site),
             habits: Habits::new(Calendar::new(&site.zone)),
             dispatch: Dispatch::new(site.diagram.evses.len()),
@@ -97,8 +102,12 @@ impl Planning {
             observed: None,
             intended: vec![None; site.diagram.evses.len()],
             market: None,
+            kept: None,
+            unread: Vec::new(),
             shares: [1.0 / 3.0; 3],
-        }
+        };
+        planning.restore(site, &remembered.learned);
+        planning
     }
 
     /// A car came, went or said something, or a limit or forecast is another.

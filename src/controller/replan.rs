@@ -25,7 +25,7 @@ impl State {
     /// Makes a plan if one is due, and has a better one made beside the loop.
     pub fn plan_if_due(&mut self, now: Now, out: &mut Outbox) {
         let Some(policy) = self.site.plan.clone() else { return };
-        self.observe(now);
+        self.observe(now, out);
         let is_late = |asked: &Asked| GIVEN_UP <= now.mono.since(asked.at);
         if self.planning.asked.as_ref().is_some_and(is_late) {
             self.planning.asked = None;
@@ -70,7 +70,7 @@ impl State {
     }
 
     /// Takes down what the site draws.
-    fn observe(&mut self, now: Now) {
+    fn observe(&mut self, now: Now, out: &mut Outbox) {
         let soon = |at: Instant| now.mono.since(at) < OBSERVE_EVERY;
         if self.planning.observed.is_some_and(soon) {
             return;
@@ -79,6 +79,8 @@ impl State {
         if let (Some(utc), Some(power)) = (now.utc, self.site_power(now)) {
             self.planning.outlook.observe(utc, &power);
         }
+        self.keep_learned(now, out);
+        self.watch_feeds(now, out);
         self.observe_phases(now);
     }
 

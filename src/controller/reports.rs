@@ -189,7 +189,7 @@ impl State {
     }
 
     fn go_idle(&mut self, now: Now, evse: EvseIndex, out: &mut Outbox) {
-        self.learn(now, evse);
+        self.learn(now, evse, out);
         self.evses[evse].go_idle(now.mono);
         self.planning.changed();
         self.control.session_ended(evse);

@@ -51,6 +51,7 @@ impl State {
                 frames_bad: self.totals.frames_bad + counters.frames_bad,
                 ..self.totals
             },
+            forecasts: self.forecast_views(now),
             plan: self.plan_view(),
         }
     }

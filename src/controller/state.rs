@@ -21,6 +21,7 @@ use crate::ocpp::traffic::{ConnectorSetup, PointSetup, Traffic};
 use super::asker::Asks;
 use super::book::Book;
 use super::evse::{Drill, EvseState};
+use super::feed_state::FeedState;
 use super::image::MeterImage;
 use super::loads::{Draw, Loads};
 use super::message::{Outbox, Output};
@@ -88,6 +89,8 @@ pub struct State {
     pub clock_offset: Option<i64>,
     /// When a decision is due because something has changed.
     pub due: Option<Instant>,
+    /// How each feed of the configuration stands, in its order.
+    pub feeds: Vec<FeedState>,
     /// When the last decision was made.
     pub decided: Option<Instant>,
     said: BTreeMap<(EventKind, String), Instant>,
@@ -136,7 +139,8 @@ impl State {
                 .collect(),
             meters: vec![MeterImage::default(); site.meters.len()],
             loads: Loads::new(&diagram),
-            planning: Planning::new(&site),
+            planning: Planning::new(&site, remembered),
+            feeds: vec![FeedState::new(now.mono); site.feeds.len()],
             evses: vec![EvseState::new(now.mono); diagram.evses.len()],
             points,
             events: VecDeque::new(),
@@ -176,6 +180,7 @@ impl State {
         next.planning.outlook = self.planning.outlook.clone().under(&next.site);
         let calendar = Calendar::new(&next.site.zone);
         next.planning.habits = self.planning.habits.clone().with_calendar(calendar);
+        next.feeds = self.feeds_under(&next.site, now.mono);
         next.planning.changed();
         next.asks = self.asks.clone();
         next.store_failing = self.store_failing.clone();
@@ -308,6 +313,7 @@ impl State {
             charge_points: self.points.values().map(|point| point.record.clone()).collect(),
             reservations: self.reservations.values().cloned().collect(),
             campaigns: self.campaigns.values().cloned().collect(),
+            learned: self.planning.learned(),
             ..Remembered::default()
         };
         self.book.remember(&mut remembered);

@@ -9,6 +9,7 @@ use crate::model::event::Event;
 use crate::model::message::{EvseStatus, Identity};
 use crate::model::preference::{PreferenceSource, StateOfCharge};
 
+use super::forecast_view::ForecastView;
 use super::plan_view::PlanView;
 
 /// The site at one moment.
@@ -51,6 +52,9 @@ pub struct View {
     pub events: Vec<Event>,
     /// Running totals since the start.
     pub totals: Totals,
+    /// What is expected of sun, building, prices and CO2, and how far it was off.
+    #[serde(default)]
+    pub forecasts: Vec<ForecastView>,
     /// The plan in force; none where there is none yet or nobody charges.
     #[serde(default)]
     pub plan: Option<PlanView>,

@@ -9,6 +9,7 @@
 mod broker;
 mod day;
 mod field;
+mod forecast;
 mod report;
 mod upstream;
 
@@ -16,6 +17,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::config::{self, Broker, Config};
 use crate::daemon::{self, Daemon, DaemonError, DaemonOptions};
@@ -23,7 +25,9 @@ use crate::desk::Desk;
 use crate::ground::ids::{ChargePointId, MeterId};
 use crate::ground::time::{Duration, Utc};
 use crate::io::clock::Clock;
+use crate::model::diagram::EquipmentKind;
 use crate::model::partner::Ocpi;
+use crate::model::site::Site;
 use crate::serve;
 use crate::twin::plant::Plant;
 use crate::twin::scenario::{Fault, MeterMode};
@@ -97,7 +101,10 @@ fn source_words(error: &UiError) -> String {
 pub async fn run(options: DemoOptions) -> Result<bool, DemoError> {
     let broker = free_address()?;
     start_broker(broker)?;
-    let config = site(broker, options.port, options.speed);
+    let weather = options.data.join("forecast-pv.json");
+    let mut config = site(broker, options.port, options.speed);
+    let most_kw = 1.5 * roof_kw(&config.site);
+    config.site.feeds.push(forecast::feed(weather.clone(), &config.site.zone, most_kw));
     let begins = begin_after(&options.data);
     let clock = Clock::scaled(options.speed, begins);
     let daemon = daemon::start(DaemonOptions {
@@ -115,13 +122,18 @@ pub async fn run(options: DemoOptions) -> Result<bool, DemoError> {
     let (page, address) = serve::page(&handle, desk, web, None).await?;
     let ocpp = handle.ocpp_address.unwrap_or(web);
     let midnight = Utc::from_millis(begins.as_millis().div_euclid(86_400_000) * 86_400_000);
-    let plant = Plant::new(&config.site, day::scenario(&config.site, midnight), clock.now());
+    let scenario = day::scenario(&config.site, midnight);
+    let roof = config.site.diagram.equipment.iter().find(|item| item.kind == EquipmentKind::Pv);
+    let roof = roof.and_then(|roof| scenario.power.get(&roof.id)).cloned();
+    let service = roof.map(|roof| forecast::keep(weather, roof, clock.clone()));
+    let plant = Plant::new(&config.site, scenario, clock.now());
     let field = Field::start(&config.site, plant, Places { ocpp, broker }, clock.clone());
     welcome(&options, address, ocpp, broker);
     let watch = attend(&options, &daemon, &field, &clock).await;
     let truth = field.truth.borrow().clone();
     let safe = watch.print(&truth, &handle.view.borrow(), &operator.seen.borrow());
     drop((field, operator, uplink));
+    service.iter().for_each(JoinHandle::abort);
     page.abort();
     daemon.stop().await?;
     Ok(safe)
@@ -264,6 +276,12 @@ fn keyboard() -> mpsc::Receiver<Fault> {
         std::mem::forget(typed);
     });
     faults
+}
+
+/// Peak of all generation, in kW.
+fn roof_kw(site: &Site) -> f64 {
+    let roofs = site.diagram.equipment.iter().filter(|item| item.kind == EquipmentKind::Pv);
+    roofs.map(|roof| roof.peak.as_f64() / 1000.0).sum()
 }
 
 fn site(broker: SocketAddr, web: u16, speed: f64) -> Config {

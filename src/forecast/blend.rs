@@ -44,6 +44,21 @@ pub struct Blend {
     scale: (f64, f64),
 }
 
+/// How a received and the learned forecast did at one lead, and what follows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Proof {
+    /// So far ahead.
+    pub hours: i64,
+    /// Comparisons; older ones count less.
+    pub count: u32,
+    /// Root mean square error of the learned forecast, in kW.
+    pub learned_rms_kw: f64,
+    /// The same of the received one, after its scale was corrected.
+    pub received_rms_kw: f64,
+    /// What the received one counts, 0 to 1.
+    pub share: f64,
+}
+
 /// Means over what was settled at one lead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Lead {
@@ -148,6 +163,26 @@ impl Blend {
                 format!("{own}; {} counts {share:.0} % at 6 h", received.source)
             }
         }
+    }
+
+    /// The forecast that was received last.
+    pub fn received(&self) -> Option<&Received> {
+        self.received.as_ref()
+    }
+
+    /// How both did so far, by lead; only leads at which something has come due.
+    pub fn proofs(&self) -> Vec<Proof> {
+        let proof = |(lead, hours): (usize, i64)| {
+            let Lead { count, learned, received, .. } = self.leads[lead];
+            (1.0 <= count).then(|| Proof {
+                hours,
+                count: count as u32,
+                learned_rms_kw: learned.max(0.0).sqrt(),
+                received_rms_kw: received.max(0.0).sqrt(),
+                share: self.share_at(lead),
+            })
+        };
+        LEADS_H.into_iter().enumerate().filter_map(proof).collect()
     }
 
     fn fresh(&self, now: Utc) -> Option<&Received> {

@@ -108,6 +108,12 @@ impl KnownSeries {
         Some(start(end))
     }
 
+    /// The end of the last time that it is known for; none while nothing was ever known.
+    pub fn end(&self) -> Option<Utc> {
+        let last = self.values.iter().rposition(Option::is_some)?;
+        Some(start(self.first + last as i64 + 1))
+    }
+
     /// Who said it, and when.
     pub fn source(&self) -> Option<(&str, Utc)> {
         self.issued.map(|issued| (self.source.as_str(), issued))

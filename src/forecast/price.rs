@@ -1,18 +1,24 @@
 //! What a kWh costs at a time: the tariff of the configuration over the prices of the market.
 //!
-//! `energy price (period, else market, else fixed) + fees`. Periods follow the clock on the wall,
-//! also across summer time. Export never earns more than import costs. A market price that is not
-//! known is filled from an earlier day and marked degraded; charging never stops for lack of one.
+//! `energy price (market, else period, else fixed) + fees (of the period, else of the contract)`.
+//! Periods follow the clock on the wall, also across summer time. Export never earns more than
+//! import costs. A market price that is not known is filled from an earlier day, where the market
+//! is silent for long by the contract's periods, and marked degraded; charging never stops for
+//! lack of one.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ground::calendar::Calendar;
-use crate::ground::time::Utc;
+use crate::ground::time::{Duration, Utc};
 use crate::model::feed::Received;
 use crate::model::tariff::{Export, Period, PpaKind, Tariff};
 
 use super::known::{KnownSeries, Value};
 use super::quarters;
+
+/// So long after its last word the market counts as silent: a day-ahead price that is late by more
+/// than a day comes no more.
+const SILENT: Duration = Duration::hours(36);
 
 /// Prices of a site.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -60,7 +66,7 @@ impl Prices {
     /// Price of a kWh of import in EUR, fees included, beyond any agreed band.
     pub fn import_eur_per_kwh(&self, at: Utc) -> Value {
         let energy = self.energy(at);
-        Value { value: energy.value + self.tariff.fees_eur_per_kwh, ..energy }
+        Value { value: energy.value + self.fees(at), ..energy }
     }
 
     /// What a kWh earns in EUR that is not used on site; never more than import costs.
@@ -88,20 +94,17 @@ impl Prices {
         for ppa in &self.tariff.ppa {
             if let PpaKind::Band(kw) = ppa.kind {
                 let taken = left.min(kw.max(0.0) * hours.max(0.0));
-                cost += taken * (ppa.eur_per_kwh + self.tariff.fees_eur_per_kwh);
+                cost += taken * (ppa.eur_per_kwh + self.fees(at));
                 left -= taken;
             }
         }
         cost + left * self.import_eur_per_kwh(at).value
     }
 
-    /// Import that has the price of an agreed band, in kW with its price in EUR per kWh.
-    pub fn bands(&self) -> Vec<(f64, f64)> {
-        let bands = self.tariff.ppa.iter().filter_map(|ppa| match ppa.kind {
-            PpaKind::Band(kw) => Some((kw, ppa.eur_per_kwh + self.tariff.fees_eur_per_kwh)),
-            PpaKind::Pv => None,
-        });
-        bands.collect()
+    /// Fees on a kWh of import.
+    fn fees(&self, at: Utc) -> f64 {
+        let fees = self.of_period(at, |period| period.fees_eur_per_kwh);
+        fees.unwrap_or(self.tariff.fees_eur_per_kwh)
     }
 
     /// Prices of each step between two times of the grid: the mean of its quarter hours.
@@ -137,42 +140,47 @@ impl Prices {
 
     /// Energy price without fees.
     fn energy(&self, at: Utc) -> Value {
-        let local = self.zone.local(at);
-        let holds = |period: &&Period| holds(period, &local);
-        if let Some(period) = self.tariff.periods.iter().find(holds) {
-            return Value { value: period.energy_eur_per_kwh, degraded: false };
-        }
         if self.tariff.market {
             return self.market_price(at);
         }
-        Value { value: self.tariff.energy_eur_per_kwh, degraded: false }
+        let fixed = self.tariff.energy_eur_per_kwh;
+        let value = self.of_period(at, |period| period.energy_eur_per_kwh).unwrap_or(fixed);
+        Value { value, degraded: false }
     }
 
+    /// What a period has to say at this time.
+    fn of_period(&self, at: Utc, has: impl Fn(&Period) -> Option<f64>) -> Option<f64> {
+        if self.tariff.periods.is_empty() {
+            return None;
+        }
+        let local = self.zone.local(at);
+        let minute = u16::try_from(local.minute).unwrap_or(0);
+        let (month, day) = (usize::try_from(local.month - 1).unwrap_or(0), local.weekday.into());
+        let holding = self.tariff.periods.iter().filter(|one| one.holds(month, day, minute));
+        holding.filter_map(has).next()
+    }
+
+    /// The market's price; for some time after the last known one that of an earlier day, and after
+    /// that what the contract says.
     fn market_price(&self, at: Utc) -> Value {
-        let unknown = Value { value: self.tariff.energy_eur_per_kwh, degraded: true };
-        self.market.at(at).unwrap_or(unknown)
+        let known = self.market.at(at);
+        if let Some(value) = known.filter(|known| !known.degraded || !self.is_silent(at)) {
+            return value;
+        }
+        let period = self.of_period(at, |period| period.energy_eur_per_kwh);
+        let value = period.or(known.map(|known| known.value));
+        Value { value: value.unwrap_or(self.tariff.energy_eur_per_kwh), degraded: true }
     }
-}
 
-/// Whether a period holds at this local time.
-fn holds(period: &Period, local: &crate::ground::calendar::LocalTime) -> bool {
-    let minute = u16::try_from(local.minute).unwrap_or(0);
-    let today = usize::from(local.weekday);
-    let on = |weekday: usize| period.weekdays.get(weekday).copied().unwrap_or(false);
-    let month = usize::try_from(local.month - 1).unwrap_or(0);
-    if !period.months.get(month).copied().unwrap_or(false) {
-        return false;
+    /// Whether the market has said nothing of the time for so long that it counts as silent.
+    fn is_silent(&self, at: Utc) -> bool {
+        self.market.end().is_none_or(|end| SILENT.as_millis() < at.since(end).as_millis())
     }
-    if period.from_min < period.until_min {
-        return on(today) && period.from_min <= minute && minute < period.until_min;
-    }
-    (on(today) && period.from_min <= minute) || (on((today + 6) % 7) && minute < period.until_min)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ground::time::Duration;
     use crate::model::tariff::Ppa;
 
     fn at(text: &str) -> Utc {
@@ -186,7 +194,8 @@ mod tests {
             months: [true; 12],
             from_min: 22 * 60,
             until_min: 6 * 60,
-            energy_eur_per_kwh: 0.08,
+            energy_eur_per_kwh: Some(0.08),
+            fees_eur_per_kwh: None,
         }
     }
 
@@ -231,6 +240,39 @@ mod tests {
         let prices = Prices::new(Tariff { market: true, ..flat() }, Calendar::default());
         let price = prices.import_eur_per_kwh(at("2023-07-02T12:00:00Z"));
         assert!((price.value - 0.25).abs() < 1e-12 && price.degraded);
+    }
+
+    #[test]
+    fn a_market_that_falls_silent_is_replaced_by_the_last_days_and_then_by_the_periods() {
+        let tariff = Tariff { market: true, periods: vec![night()], ..flat() };
+        let mut prices = Prices::new(tariff, Calendar::new("Europe/Paris"));
+        let monday = at("2019-03-03T23:00:00Z");
+        let steps = (0..24).map(|hour| (monday + Duration::hours(hour), 0.01 * hour as f64));
+        prices.receive(&Received::new("market", monday, steps.collect()));
+        let price = |hours: i64| prices.import_eur_per_kwh(monday + Duration::hours(hours));
+        let near = |value: Value, expected: f64| (value.value - expected).abs() < 1e-12;
+        assert!(near(price(3), 0.03 + 0.05) && !price(3).degraded, "known, also at night");
+        assert!(near(price(27), 0.03 + 0.05) && price(27).degraded, "the day before");
+        assert!(near(price(75), 0.08 + 0.05) && price(75).degraded, "night of the contract");
+        assert!(near(price(84), 0.12 + 0.05), "no period at noon: the last day that is known");
+    }
+
+    #[test]
+    fn fees_may_have_periods_of_their_own() {
+        let dear = Period {
+            name: "evening".to_owned(),
+            weekdays: [true; 7],
+            from_min: 17 * 60,
+            until_min: 20 * 60,
+            energy_eur_per_kwh: None,
+            fees_eur_per_kwh: Some(0.15),
+            ..night()
+        };
+        let tariff = Tariff { periods: vec![dear, night()], ..flat() };
+        let prices = Prices::new(tariff, Calendar::default());
+        let price = |text: &str| prices.import_eur_per_kwh(at(text)).value;
+        assert!((price("2019-01-08T18:00:00Z") - 0.35).abs() < 1e-12);
+        assert!((price("2019-01-08T23:00:00Z") - 0.13).abs() < 1e-12);
     }
 
     #[test]

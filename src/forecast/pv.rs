@@ -98,6 +98,11 @@ impl PvForecast {
         &self.record
     }
 
+    /// The received forecast that is mixed in, and how it did.
+    pub fn blend(&self) -> &Blend {
+        &self.blend
+    }
+
     /// Where it comes from, in words.
     pub fn source(&self, now: Utc) -> String {
         let days = self.quarters.count() as i64 / DAY;

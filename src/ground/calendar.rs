@@ -82,6 +82,16 @@ impl Calendar {
         Utc::from_millis(wall.saturating_sub(self.offset_ms(guess)))
     }
 
+    /// A time as text: with its offset, else by the clock of this place.
+    pub fn parse(&self, text: &str) -> Option<Utc> {
+        let local = || {
+            let civil: jiff::civil::DateTime = text.trim().parse().ok()?;
+            let zoned = civil.to_zoned(self.0.clone()).ok()?;
+            Some(Utc::from_millis(zoned.timestamp().as_millisecond()))
+        };
+        Utc::parse(text).or_else(local)
+    }
+
     /// When the local day of this moment begins.
     pub fn day_start(&self, at: Utc) -> Utc {
         self.moment(self.local(at).day_number, 0)

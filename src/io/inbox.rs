@@ -46,7 +46,7 @@ impl Inbox {
     pub async fn put(&self, input: Input) -> Result<(), Gone> {
         let bytes = match &input {
             Input::Frame { text, .. } => text.len(),
-            Input::Mqtt { payload, .. } => payload.len(),
+            Input::Mqtt { payload, .. } | Input::Feed { payload, .. } => payload.len(),
             _ => 0,
         };
         let kibibytes = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).min(KIBIBYTES_MAX);

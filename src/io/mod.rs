@@ -5,8 +5,8 @@
 //! [`credentials`] → [`gate`] (who may come in) → [`certificate`] → [`authority`] → [`tls`] →
 //! [`stream`] → [`vault`] → `body` → [`uploads`] (files of chargers) → `handshake` →
 //! [`strangers`] → `link` (one charge point) → [`websocket`] (all of them) → [`renewal`] →
-//! [`signing`] → [`doors`] → [`mqtt`] → [`journal`] → [`key`] → [`log`] → [`platform`] (systemd,
-//! memory and disk) → [`starts`] (what a program that dies does).
+//! [`signing`] → [`doors`] → [`mqtt`] → [`sources`] → [`journal`] → [`key`] → [`log`] →
+//! [`platform`] (systemd, memory and disk) → [`starts`] (what a program that dies does).
 
 pub mod authority;
 mod body;
@@ -29,6 +29,7 @@ pub mod renewal;
 pub mod secret;
 pub mod signing;
 pub mod solver;
+pub mod sources;
 pub mod starts;
 pub mod strangers;
 pub mod stream;

@@ -39,16 +39,18 @@ const OWN_SAID: f64 = 12.0;
 /// All that was learned.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Habits {
-    calendar: Calendar,
-    site: VecDeque<Past>,
-    tokens: BTreeMap<String, Known>,
+    pub(super) calendar: Calendar,
+    pub(super) site: VecDeque<Past>,
+    /// Stays of the site that were ever taken in.
+    pub(super) seen: u64,
+    pub(super) tokens: BTreeMap<String, Known>,
 }
 
 /// What is known of one token.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Known {
-    stays: VecDeque<Past>,
-    vehicle: Vehicle,
+pub(super) struct Known {
+    pub(super) stays: VecDeque<Past>,
+    pub(super) vehicle: Vehicle,
 }
 
 /// A car that stands there.
@@ -114,21 +116,26 @@ impl Habits {
         self
     }
 
-    /// Takes in a stay that has ended.
-    pub fn observe(&mut self, stay: &Stay) {
-        let Some(past) = Past::of(stay, &self.calendar) else { return };
+    /// Takes in a stay that has ended. Tells what changed by it, as it is written down.
+    pub fn observe(&mut self, stay: &Stay) -> Vec<(String, String)> {
+        let Some(past) = Past::of(stay, &self.calendar) else { return Vec::new() };
         push(&mut self.site, past, SITE_MAX);
-        let Some(token) = &stay.token else { return };
+        self.seen += 1;
+        let mut changed = self.newest_text();
+        let Some(token) = &stay.token else { return changed };
         let known = self.tokens.entry(key(token)).or_default();
         push(&mut known.stays, past, TOKEN_STAYS_MAX);
         known.vehicle.observe(stay);
+        changed.extend(known.text(&key(token)));
         if TOKENS_MAX < self.tokens.len() {
             let last = |known: &Known| known.stays.back().map(|past| past.arrival);
             let oldest = self.tokens.iter().min_by_key(|(_, known)| last(known));
             if let Some(name) = oldest.map(|(name, _)| name.clone()) {
                 self.tokens.remove(&name);
+                changed.push(Known::gone(&name));
             }
         }
+        changed
     }
 
     /// What is expected of a car.
@@ -190,17 +197,6 @@ impl Habits {
             share(self.site.iter().filter_map(Past::left_as_said).collect()),
             share(self.site.iter().filter_map(Past::took_as_said).collect()),
         ]
-    }
-
-    /// Forgets a token; its stays among those of the site bear no name. True if it was known.
-    pub fn forget(&mut self, token: &IdToken) -> bool {
-        self.tokens.remove(&key(token)).is_some()
-    }
-
-    /// Forgets everything.
-    pub fn forget_all(&mut self) {
-        self.site.clear();
-        self.tokens.clear();
     }
 
     fn own(&self, token: Option<&IdToken>) -> Option<&VecDeque<Past>> {
@@ -364,6 +360,6 @@ fn push(stays: &mut VecDeque<Past>, past: Past, most: usize) {
 }
 
 /// Tokens are compared without regard to case.
-fn key(token: &IdToken) -> String {
+pub(super) fn key(token: &IdToken) -> String {
     token.as_str().to_ascii_lowercase()
 }

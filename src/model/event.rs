@@ -138,6 +138,10 @@ catalogue! {
     StopUnknown = "session.stop_unknown", Warning;
     /// A driver, or somebody for them, has said what a session needs, or took it back.
     PreferenceChanged = "session.preference", Info;
+    /// What was learned of a driver, or of all of them, was deleted because somebody asked for it.
+    Forgotten = "learned.forgotten", Info;
+    /// Something that was learned could not be read from the store; it is learned anew.
+    LearnedLost = "learned.lost", Warning;
     /// A token was refused.
     TokenRefused = "token.refused", Info;
     /// An EVSE is kept for a token.
@@ -166,6 +170,12 @@ catalogue! {
     OverloadOver = "node.overload_over", Info;
     /// No plan could be made, or it was refused by the audit; the last one or fair shares stay.
     PlanFailed = "plan.failed", Warning;
+    /// A forecast or price from outside was refused; the text says what is wrong with it.
+    FeedRefused = "forecast.refused", Warning;
+    /// A forecast or price from outside cannot be had, or has run out.
+    FeedSilent = "forecast.silent", Warning;
+    /// A forecast or price from outside is there again.
+    FeedHeard = "forecast.heard", Info;
     /// The store cannot write; the site goes on and facts wait in memory.
     StoreFailed = "store.failed", Alarm;
     /// A person asked for a backup; the text says what came of it.

@@ -1,5 +1,7 @@
 //! Series from outside: forecasts, prices, CO2 intensity, as they were received.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ground::time::{Duration, Utc};
@@ -31,6 +33,15 @@ pub enum FeedKind {
 }
 
 impl FeedKind {
+    /// The unit of its values.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Pv | Self::Load => "kW",
+            Self::Price => "EUR/kWh",
+            Self::Co2 => "g/kWh",
+        }
+    }
+
     /// In words.
     pub const fn words(self) -> &'static str {
         match self {
@@ -38,6 +49,67 @@ impl FeedKind {
             Self::Load => "load forecast",
             Self::Price => "price",
             Self::Co2 => "CO2 intensity",
+        }
+    }
+}
+
+/// A series that comes from outside, as it is configured: from where, and how it is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Feed {
+    /// What people call it.
+    pub id: String,
+    /// What it says.
+    pub kind: FeedKind,
+    /// Where it comes from.
+    pub place: Place,
+    /// JSON pointer (RFC 6901) to the list or map of the series; none for the whole document.
+    pub series: Option<String>,
+    /// JSON pointer to the list of times, where times and values are two lists.
+    pub times: Option<String>,
+    /// JSON pointer to the time of issue; none where the document does not say.
+    pub issued: Option<String>,
+    /// Key or column of the time.
+    pub time_key: String,
+    /// Key or column of the value.
+    pub value_key: String,
+    /// IANA zone of times that do not name one.
+    pub zone: String,
+    /// Multiplies a value into the unit of its kind: unit × scale.
+    pub factor: f64,
+    /// No value of this site is smaller than this …
+    pub least: f64,
+    /// … or larger than this.
+    pub most: f64,
+}
+
+/// Where a [`Feed`] comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Place {
+    /// Published to this MQTT topic.
+    Topic(String),
+    /// Fetched from this address.
+    Url {
+        /// `http://` or `https://`.
+        url: String,
+        /// So often.
+        every: Duration,
+        /// File whose first line is sent as a bearer token.
+        token_file: Option<PathBuf>,
+    },
+    /// Read from this file whenever it has changed.
+    File(PathBuf),
+}
+
+impl Place {
+    /// In words, without what may be secret.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Topic(topic) => format!("mqtt topic {topic}"),
+            Self::Url { url, .. } => {
+                // A query may hold a key.
+                url.split(['?', '#']).next().unwrap_or_default().to_owned()
+            }
+            Self::File(path) => format!("file {}", path.display()),
         }
     }
 }

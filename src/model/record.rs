@@ -32,6 +32,8 @@ pub enum Record {
     Preference(Preference),
     /// The same for the car at an EVSE whose transaction has not begun.
     Intent(Intent),
+    /// Something that was learned; replaces the earlier state.
+    Learned(LearnedRecord),
     /// A reading of an EVSE.
     Reading(ReadingRecord),
     /// A setpoint that was sent, with its cause.
@@ -82,6 +84,19 @@ pub struct ChargePointRecord {
     pub capability: Option<String>,
 }
 
+/// Something that was learned, as the brain that learned it wrote it down: forecasts, habits.
+/// Losing it costs some days of learning anew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LearnedRecord {
+    /// What it is ("pv", "stay/017", "token/04a1").
+    pub name: String,
+    /// JSON, at most [`LEARNED_BYTES_MAX`]; empty where it is to be deleted.
+    pub text: String,
+}
+
+/// No brain writes more than this: some weeks of quarter hours.
+pub const LEARNED_BYTES_MAX: usize = 2 << 20;
+
 /// A reading of an EVSE, thinned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReadingRecord {
@@ -126,7 +141,9 @@ impl Record {
             | Record::Intent(_)
             | Record::Reservation(_)
             | Record::Campaign(_) => Durability::Now,
-            Record::Reading(_) | Record::Setpoint(_) | Record::Event(_) => Durability::Batched,
+            Record::Learned(_) | Record::Reading(_) | Record::Setpoint(_) | Record::Event(_) => {
+                Durability::Batched
+            }
         }
     }
 }
@@ -148,6 +165,9 @@ pub struct Remembered {
     /// What was said of cars whose transaction has not begun.
     #[serde(default)]
     pub intents: Vec<Intent>,
+    /// What was learned, by name.
+    #[serde(default)]
+    pub learned: Vec<LearnedRecord>,
     /// The largest transaction id that was ever given, also to transactions deleted since.
     pub last_transaction: i64,
     /// The largest session id that was ever given.

@@ -7,6 +7,7 @@ use crate::ground::units::Amps;
 
 use super::diagram::Diagram;
 use super::drivers::DriverPolicy;
+use super::feed::{Feed, Place};
 use super::meter::Meter;
 use super::policy::PlanPolicy;
 use super::tariff::Tariff;
@@ -31,6 +32,8 @@ pub struct Site {
     pub access: Access,
     /// What energy costs.
     pub tariff: Tariff,
+    /// Forecasts and prices that come from outside.
+    pub feeds: Vec<Feed>,
     /// How the coming day is planned; none for fair shares alone.
     pub plan: Option<PlanPolicy>,
     /// What holds for drivers who say nothing, and who comes first.
@@ -38,10 +41,14 @@ pub struct Site {
 }
 
 impl Site {
-    /// The topics that its meters publish to.
+    /// The topics that its meters and forecasts are published to.
     pub fn topics(&self) -> BTreeSet<String> {
         let values = self.meters.iter().flat_map(|meter| &meter.values);
-        values.map(|value| value.topic.clone()).collect()
+        let feeds = self.feeds.iter().filter_map(|feed| match &feed.place {
+            Place::Topic(topic) => Some(topic.clone()),
+            Place::Url { .. } | Place::File(_) => None,
+        });
+        values.map(|value| value.topic.clone()).chain(feeds).collect()
     }
 }
 

@@ -7,12 +7,12 @@ use crate::ground::time::Duration;
 /// The contract of a site. Prices in EUR per kWh; fees are part of each kWh of import.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tariff {
-    /// The energy price follows the day-ahead market, where no period holds.
+    /// The energy price follows the day-ahead market.
     pub market: bool,
     /// Fixed energy price where no period holds; with `market` it stands in while no market price
-    /// was ever known.
+    /// is known.
     pub energy_eur_per_kwh: f64,
-    /// Times with an energy price of their own; the first that holds counts.
+    /// Times with prices of their own; the first that holds and has one counts.
     pub periods: Vec<Period>,
     /// Grid fees, taxes and levies on each kWh of import.
     pub fees_eur_per_kwh: f64,
@@ -24,7 +24,7 @@ pub struct Tariff {
     pub ppa: Vec<Ppa>,
 }
 
-/// A time with an energy price of its own, by the clock on the wall.
+/// A time with prices of its own, by the clock on the wall.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Period {
     /// What people call it ("night").
@@ -38,8 +38,26 @@ pub struct Period {
     /// Minute of the local day that it ends before; at or below `from_min` it ends on the next
     /// day, and that morning belongs to the weekday on which it began.
     pub until_min: u16,
-    /// Energy price while it holds.
-    pub energy_eur_per_kwh: f64,
+    /// Energy price while it holds; with a market it stands in while that is silent.
+    pub energy_eur_per_kwh: Option<f64>,
+    /// Fees while it holds, in place of those of the contract.
+    pub fees_eur_per_kwh: Option<f64>,
+}
+
+impl Period {
+    /// Whether it holds in this month (0 is January), on this weekday (0 is Monday), at this
+    /// minute of the local day.
+    pub fn holds(&self, month: usize, today: usize, minute: u16) -> bool {
+        let on = |weekday: usize| self.weekdays.get(weekday).copied().unwrap_or(false);
+        if !self.months.get(month).copied().unwrap_or(false) {
+            return false;
+        }
+        let has_begun = self.from_min <= minute;
+        if self.from_min < self.until_min {
+            return on(today) && has_begun && minute < self.until_min;
+        }
+        (on(today) && has_begun) || (on((today + 6) % 7) && minute < self.until_min)
+    }
 }
 
 /// What export earns; never more than import costs at that time.

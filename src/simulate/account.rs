@@ -127,12 +127,18 @@ impl Account {
     /// each billing period.
     pub fn cost_eur(&self) -> f64 {
         let Some(peak) = self.bill.prices.tariff().peak else { return self.energy_eur };
-        let mut highest: BTreeMap<(i16, i8), f64> = BTreeMap::new();
+        let basis = peak.basis.as_millis().max(1);
+        let mut means: BTreeMap<i64, f64> = BTreeMap::new();
         for (start, slot) in self.slots() {
-            let local = self.bill.zone.local(start);
+            let kw = slot.import / peak.basis.as_hours().max(SLOT_HOURS);
+            *means.entry(start.as_millis().div_euclid(basis)).or_default() += kw;
+        }
+        let mut highest: BTreeMap<(i16, i8), f64> = BTreeMap::new();
+        for (span, mean) in means {
+            let local = self.bill.zone.local(Utc::from_millis(span * basis));
             let month = if peak.billing == Billing::Month { local.month } else { 0 };
             let kw = highest.entry((local.year, month)).or_default();
-            *kw = kw.max(slot.import / SLOT_HOURS);
+            *kw = kw.max(mean);
         }
         self.energy_eur + highest.values().sum::<f64>() * peak.eur_per_kw
     }

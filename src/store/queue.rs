@@ -42,6 +42,8 @@ pub enum Key {
     Reading(Utc, EvseId),
     /// By time, then EVSE.
     Setpoint(Utc, EvseId),
+    /// By name.
+    Learned(String),
     /// In the order they came.
     Event(u64),
 }
@@ -147,6 +149,7 @@ impl Queue {
 
     fn key(&mut self, record: &Record) -> Key {
         match record {
+            Record::Learned(known) => Key::Learned(known.name.clone()),
             Record::Reservation(one) => Key::Reservation(one.id.0),
             Record::Campaign(one) => Key::Campaign(one.id.0),
             Record::Lease(lease) => Key::Lease(lease.evse.clone()),

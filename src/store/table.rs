@@ -44,6 +44,8 @@ pub const SETPOINTS: TableDefinition<(i64, &str), &[u8]> = TableDefinition::new(
 /// By number, in the order they came.
 pub const EVENTS: TableDefinition<u64, &[u8]> = TableDefinition::new("events");
 
+/// By name; files of earlier versions lack it.
+pub const LEARNED: TableDefinition<&str, &[u8]> = TableDefinition::new("learned");
 /// By number.
 pub const RESERVATIONS: TableDefinition<i64, &[u8]> = TableDefinition::new("reservations");
 /// By number. Comes with the first row.
@@ -68,6 +70,7 @@ pub fn create(database: &Database) -> Result<(), redb::Error> {
     write.open_table(EVENTS)?;
     write.open_table(RESERVATIONS)?;
     write.open_table(CAMPAIGNS)?;
+    write.open_table(LEARNED)?;
     write.commit()?;
     Ok(())
 }
@@ -136,6 +139,12 @@ pub fn put(write: &WriteTransaction, facts: &Facts) -> Result<(), redb::Error> {
                 if let Key::Event(number) = key {
                     write.open_table(EVENTS)?.insert(number, json(value).as_slice())?;
                 }
+            }
+            Record::Learned(value) if value.text.is_empty() => {
+                write.open_table(LEARNED)?.remove(value.name.as_str())?;
+            }
+            Record::Learned(value) => {
+                write.open_table(LEARNED)?.insert(value.name.as_str(), json(value).as_slice())?;
             }
             Record::Reservation(value) => {
                 let key = i64::from(value.id.0);

@@ -9,7 +9,7 @@ use crate::ground::ids::{ChargePointId, EvseId, SessionId, TransactionId};
 use crate::ground::time::Instant;
 use crate::model::campaign::{Campaign, CampaignId};
 use crate::model::preference::{Intent, Preference};
-use crate::model::record::{ChargePointRecord, LeaseRecord, Record, Remembered};
+use crate::model::record::{ChargePointRecord, LearnedRecord, LeaseRecord, Record, Remembered};
 use crate::model::reservation::{Reservation, ReservationId};
 use crate::model::session::{Session, Transaction};
 
@@ -30,6 +30,7 @@ pub struct Memory {
     last_session: u64,
     reservations: BTreeMap<ReservationId, Reservation>,
     campaigns: BTreeMap<CampaignId, Campaign>,
+    learned: BTreeMap<String, LearnedRecord>,
 }
 
 impl Memory {
@@ -44,7 +45,8 @@ impl Memory {
             | Record::Preference(_)
             | Record::Intent(_)
             | Record::Reservation(_)
-            | Record::Campaign(_) => self.waiting.push_back((durable_at, record)),
+            | Record::Campaign(_)
+            | Record::Learned(_) => self.waiting.push_back((durable_at, record)),
         }
     }
 
@@ -71,6 +73,7 @@ impl Memory {
     /// What a controller is started with.
     pub fn remembered(&self) -> Remembered {
         Remembered {
+            learned: self.learned.values().cloned().collect(),
             transactions: self.transactions.values().cloned().collect(),
             sessions: self.sessions.values().cloned().collect(),
             leases: self.leases.values().cloned().collect(),
@@ -110,6 +113,12 @@ impl Memory {
             Record::Campaign(one) => {
                 self.campaigns.insert(one.id, one);
                 forget(&mut self.campaigns, Campaign::is_over);
+            }
+            Record::Learned(known) if known.text.is_empty() => {
+                self.learned.remove(&known.name);
+            }
+            Record::Learned(known) => {
+                self.learned.insert(known.name.clone(), known);
             }
             Record::Preference(preference) => {
                 self.preferences.insert(preference.session, preference);

@@ -67,6 +67,7 @@ pub fn yard() -> Site {
         charging: ChargingPolicy::default(),
         access: Access::Anyone,
         tariff: Tariff::default(),
+        feeds: Vec::new(),
         plan: None,
         drivers: DriverPolicy::default(),
     }

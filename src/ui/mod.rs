@@ -5,11 +5,11 @@
 //!
 //! Reading order: [`html`] (nothing unescaped) → [`words`] → [`bar`] → [`explain`] (the rows
 //! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`links`] (to partners) → [`plan`]
-//! → [`page`] → [`chart`] →
+//! → [`forecast`] → [`page`] → [`chart`] →
 //! [`detail`] (the page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] →
 //! [`history`] → [`live`] → [`pass`] → [`state`] → [`order`] → [`metrics`] → [`remote`] (orders to
-//! chargers) → [`api`] → [`firmware`] → [`uploads`] → [`partners`] → [`wish`] → [`driver`] (the
-//! page for a phone) → [`qr`] → [`visit`]. The
+//! chargers) → [`api`] → [`learned`] → [`firmware`] → [`uploads`] → [`partners`] → [`wish`] →
+//! [`driver`] (the page for a phone) → [`qr`] → [`visit`]. The
 //! routes are here: one table names each with what serves it, and the description of the API is
 //! compared with it.
 
@@ -21,6 +21,7 @@ pub mod explain;
 pub mod flow;
 
 pub mod diagram;
+pub mod forecast;
 pub mod links;
 pub mod plan;
 pub mod table;
@@ -49,6 +50,7 @@ pub mod pending;
 
 pub mod api;
 pub mod firmware;
+pub mod learned;
 pub mod partners;
 pub mod remote;
 pub mod uploads;
@@ -180,6 +182,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/api/v1/uploads", get(uploads::list)),
         ("/api/v1/uploads/{name}", get(uploads::read).delete(uploads::remove)),
         ("/api/v1/remote", post(remote::remote)),
+        ("/api/v1/forget", post(learned::forget)),
+        ("/api/v1/forecasts", get(learned::forecasts)),
         ("/api/v1/reservations", get(remote::reservations).post(remote::reserve)),
         ("/api/v1/evses/{id}/drill", post(remote::drill)),
         ("/api/v1/reservations/{id}/cancel", post(remote::give_up)),

@@ -13,6 +13,7 @@ use crate::model::partner::PartnerState;
 use super::bar::{self, Part};
 use super::diagram;
 use super::flow::{self, Flow};
+use super::forecast;
 use super::html::Html;
 use super::links;
 use super::plan;
@@ -45,6 +46,7 @@ pub fn site(view: &View, partners: &[PartnerState]) -> Html {
     diagram::tree(&mut out, view);
     out.add("</section>", &[]);
     out.append(&plan::section(view));
+    out.append(&forecast::section(view));
     out.add("<div class=\"pair\">", &[]);
     out.append(&table::sessions(view, &calendar));
     out.append(&table::events(view, &calendar));
@@ -68,6 +70,7 @@ pub fn parts(view: &View, partners: &[PartnerState]) -> Parts {
     parts.extend((0..view.equipment.len()).map(|at| (name("q", at), diagram::plant(view, at))));
     parts.extend((0..view.evses.len()).map(|at| (name("e", at), diagram::tile(view, at))));
     parts.push(("plan".to_owned(), plan::section(view)));
+    parts.push(("forecasts".to_owned(), forecast::section(view)));
     parts.push(("sessions".to_owned(), table::sessions(view, &calendar)));
     parts.push(("events".to_owned(), table::events(view, &calendar)));
     parts.push(("partners".to_owned(), links::section(partners, view, &calendar)));

@@ -1,5 +1,6 @@
 //! A site to look at in tests: the office car park on a sunny morning.
 
+use crate::controller::forecast_view::{FeedView, ForecastView, LeadView, ProofView};
 use crate::controller::plan_view::{CarPlanView, PlanView, Stretch};
 use crate::controller::view::{
     ChargePointView, EquipmentView, EvseView, MeterView, NodeView, PreferenceView, SessionView,
@@ -9,6 +10,7 @@ use crate::ground::time::{Duration, Instant, Utc};
 use crate::ground::units::{Amps, PerPhase, Phase, Volts, WattHours, Watts};
 use crate::model::bound::Cause;
 use crate::model::event::{Event, EventKind};
+use crate::model::feed::FeedKind;
 use crate::model::message::{EvseStatus, Identity};
 use crate::model::preference::PreferenceSource;
 use crate::plan::problem::CarKind;
@@ -92,6 +94,7 @@ pub fn planned() -> View {
         at: Some(quarter(0)),
         words: "20.0 kWh by 16:30".into(),
     });
+    view.forecasts = forecasts();
     view.plan = Some(PlanView {
         made: Some(quarter(0)),
         method: Method::Program,
@@ -108,6 +111,56 @@ pub fn planned() -> View {
         cars,
     });
     view
+}
+
+/// A learned forecast beside one from outside, and a price that was refused.
+fn forecasts() -> Vec<ForecastView> {
+    let lead = |hours, off_kw, simplest_off_kw| LeadView {
+        hours,
+        count: 300,
+        off_kw,
+        bias_kw: -0.2,
+        simplest_off_kw,
+        below_low: 0.1,
+        above_high: 0.11,
+    };
+    let feed = |id: &str, place: &str| FeedView {
+        id: id.to_owned(),
+        place: place.to_owned(),
+        heard: Some(quarter(0)),
+        issued: Some(quarter(0)),
+        until: Some(quarter(96)),
+        trouble: None,
+        leads: Vec::new(),
+    };
+    let proof = ProofView {
+        hours: 6,
+        count: 300,
+        received_off_kw: 1.2,
+        learned_off_kw: 2.0,
+        share_percent: 71.0,
+    };
+    let view = |kind, source: &str, leads, received| ForecastView {
+        kind,
+        source: source.to_owned(),
+        leads,
+        received: Some(received),
+    };
+    let refused = "found 80 EUR/kWh for 2019-03-01T12:00:00Z, expected -5 to 5: is the unit right?";
+    vec![
+        view(
+            FeedKind::Pv,
+            "learned on site from 42 days; weather counts 71 % at 6 h",
+            vec![lead(1, 0.8, 1.1), lead(6, 1.6, 3.1), lead(24, 2.2, 3.0)],
+            FeedView { leads: vec![proof], ..feed("weather", "https://weather.example/pv.json") },
+        ),
+        view(
+            FeedKind::Price,
+            "tariff of the configuration",
+            Vec::new(),
+            FeedView { trouble: Some(refused.to_owned()), ..feed("market", "mqtt topic prices") },
+        ),
+    ]
 }
 
 /// So many quarters of an hour after the plan was made.
@@ -239,6 +292,7 @@ fn bare() -> View {
             mqtt_in: 7_190,
             transactions: 9,
         },
+        forecasts: Vec::new(),
         plan: None,
     }
 }

@@ -11,7 +11,8 @@ use ampgate::model::event::{Event, EventKind};
 use ampgate::model::message::{Identity, LimitScope};
 use ampgate::model::preference::{Intent, Preference, PreferenceSource, Wish};
 use ampgate::model::record::{
-    ChargePointRecord, LeaseRecord, ReadingRecord, Record, Remembered, SetpointRecord,
+    ChargePointRecord, LearnedRecord, LeaseRecord, ReadingRecord, Record, Remembered,
+    SetpointRecord,
 };
 use ampgate::model::reservation::{Reservation, ReservationId, ReservationState};
 use ampgate::model::session::{Session, Stop, Transaction};
@@ -147,6 +148,10 @@ pub fn campaign(id: i32, state: CampaignState) -> Record {
     })
 }
 
+pub fn learned(name: &str, text: &str) -> Record {
+    Record::Learned(LearnedRecord { name: name.to_owned(), text: text.to_owned() })
+}
+
 pub fn event(text: &str) -> Record {
     let (kind, subject) = (EventKind::SessionStarted, "EVSE-01".to_owned());
     Record::Event(Event { kind, subject, text: text.to_owned(), at: Some(Utc::from_millis(0)) })
@@ -163,6 +168,7 @@ pub struct Model {
     intents: BTreeMap<EvseId, Intent>,
     reservations: BTreeMap<i32, Reservation>,
     campaigns: BTreeMap<i32, Campaign>,
+    learned: BTreeMap<String, LearnedRecord>,
 }
 
 impl Model {
@@ -182,6 +188,10 @@ impl Model {
                 Record::Intent(value) => drop(self.intents.insert(value.evse.clone(), value)),
                 Record::Reservation(value) => drop(self.reservations.insert(value.id.0, value)),
                 Record::Campaign(value) => drop(self.campaigns.insert(value.id.0, value)),
+                Record::Learned(value) if value.text.is_empty() => {
+                    self.learned.remove(&value.name);
+                }
+                Record::Learned(value) => drop(self.learned.insert(value.name.clone(), value)),
                 Record::Reading(_) | Record::Setpoint(_) | Record::Event(_) => {}
             }
         }
@@ -218,6 +228,7 @@ impl Model {
             last_session: self.sessions.keys().last().copied().unwrap_or(0),
             reservations: self.reservations.values().cloned().collect(),
             campaigns: self.campaigns.values().cloned().collect(),
+            learned: self.learned.values().cloned().collect(),
         }
     }
 }
