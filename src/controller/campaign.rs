@@ -301,7 +301,7 @@ impl State {
         let Some(charger) = self.running_charger(charge_point) else { return };
         if let CampaignState::Running { status: before, since } = &charger.state
             && before == status
-            && !since.zip(now.utc).is_some_and(|(since, time)| REPEATED < time.since(since))
+            && since.zip(now.utc).is_none_or(|(since, time)| time.since(since) <= REPEATED)
         {
             return;
         }

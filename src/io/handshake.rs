@@ -335,7 +335,8 @@ impl Request {
         let offer = Offer::of_path(&self.path)?;
         let is_put = ["PUT", "POST"].contains(&self.method.as_str());
         let content_type = self.content_type.clone();
-        is_put.then(|| Offer { framing: self.framing, waits: self.waits, content_type, ..offer })
+        let (framing, waits) = (self.framing, self.waits);
+        is_put.then_some(Offer { framing, waits, content_type, ..offer })
     }
 
     /// The key of a request for a WebSocket, or what it lacks.

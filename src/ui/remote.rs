@@ -103,6 +103,7 @@ pub async fn outcome(shared: &Shared, order: Order) -> Result<Json<Outcome>, Tro
     }
 }
 
+/// The body of an order; where it cannot be read, what was expected.
 pub fn body<T: DeserializeOwned>(text: &str, expected: &str) -> Result<T, Trouble> {
     serde_json::from_str(text).map_err(|error| {
         let error = format!("the body cannot be read: {error}");

@@ -14,15 +14,18 @@ pub type Ordered = Pin<Box<dyn Future<Output = Result<SecurityDone, String>> + S
 /// What a charger makes of an order to upload; the error is in words for people.
 pub type Uploading = Pin<Box<dyn Future<Output = Result<AskOutcome, String>> + Send>>;
 
+/// Reads or changes one file by its name; the error is in words for people.
+pub type OfFile<T> = Arc<dyn Fn(&str) -> Result<T, String> + Send + Sync>;
+
 /// Files that chargers have uploaded. All but the order is called on a thread that may block.
 #[derive(Clone)]
 pub struct Files {
     /// All of them, newest first.
     pub list: Arc<dyn Fn() -> Result<Vec<UploadedFile>, String> + Send + Sync>,
     /// The bytes of one; none where there is no such file.
-    pub read: Arc<dyn Fn(&str) -> Result<Option<Vec<u8>>, String> + Send + Sync>,
+    pub read: OfFile<Option<Vec<u8>>>,
     /// Removes one; whether there was one.
-    pub remove: Arc<dyn Fn(&str) -> Result<bool, String> + Send + Sync>,
+    pub remove: OfFile<bool>,
     /// Asks a charger to upload a file to this box.
     pub order: Arc<dyn Fn(String, Ask) -> Uploading + Send + Sync>,
 }
