@@ -4,11 +4,11 @@
 //! nothing, keeps nothing and cannot hold up the controller.
 //!
 //! Reading order: [`html`] (nothing unescaped) → [`words`] → [`bar`] → [`explain`] (the rows
-//! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`plan`] → [`forecast`] → [`page`] → [`chart`] →
-//! [`detail`] (the page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] →
-//! [`history`] → [`live`] → [`pass`] → [`state`] → [`order`] → [`metrics`] → [`remote`] (orders to
-//! chargers) → [`api`] → [`learned`] → [`partners`] → [`wish`] → [`driver`] (the page for a phone) → [`qr`] →
-//! [`visit`]. The
+//! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`plan`] → [`forecast`] → [`page`] →
+//! [`chart`] → [`detail`] (the page of one EVSE) → [`trouble`] → [`door`] (who may come in) →
+//! [`listen`] → [`history`] → [`live`] → [`pass`] → [`state`] → [`order`] → [`metrics`] →
+//! [`remote`] (orders to chargers) → [`api`] → [`learned`] → [`partners`] → [`wish`] → [`driver`]
+//! (the page for a phone) → [`qr`] → [`visit`]. The
 //! routes are here: one table names each with what serves it, and the description of the API is
 //! compared with it.
 
