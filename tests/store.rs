@@ -147,10 +147,9 @@ fn what_is_forgotten_is_gone_from_the_store() {
     store.commit(vec![learned("token/04a1", "{}"), learned("stay/000", "{}")]);
     store.commit(vec![learned("token/04a1", "")]);
     store.close().expect("it is written");
-    let Opened { store, remembered, .. } = Store::open(directory.path()).expect("it opens");
-    let names: Vec<&str> = remembered.learned.iter().map(|known| known.name.as_str()).collect();
-    assert_eq!(names, ["stay/000"]);
-    store.close().expect("nothing is left");
+    let opened = Store::open(directory.path()).expect("it opens");
+    assert_eq!(opened.remembered.learned[0].name, "stay/000");
+    assert_eq!(opened.remembered.learned.len(), 1);
 }
 
 #[test]
@@ -174,9 +173,8 @@ fn a_store_from_before_anything_was_learned_opens_and_learns() {
     assert_eq!((remembered.leases.len(), remembered.learned.len(), problems.len()), (1, 0, 0));
     store.commit(vec![learned("pv", "[1]")]);
     store.close().expect("it is written");
-    let Opened { store, remembered, .. } = Store::open(directory.path()).expect("it opens");
-    assert_eq!(remembered.learned.len(), 1);
-    store.close().expect("nothing is left");
+    let opened = Store::open(directory.path()).expect("it opens");
+    assert_eq!(opened.remembered.learned.len(), 1);
 }
 
 /// The power fails at every single write and sync of a day, and each time some of what was not

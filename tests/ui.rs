@@ -504,7 +504,7 @@ fn the_command_line_asks_the_running_daemon() {
     says(&["events"], "link.down");
     let planned = served(sample::planned());
     let forecasts = command(&["forecasts", "--url", &planned.url]).expect("an answer");
-    assert!(forecasts.contains("Sun      0.8 kW (1.1)  1.6 kW (3.1)"), "{forecasts}");
+    assert!(forecasts.contains("Sun    0.8 kW (1.1)  1.6 kW (3.1)"), "{forecasts}");
     assert!(forecasts.contains("off by 1.2 kW where our own is by 2.0, 6 h ahead: counts 71 %"));
     assert!(forecasts.contains("! found 80 EUR/kWh"), "{forecasts}");
     let json = command(&["explain", "EVSE-09", "--json", "--url", url]).expect("an answer");

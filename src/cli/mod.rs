@@ -210,16 +210,11 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
         Command::SupportBundle(wanted) => bundle::write(wanted).map_err(ClientError::Here),
         Command::Firmware(wanted) => firmware::answer(wanted),
         Command::Uploads(wanted) => uploads::answer(wanted, &zone(uploads::target(wanted))?),
-        Command::Forecasts(target) if target.json => {
-            ask(target, "/api/v1/forecasts", |body| Ok(body.to_owned()))
-        }
         Command::Forecasts(target) => {
-            ask(target, "/api/v1/site", |body| Ok(forecast::forecasts(&client::read(body)?)))
+            let path = if target.json { "/api/v1/forecasts" } else { "/api/v1/site" };
+            ask(target, path, |body| Ok(forecast::forecasts(&client::read(body)?)))
         }
-        Command::Forget { token, all, target } => {
-            let body = serde_json::json!({ "token": token, "all": all });
-            remote::order(target, "/api/v1/forget", &body.to_string())
-        }
+        Command::Forget { token, all, target } => remote::forget(target, token.as_deref(), *all),
         Command::Pending(asked) => secure::pending(asked),
         Command::Adopt(asked) => secure::adopt(asked),
         Command::Reservations(target) => {

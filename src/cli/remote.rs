@@ -249,6 +249,12 @@ pub fn reserve(wish: &Reserve) -> Result<String, ClientError> {
     order(target, "/api/v1/reservations", &body.to_string())
 }
 
+/// Has what was learned of a token deleted, or of all drivers.
+pub fn forget(target: &Target, token: Option<&str>, all: bool) -> Result<String, ClientError> {
+    let body = json!({ "token": token, "all": all });
+    order(target, "/api/v1/forget", &body.to_string())
+}
+
 /// Begins a drill and tells how it ended. The live view of the daemon paces the waiting.
 pub fn drill(target: &Target, evse: &str) -> Result<String, ClientError> {
     order(target, &format!("/api/v1/evses/{evse}/drill"), "{}")?;

@@ -14,7 +14,7 @@ pub struct Forecast {
     pub source: Vec<Source>,
 }
 
-/// A forecast or price from outside: exactly one of `topic`, `url` and `file`, with JSON or with CSV.
+/// A forecast or price from outside: exactly one of `topic`, `url` and `file`, with JSON or CSV.
 ///
 /// JSON may be a list of `{time, value}` or of `[time, value]`, a map from time to value, or two
 /// lists beside each other (`series` and `times`). Times are text with or without an offset, or

@@ -1,4 +1,5 @@
-//! `[tariff]` as it is written: what energy costs. Doc comments are the manual, see [`super::file`].
+//! `[tariff]` as it is written: what energy costs. Doc comments are the manual, see
+//! [`super::file`].
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,11 +52,11 @@ pub struct Period {
     #[schemars(required, length(min = 1, max = 36), example = &"night")]
     pub id: Option<String>,
     /// When it begins, by the clock on the wall.
-    #[schemars(required, length(min = 4, max = 5), example = &"22:00")]
+    #[schemars(required, length(min = 1, max = 5), example = &"22:00")]
     pub from: Option<String>,
     /// When it ends. At or before `from` means on the next day, and that morning belongs to the
     /// weekday on which it began: "00:00" to "00:00" is the whole day.
-    #[schemars(required, length(min = 4, max = 5), example = &"06:00")]
+    #[schemars(required, length(min = 1, max = 5), example = &"06:00")]
     pub to: Option<String>,
     /// On these days. Every day where it is left out.
     #[schemars(length(min = 1, max = 7), example = ["mon", "tue"])]

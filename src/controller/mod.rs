@@ -350,6 +350,8 @@ impl Controller {
             (None, Some(_)) if self.state.decided.is_some() => {
                 let text = "schedules and records have their time".to_owned();
                 self.state.event(now, EventKind::ClockTrusted, "", text, out);
+                // What waits for the time of day need wait no longer.
+                self.state.mark(now.mono);
             }
             (Some(before), Some(after)) => {
                 let step = Duration::millis(after.saturating_sub(before));

@@ -1,5 +1,5 @@
-//! A weather service for the demonstration: every six hours it puts a forecast of the sun into a file,
-//! as something that downloads one would. It is right about the day and wrong about its clouds.
+//! A weather service for the demonstration: every six hours it puts a forecast of the sun into a
+//! file, as something that downloads one would. It knows the clouds and is a little too sunny.
 
 use std::path::PathBuf;
 

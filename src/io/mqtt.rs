@@ -20,8 +20,8 @@ use crate::ground::time::Duration;
 use super::clock::Clock;
 use super::inbox::{Gone, Inbox};
 
-/// The largest message that is read. Publishers of meters send some hundred bytes, a home automation
-/// with all its states in one message some ten KiB, a forecast of two weeks a hundred.
+/// The largest message that is read. Publishers of meters send some hundred bytes, a home
+/// automation with all its states in one message some ten KiB, a forecast of two weeks a hundred.
 const PACKET_BYTES_MAX: usize = 256 * 1024;
 
 /// A dead network is noticed after this and a half, in real time.

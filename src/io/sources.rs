@@ -1,5 +1,5 @@
-//! What the daemon hears without being a charger: the broker's topics, and forecasts and prices that
-//! are fetched over HTTP or read from files. Bytes in, bytes out; the controller reads them.
+//! What the daemon hears without being a charger: the broker's topics, and forecasts and prices
+//! that are fetched over HTTP or read from files. Bytes in, bytes out; the controller reads them.
 //!
 //! Invariants: documents are bounded, a fetch takes a bounded time, what fails is tried again ever
 //! later, and a redirect never leads to another host. Nothing here holds up the loop.

@@ -1,7 +1,7 @@
 //! What was learned of drivers as small texts by name, for a store, and their deletion.
 //!
-//! `stay/017`: a stay of the site, in a ring, without a name; `token/…`: what is known of one token.
-//! An empty text deletes. What is written and taken back is the same to the last digit.
+//! `stay/017`: a stay of the site, in a ring, without a name; `token/…`: what is known of one
+//! token. An empty text deletes. What is written and taken back is the same to the last digit.
 
 use serde::{Deserialize, Serialize};
 
