@@ -1,0 +1,101 @@
+# Sourced by cross/build and cross/test: a compiler for the ARM targets, from Debian packages alone.
+#
+#   rustc, cargo        rustc-web and cargo-web of this machine's Debian
+#   std of the target   libstd-rust-web-dev of the same version, unpacked into target/cross/std;
+#                       the machine keeps its own architecture, dpkg learns of no other
+#   linker, libc        gcc-*-linux-gnu* and libc6-dev-*-cross
+#   to run it           qemu-user-static, with the libc of the cross packages
+#
+# Wants: cwd is the root of the repository; apt as root where something is missing.
+
+KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# mirror SUITE-PATTERN: the address that this machine's apt takes Debian from.
+mirror() {
+    apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
+        awk -v suite="$1" '$2 ~ suite && $1 ~ /debian/ { print $1; exit }'
+}
+
+usage() {
+    sed -n 's/^#   \(cross\/\)/  \1/p' "$0" >&2
+    exit 2
+}
+
+# names ARCH: sets arch (Debian's), triple (Rust's), gnu (GNU's), qemu.
+names() {
+    case $1 in
+    aarch64 | arm64) arch=arm64 triple=aarch64-unknown-linux-gnu gnu=aarch64-linux-gnu
+        qemu=qemu-aarch64-static ;;
+    armv7 | armhf) arch=armhf triple=armv7-unknown-linux-gnueabihf gnu=arm-linux-gnueabihf
+        qemu=qemu-arm-static ;;
+    *) usage ;;
+    esac
+}
+
+# install_tools: what is missing on this machine, by name.
+install_tools() {
+    local wanted=(rustc-web cargo-web "gcc-$gnu" "libc6-dev-$arch-cross" binutils file
+        qemu-user-static) missing=() package
+    for package in "${wanted[@]}"; do
+        dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null |
+            grep -qx installed || missing+=("$package")
+    done
+    [[ ${#missing[@]} == 0 ]] && return
+    echo "installing ${missing[*]}"
+    apt-get update -q &&
+        DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+            "${missing[@]}"
+}
+
+# foreign OPTIONS…: apt-get with lists, cache and status of its own in $root, for $arch alone.
+foreign() {
+    apt-get -q -o "Dir::State=$root" -o "Dir::State::status=$root/status" \
+        -o "Dir::Cache=$root/cache" -o "Dir::Etc::sourcelist=$root/sources.list" \
+        -o Dir::Etc::sourceparts=/dev/null -o "APT::Architecture=$arch" \
+        -o "APT::Architectures=$arch" -o APT::Sandbox::User=root -o Acquire::Languages=none "$@"
+}
+
+# fetch_std: the std of $triple that this machine's rustc can read, in $std. The first source that
+# has the right version counts: an index that the mirror is just renewing has an older one.
+fetch_std() {
+    local version source main security
+    main=${DEBIAN_MIRROR:-$(mirror '^[a-z]+$')}
+    security=${DEBIAN_SECURITY_MIRROR:-$(mirror '-security$')}
+    root=$PWD/target/cross/apt-$arch
+    version=$(dpkg-query -W -f '${Version}' rustc-web)
+    version=${version%%+*}
+    std=$PWD/target/cross/std/$arch-$version
+    [[ -d $std/lib/rustlib/$triple/lib ]] && return
+    for source in "$security bookworm-security" "$main trixie" "$security trixie-security"; do
+        rm -rf "$root" && mkdir -p "$root/lists/partial" "$root/cache/archives/partial"
+        touch "$root/status"
+        echo "deb [signed-by=$KEYRING] $source main" >"$root/sources.list"
+        echo "looking for std $version for $arch in ${source##* }"
+        foreign update || continue
+        (cd "$root" && foreign download libstd-rust-web-dev) || continue
+        if compgen -G "$root/libstd-rust-web-dev_$version+*.deb" >/dev/null; then
+            mkdir -p "$std"
+            dpkg-deb --fsys-tarfile "$root"/libstd-rust-web-dev_"$version"+*.deb |
+                tar -x -C "$std" --strip-components=2 ./usr/lib/rustlib
+            rm -rf "$root"
+            return
+        fi
+    done
+    echo "no std $version for $arch; expected the version of rustc-web in one of the sources" >&2
+    return 1
+}
+
+# prepare ARCH: everything above, then the environment in which cargo builds for it.
+prepare() {
+    names "$1"
+    install_tools && fetch_std || return
+    local upper=${triple^^}
+    upper=${upper//-/_}
+    # Debian's own before any other on the path: std and compiler must be of one version.
+    export PATH=/usr/bin:/bin:/usr/sbin:/sbin
+    export "CARGO_TARGET_${upper}_LINKER=$gnu-gcc" "CC_${triple//-/_}=$gnu-gcc"
+    export "CARGO_TARGET_${upper}_RUSTFLAGS=--sysroot $std --remap-path-prefix=$PWD=/src"
+    export "CARGO_TARGET_${upper}_RUNNER=$qemu" QEMU_LD_PREFIX=/usr/$gnu
+    export CARGO_TARGET_DIR=$PWD/target/cross/build
+    unset RUSTC RUSTDOC RUSTUP_TOOLCHAIN RUSTFLAGS
+}
