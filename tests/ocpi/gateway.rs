@@ -459,3 +459,15 @@ fn another_configuration_is_told_and_ends_no_registration() {
     let path = "/ocpi/2.2.1/sender/locations/OFFICE-1";
     assert_eq!(site.ask(&key, Method::Get, path, NONE).status, 200);
 }
+
+#[test]
+fn a_session_that_was_seen_running_after_its_end_is_billed_whole() {
+    let (mut site, key) = registered();
+    site.wait(Duration::minutes(60));
+    // Handed over by a charger that was offline: seen between its start and its stop.
+    site.step(facts(vec![], vec![session(31, "EVSE-02", 0, None)]));
+    let ended = site.utc() - Duration::minutes(50);
+    site.step(facts(vec![], vec![session(31, "EVSE-02", 7000, Some(ended))]));
+    let cdrs = site.ask(&key, Method::Get, "/ocpi/2.2.1/sender/cdrs", NONE).success(false).unwrap();
+    assert_eq!(cdrs[0]["total_energy"], 7);
+}

@@ -309,6 +309,12 @@ impl Engine {
         }
         let doing =
             if fact.ended.is_some() { last.map_or(doing, |last| last.doing) } else { doing };
+        if fact.ended.is_some() {
+            // A charger's clock is behind, or it was offline: what was seen of the session until
+            // now lies after its end, and would leave its energy nowhere to be.
+            let mut first = true;
+            live.samples.retain(|sample| std::mem::take(&mut first) || sample.at <= at);
+        }
         period::add(&mut live.samples, Sample { at, energy_wh: fact.energy_wh, doing });
         let session = &mut live.session;
         session.status = SessionStatus::Active;

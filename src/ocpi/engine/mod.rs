@@ -164,8 +164,8 @@ impl Engine {
     }
 
     /// Another configuration: partners that stay go on with their registrations, sessions with
-    /// their periods, and everybody is told what has changed of location and tariffs. `kept` is every
-    /// value under its name.
+    /// their periods, and everybody is told what has changed of location and tariffs. `kept` is
+    /// every value under its name.
     pub fn reconfigure(&mut self, site: Arc<Ocpi>, kept: &BTreeMap<String, Value>) {
         self.zone = TimeZone::get(&site.zone).unwrap_or(TimeZone::UTC);
         let stays = |id: &String| site.partner(id).is_some();
