@@ -1,4 +1,5 @@
-//! Floor 7: where people order who may connect: passwords, certificates, strangers to adopt.
+//! Floor 7: where people order who may connect (passwords, certificates, strangers to adopt), and
+//! what chargers upload to this box.
 //!
 //! Invariants: what a charger will have to show is on disk before it is told; a password is told to
 //! the one who asked, once, and is nowhere else; a configuration is written only when it is sound,
@@ -20,6 +21,7 @@ use crate::ground::time::Duration;
 use crate::io::authority::Authority;
 use crate::io::credentials::Credential;
 use crate::io::secret::{self, Hash, KEY_BYTES};
+use crate::io::uploads::Uploads;
 use crate::model::ask::{Ask, AskOutcome};
 use crate::model::security::{
     Adoption, CertificateAsk, ChargerSecurity, RootKind, SecurityDone, SecurityOrder, SecurityView,
@@ -231,6 +233,39 @@ impl Desk {
             Ok(Ok(_) | Err(_)) => Err(stopping()),
             Err(_) => Err("there was no answer in time".to_owned()),
         }
+    }
+
+    /// Files that chargers have uploaded.
+    pub fn uploads(&self) -> &Uploads {
+        self.handle.links.uploads()
+    }
+
+    /// Asks a charger to upload a file to this box.
+    ///
+    /// # Errors
+    /// It could not be asked, in words.
+    pub async fn upload(&self, target: &str, ask: Ask) -> Result<AskOutcome, String> {
+        let Ask::Upload { file, from, to, .. } = ask else {
+            return Err("this is no upload".to_owned());
+        };
+        let view = self.handle.view.borrow().clone();
+        let evse = view.evses.iter().find(|evse| evse.id == target);
+        let name = evse.map_or(target, |evse| evse.charge_point.as_str());
+        let charge_point = ChargePointId::new(name);
+        self.known(&charge_point)?;
+        let base = self.handle.links.base(&charge_point);
+        let base = base.ok_or_else(|| format!("{charge_point} is not connected to this box"))?;
+        let invited = self.uploads().invite(&charge_point, self.handle.clock.now().mono);
+        let invited = invited.ok_or("no files are kept here")?;
+        let location = format!("{base}{}", invited.path);
+        let ask = Ask::Upload { file, location, from, to, request: invited.number };
+        let asked = self.ask(&charge_point, ask).await;
+        // Without an answer it may have heard the question all the same.
+        let refused = |outcome: &AskOutcome| !outcome.accepted && !outcome.status.is_empty();
+        if asked.as_ref().map_or(true, refused) {
+            self.uploads().withdraw(&invited);
+        }
+        asked
     }
 
     fn known(&self, charge_point: &ChargePointId) -> Result<(), String> {

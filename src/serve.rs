@@ -15,7 +15,7 @@ use crate::store::error::StoreError;
 use crate::store::reader::StoreReader;
 use crate::ui::history::{History, Page};
 use crate::ui::pass::{self, DriverDoor, SECRET_BYTES};
-use crate::ui::security::Counter;
+use crate::ui::security::{Counter, Files};
 use crate::ui::state::UiState;
 use crate::ui::{self, UiError};
 
@@ -34,12 +34,29 @@ pub async fn page(
 }
 
 fn counter(desk: Desk) -> Counter {
+    let files = files(&desk);
     let (look, order) = (desk.clone(), desk);
     Counter {
         look: Arc::new(move || look.view()),
         order: Arc::new(move |wish| {
             let desk = order.clone();
             Box::pin(async move { desk.order(wish).await })
+        }),
+        files,
+    }
+}
+
+fn files(desk: &Desk) -> Files {
+    let words = |error: std::io::Error| error.to_string();
+    let (list, read, remove) = (desk.clone(), desk.clone(), desk.clone());
+    let asks = desk.clone();
+    Files {
+        list: Arc::new(move || list.uploads().list().map_err(words)),
+        read: Arc::new(move |name| read.uploads().read(name).map_err(words)),
+        remove: Arc::new(move |name| remove.uploads().remove(name).map_err(words)),
+        order: Arc::new(move |target, ask| {
+            let desk = asks.clone();
+            Box::pin(async move { desk.upload(&target, ask).await })
         }),
     }
 }

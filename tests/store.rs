@@ -11,6 +11,7 @@ use std::fs;
 use std::time::Duration;
 
 use ampgate::ground::ids::{SessionId, TransactionId};
+use ampgate::model::campaign::CampaignState;
 use ampgate::model::record::Record;
 use ampgate::model::reservation::ReservationState;
 use ampgate::store::error::StoreError;
@@ -18,7 +19,8 @@ use ampgate::store::state::{Backing, CommitNumber, StoreState};
 use ampgate::store::{Opened, Store};
 use disk::Disk;
 use facts::{
-    Model, event, intent, lease, preference, reading, reservation, session, setpoint, start, stop,
+    Model, campaign, event, intent, lease, preference, reading, reservation, session, setpoint,
+    start, stop,
 };
 use proptest::prelude::*;
 use redb::{Database, ReadableDatabase, TableDefinition};
@@ -101,12 +103,17 @@ fn what_drivers_said_survives_a_restart() {
 }
 
 #[test]
-fn a_reservation_is_remembered_as_it_stands() {
+fn reservations_and_campaigns_are_remembered_as_they_stand() {
     let mut model = Model::default();
     let directory = tempfile::tempdir().expect("a directory");
     for state in [ReservationState::Asked, ReservationState::Held] {
         let Opened { store, .. } = Store::open(directory.path()).expect("it opens");
-        let batch = vec![reservation(1, state), reservation(2, ReservationState::Expired)];
+        let batch = vec![
+            reservation(1, state),
+            reservation(2, ReservationState::Expired),
+            campaign(1, CampaignState::Running { since: None, status: "asked".to_owned() }),
+            campaign(2, CampaignState::Waiting),
+        ];
         model.take(&batch);
         store.commit(batch);
         store.close().expect("it is written");

@@ -1,6 +1,6 @@
 //! A client of the local API. Its errors say what to do.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -67,6 +67,14 @@ pub enum ClientError {
     /// Something else listens there, or another version.
     #[error("what answers is not this version of Ampgate: {0}")]
     Strange(String),
+    /// A file cannot be written here.
+    #[error("{file}: {why}", file = .file.display())]
+    File {
+        /// As given.
+        file: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// The address of the daemon cannot be found out.
     #[error("{file}: {why}", file = .file.display())]
     Config {
@@ -107,6 +115,20 @@ impl Client {
     /// The body of a good answer.
     pub fn get(&self, path: &str) -> Result<String, ClientError> {
         self.read(self.agent.get(format!("{}{path}", self.url)).call())
+    }
+
+    /// Writes the bytes of a good answer there; tells how many.
+    pub fn download(&self, path: &str, into: &mut impl Write) -> Result<u64, ClientError> {
+        let lost = |why: String| ClientError::Unreachable { url: self.url.clone(), why };
+        let request = self.agent.get(format!("{}{path}", self.url)).config();
+        let request = request.timeout_global(Some(PATIENCE_ORDER)).build();
+        let response = request.call().map_err(|error| lost(error.to_string()))?;
+        if !response.status().is_success() {
+            self.read(Ok(response))?;
+            return Ok(0);
+        }
+        let mut body = response.into_body().into_reader();
+        std::io::copy(&mut body, into).map_err(|error| lost(error.to_string()))
     }
 
     /// Puts a value there; the body of a good answer.

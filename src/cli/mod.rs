@@ -7,6 +7,7 @@
 //! → [`remote`] (orders to chargers) → [`plan`] → [`keep`] → [`bundle`].
 
 pub mod client;
+pub mod firmware;
 pub mod text;
 
 pub mod bundle;
@@ -18,6 +19,7 @@ pub mod prefer;
 pub mod remote;
 pub mod secure;
 pub mod status;
+pub mod uploads;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -80,6 +82,12 @@ pub enum Command {
     Restore(keep::Keep),
     /// What somebody who helps needs to see, without tokens and secrets
     SupportBundle(bundle::Bundle),
+    /// Firmware for several chargers, one after the other
+    #[command(subcommand)]
+    Firmware(firmware::Firmware),
+    /// Files that chargers have uploaded to this box
+    #[command(subcommand)]
+    Uploads(uploads::Uploads),
     /// Chargers that nobody knows yet
     Pending(secure::Pending),
     /// Write a charger into the configuration of the daemon
@@ -186,6 +194,8 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
         Command::Backup(wanted) => keep::backup(wanted).map_err(ClientError::Here),
         Command::Restore(wanted) => keep::restore(wanted).map_err(ClientError::Here),
         Command::SupportBundle(wanted) => bundle::write(wanted).map_err(ClientError::Here),
+        Command::Firmware(wanted) => firmware::answer(wanted),
+        Command::Uploads(wanted) => uploads::answer(wanted, &zone(uploads::target(wanted))?),
         Command::Pending(asked) => secure::pending(asked),
         Command::Adopt(asked) => secure::adopt(asked),
         Command::Reservations(target) => {

@@ -97,19 +97,19 @@ pub enum Command {
         #[arg(long, value_name = "TIME")]
         at: Option<String>,
     },
-    /// Let it upload its diagnostics to a URL
+    /// Let it upload its diagnostics to this box, or to a URL; see `ampgate uploads`
     Diagnostics {
         #[command(flatten)]
         whom: Whom,
-        /// Where to
-        location: String,
+        /// Where to; to this box where it is left out
+        location: Option<String>,
     },
-    /// Let it upload a log of the security extension to a URL
+    /// Let it upload a log of the security extension to this box, or to a URL
     Log {
         #[command(flatten)]
         whom: Whom,
-        /// Where to
-        location: String,
+        /// Where to; to this box where it is left out
+        location: Option<String>,
         /// The security log instead of the diagnostics log
         #[arg(long)]
         security: bool,
@@ -225,10 +225,12 @@ fn question(command: &Command) -> (&Whom, Value) {
             (whom, json!({ "ask": "firmware", "location": location, "retrieve_at": at }))
         }
         Command::Diagnostics { whom, location } => {
+            let location = location.as_deref().unwrap_or_default();
             (whom, json!({ "ask": "upload", "file": "diagnostics", "location": location }))
         }
         Command::Log { whom, location, security } => {
             let file = if *security { "security_log" } else { "log" };
+            let location = location.as_deref().unwrap_or_default();
             (whom, json!({ "ask": "upload", "file": file, "location": location, "request": 1 }))
         }
         Command::ClearProfile { whom, id } => (whom, json!({ "ask": "clear_profile", "id": id })),

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::ground::ids::RequestId;
+use crate::ground::ids::{ChargePointId, RequestId};
 use crate::model::ask::AskId;
+use crate::model::campaign::CampaignId;
 use crate::model::reservation::ReservationId;
 
 /// Who wants to know what came of an ask.
@@ -22,6 +23,13 @@ pub enum Asker {
         id: ReservationId,
         /// The request.
         request: RequestId,
+    },
+    /// A firmware campaign, for one of its chargers.
+    Campaign {
+        /// Which.
+        id: CampaignId,
+        /// Which charger of it.
+        charge_point: ChargePointId,
     },
     /// The controller, for a car at a free EVSE.
     Free,

@@ -111,6 +111,9 @@ impl State {
                 out.push(Output::Reply { request, answer: Answer::Charger { outcome } });
             }
             Asker::Reservation { id, request } => self.reserved(now, id, request, &outcome, out),
+            Asker::Campaign { id, charge_point } => {
+                self.campaign_answered(now, (id, &charge_point), &outcome, out);
+            }
             Asker::Free if !outcome.accepted => {
                 let text = format!("a car at a free EVSE could not be started: {}", outcome.words);
                 self.event_seldom(now, EventKind::ChargerAsked, &subject, text, out);
@@ -128,6 +131,9 @@ impl State {
         status: &str,
         out: &mut Outbox,
     ) {
+        if job == Job::Update {
+            self.campaign_heard(now, id, status, out);
+        }
         let Some(point) = self.points.get_mut(id) else { return };
         let known = match job {
             Job::Upload => &mut point.upload,

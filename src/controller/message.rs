@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::ground::ids::{ChargePointId, EvseId, IdToken, LinkId, RequestId, SessionId};
 use crate::ground::time::{Duration, Now, Utc};
 use crate::ground::units::Amps;
-use crate::model::ask::{Ask, AskOutcome};
+use crate::model::ask::{Ask, AskOutcome, Signed};
+use crate::model::campaign::CampaignId;
 use crate::model::event::{Event, EventKind};
 use crate::model::feed::{FeedKind, Received};
 use crate::model::preference::{PreferenceSource, Wish};
@@ -80,6 +81,10 @@ pub enum Order {
     Reserve { target: String, token: IdToken, group: Option<IdToken>, until: Utc },
     /// Give a reservation up.
     CancelReservation { id: ReservationId },
+    /// Install firmware on several chargers, one after the other; on all where none is named.
+    Campaign { location: String, signed: Option<Signed>, targets: Vec<String> },
+    /// Call off what of a firmware campaign has not begun.
+    CancelCampaign { id: CampaignId },
     /// Prove by measured current that the charger falls to its safe share by itself.
     Drill { evse: EvseId },
     /// What the driver at an EVSE wants: of the running session, or of the one that follows where

@@ -16,6 +16,7 @@ mod access;
 mod asker;
 mod asks;
 mod book;
+mod campaign;
 mod drill;
 mod evse;
 mod image;
@@ -187,6 +188,11 @@ impl Controller {
                 self.state.reserve(now, request, wanted, traffic, out)
             }
             Order::CancelReservation { id } => Some(self.state.give_up(now, id, traffic, out)),
+            Order::Campaign { location, signed, targets } => {
+                let wanted = campaign::Wanted { location, signed, targets };
+                Some(self.state.begin_campaign(now, wanted, out))
+            }
+            Order::CancelCampaign { id } => Some(self.state.cancel_campaign(now, id, out)),
             Order::Drill { evse } => Some(self.state.begin_drill(now, &evse, out)),
             Order::Prefer { evse, session, wish, source } => {
                 if wish.is_empty() {

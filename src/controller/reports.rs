@@ -63,6 +63,7 @@ impl State {
             Report::Offline { charge_point } => self.offline(now, &charge_point, out),
             Report::Identified { charge_point, identity } => {
                 self.identified(&charge_point, identity, out);
+                self.campaign_identified(now, &charge_point, out);
             }
             Report::Learned { charge_point, capability } => {
                 let Some(point) = self.points.get_mut(&charge_point) else { return };

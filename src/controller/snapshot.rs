@@ -42,6 +42,7 @@ impl State {
                 .collect(),
             drill: self.drill_view(now),
             reservations: self.reservation_views(),
+            campaigns: self.campaign_views(),
             events: self.events.iter().cloned().collect(),
             totals: Totals {
                 frames_in: self.totals.frames_in + counters.frames_in,

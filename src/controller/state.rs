@@ -9,6 +9,7 @@ use crate::control::situation::OtherLoad;
 use crate::ground::calendar::Calendar;
 use crate::ground::ids::{ChargePointId, EvseIndex, SessionId};
 use crate::ground::time::{Duration, Instant, Now};
+use crate::model::campaign::{Campaign, CampaignId};
 use crate::model::event::{Event, EventKind};
 use crate::model::preference::{Intent, Preference};
 use crate::model::record::{ChargePointRecord, LeaseRecord, Record, Remembered};
@@ -94,6 +95,8 @@ pub struct State {
     pub asks: Asks,
     /// Reservations that are open, and the newest of the others.
     pub reservations: BTreeMap<ReservationId, Reservation>,
+    /// Firmware campaigns that are open, and the newest of the others.
+    pub campaigns: BTreeMap<CampaignId, Campaign>,
     /// The commissioning drill that runs, or the last one.
     pub drill: Option<Drill>,
     /// When the lists of tokens in the chargers are looked at again.
@@ -151,6 +154,7 @@ impl State {
             decided: None,
             said: BTreeMap::new(),
             asks: Asks::default(),
+            campaigns: remembered.campaigns.iter().map(|one| (one.id, one.clone())).collect(),
             reservations: remembered.reservations.iter().map(|one| (one.id, one.clone())).collect(),
             drill: None,
             lists_at: None,
@@ -303,6 +307,7 @@ impl State {
             intents: self.intents.values().cloned().collect(),
             charge_points: self.points.values().map(|point| point.record.clone()).collect(),
             reservations: self.reservations.values().cloned().collect(),
+            campaigns: self.campaigns.values().cloned().collect(),
             ..Remembered::default()
         };
         self.book.remember(&mut remembered);

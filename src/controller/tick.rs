@@ -39,6 +39,7 @@ impl State {
             silent,
             waiting,
             self.reservation_wake_at(),
+            self.campaign_wake_at(seen),
             self.free_wake_at(),
             self.drill_wake_at(),
             self.revive_wake_at(),
@@ -56,6 +57,7 @@ impl State {
         self.watch_meters(now, out);
         self.promote(now, out);
         self.watch_reservations(now, out);
+        self.watch_campaigns(now, out);
         self.vouching_expires(now, out);
         self.hand_out_lists(now, out);
         self.start_free(now, out);

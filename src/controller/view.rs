@@ -44,6 +44,9 @@ pub struct View {
     /// Reservations that are open or were lately, newest first.
     #[serde(default)]
     pub reservations: Vec<ReservationView>,
+    /// Firmware campaigns, newest first.
+    #[serde(default)]
+    pub campaigns: Vec<CampaignView>,
     /// The latest events, newest first.
     pub events: Vec<Event>,
     /// Running totals since the start.
@@ -192,6 +195,32 @@ pub struct DrillView {
     /// Whether it was passed; none while it runs.
     pub passed: Option<bool>,
     /// How it stands.
+    pub words: String,
+}
+
+/// A firmware campaign for people.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CampaignView {
+    /// Its number.
+    pub id: i32,
+    /// Where the firmware is.
+    pub location: String,
+    /// It comes with certificate and signature.
+    pub signed: bool,
+    /// Nothing more is to come.
+    pub over: bool,
+    /// Its chargers.
+    pub chargers: Vec<CampaignChargerView>,
+}
+
+/// How far a charger of a campaign is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CampaignChargerView {
+    /// Which.
+    pub charge_point: String,
+    /// `waiting`, `running`, `done`, `failed` or `cancelled`.
+    pub state: String,
+    /// The same for people, with the reason.
     pub words: String,
 }
 

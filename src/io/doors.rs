@@ -63,6 +63,7 @@ impl Doors {
         inbox: &Inbox,
         clock: &Clock,
     ) -> Result<Self, DoorError> {
+        links.uploads().keep_in(data);
         let open = async |address, tls| {
             let (links, inbox, clock) = (links.clone(), inbox.clone(), clock.clone());
             let opened = Server::open(address, tls, links, inbox, clock).await;

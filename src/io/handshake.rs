@@ -23,8 +23,10 @@ use crate::controller::message::Refusal;
 use crate::ground::ids::ChargePointId;
 use crate::ground::time::Instant;
 
+use super::body::Framing;
 use super::gate::{Admitted, Denied, Gate, Shown};
 use super::stream::Stream;
+use super::uploads::Offer;
 
 /// The one subprotocol that is spoken here.
 const PROTOCOL: &str = "ocpp1.6";
@@ -34,6 +36,9 @@ const HEAD_BYTES_MAX: usize = 8 * 1024;
 
 /// Header lines of a request.
 const HEADERS_MAX: usize = 64;
+
+/// A name of this box: 253 characters and a port. A URL for logs has at most 512.
+const HOST_BYTES_MAX: usize = 260;
 
 /// Identities are cut to this many characters in words for people. OCPP 1.6 sets no limit; OCPP 2
 /// has 48.
@@ -68,6 +73,8 @@ pub struct Shaken {
     pub socket: WebSocketStream<Stream>,
     /// How it came in.
     pub admitted: Admitted,
+    /// The address under which it has reached this box, as in `https://10.0.0.1:9443`.
+    pub base: Option<String>,
 }
 
 /// Who has shaken hands.
@@ -82,6 +89,15 @@ pub enum Welcome {
         socket: WebSocketStream<Stream>,
         /// How it names its software, fit for a log.
         agent: String,
+    },
+    /// Whoever has a file for this box.
+    Upload {
+        /// What it says of it.
+        offer: Offer,
+        /// Its connection.
+        stream: Stream,
+        /// What it has sent of the file already.
+        beginning: Vec<u8>,
     },
 }
 
@@ -115,6 +131,9 @@ pub async fn shake(
             return Err(nobody(Some(Refusal::Handshake(why))));
         }
     };
+    if let Some(offer) = request.offer() {
+        return Ok(Welcome::Upload { offer, stream, beginning: rest });
+    }
     let identity = identity(&request.path);
     let refused =
         |why| Refused { identity: shown(&identity), why: Some(why), agent: request.agent.clone() };
@@ -164,7 +183,8 @@ pub async fn shake(
         let why = format!("it offers only {offered}, and {PROTOCOL} is spoken here");
         return Err(refused(Refusal::Handshake(why)));
     }
-    Ok(Welcome::Known(Shaken { charge_point, socket, admitted }))
+    let base = base(&request.host, encrypted);
+    Ok(Welcome::Known(Shaken { charge_point, socket, admitted, base }))
 }
 
 /// Status, further header lines and reason of a refusal.
@@ -225,7 +245,13 @@ async fn answer(stream: &mut Stream, status: &str, headers: &str, words: &str) {
 /// What a request asked for.
 #[derive(Debug, Default)]
 struct Request {
+    method: String,
     path: String,
+    host: String,
+    /// Of a body, which only an upload has.
+    framing: Framing,
+    waits: bool,
+    content_type: String,
     agent: String,
     upgrade: bool,
     version: Option<String>,
@@ -266,7 +292,8 @@ fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, String> {
     }
     let path = read.path.unwrap_or_default();
     let path = path.split(['?', '#']).next().unwrap_or_default();
-    let mut request = Request { path: path.to_owned(), ..Request::default() };
+    let method = read.method.unwrap_or_default().to_owned();
+    let mut request = Request { method, path: path.to_owned(), ..Request::default() };
     for header in read.headers.iter() {
         request.note(header.name, header.value);
     }
@@ -289,8 +316,27 @@ impl Request {
             "sec-websocket-protocol" => self.protocols.extend(words().map(str::to_owned)),
             "user-agent" => self.agent = shown(text),
             "authorization" => self.login = login(text),
+            "host" => self.host = text.to_owned(),
+            "content-type" => self.content_type = text.to_owned(),
+            "expect" => self.waits = text.eq_ignore_ascii_case("100-continue"),
+            // Chunks count where both are there (RFC 9112 §6.3).
+            "transfer-encoding" if text.eq_ignore_ascii_case("chunked") => {
+                self.framing = Framing::Chunked;
+            }
+            "content-length" if self.framing == Framing::Absent => {
+                self.framing = text.parse().map_or(Framing::Absent, Framing::Length);
+            }
             _ => {}
         }
+    }
+
+    /// The file that it has for this box.
+    fn offer(&self) -> Option<Offer> {
+        let offer = Offer::of_path(&self.path)?;
+        let is_put = ["PUT", "POST"].contains(&self.method.as_str());
+        let content_type = self.content_type.clone();
+        let (framing, waits) = (self.framing, self.waits);
+        is_put.then_some(Offer { framing, waits, content_type, ..offer })
     }
 
     /// The key of a request for a WebSocket, or what it lacks.
@@ -302,6 +348,14 @@ impl Request {
             _ => Err("its request does not ask for WebSocket version 13"),
         }
     }
+}
+
+/// How a peer names this box in a URL; none where it says nothing that can stand in one.
+fn base(host: &str, encrypted: bool) -> Option<String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    let is_host = !host.is_empty() && host.len() <= HOST_BYTES_MAX && host.bytes().all(fits);
+    let scheme = if encrypted { "https" } else { "http" };
+    is_host.then(|| format!("{scheme}://{host}"))
 }
 
 /// User and password of `Basic …`. The password may be any bytes.
@@ -399,6 +453,22 @@ mod tests {
         assert_eq!(request.login.as_deref(), Some(&b"CP-01:\xff\x00:\x80"[..]));
         assert_eq!(login("Bearer abc"), None);
         assert_eq!(login("Basic ***"), None);
+    }
+
+    #[test]
+    fn a_file_is_offered_by_put_and_post_alone() {
+        let parsed = |method: &str, lines: &str| {
+            let text = format!("{method} /upload/ab/x.zip HTTP/1.1\r\n{lines}\r\n");
+            parse(text.as_bytes()).unwrap().expect("a whole request").0.offer()
+        };
+        let offer = parsed("PUT", "Expect: 100-continue\r\nContent-Length: 7\r\n");
+        let offer = offer.expect("an upload");
+        assert_eq!((offer.framing, offer.waits), (Framing::Length(7), true));
+        let both = "Transfer-Encoding: chunked\r\nContent-Length: 7\r\n";
+        assert_eq!(parsed("POST", both).expect("an upload").framing, Framing::Chunked);
+        assert_eq!(parsed("GET", ""), None);
+        assert_eq!(base("10.0.0.1:9000", false).as_deref(), Some("http://10.0.0.1:9000"));
+        assert_eq!(base("a/b", true), None);
     }
 
     #[test]

@@ -3,12 +3,13 @@
 //!
 //! Reading order: [`clock`] → [`inbox`] (how everything reaches the controller) → [`secret`] →
 //! [`credentials`] → [`gate`] (who may come in) → [`certificate`] → [`authority`] → [`tls`] →
-//! [`stream`] → [`vault`] → `handshake` → [`strangers`] → `link` (one charge point) →
-//! [`websocket`] (all of them) → [`renewal`] → [`signing`] → [`doors`] → [`mqtt`] → [`journal`] →
-//! [`key`] → [`log`] → [`platform`] (systemd, memory and disk) → [`starts`] (what a program that
-//! dies does).
+//! [`stream`] → [`vault`] → `body` → [`uploads`] (files of chargers) → `handshake` →
+//! [`strangers`] → `link` (one charge point) → [`websocket`] (all of them) → [`renewal`] →
+//! [`signing`] → [`doors`] → [`mqtt`] → [`journal`] → [`key`] → [`log`] → [`platform`] (systemd,
+//! memory and disk) → [`starts`] (what a program that dies does).
 
 pub mod authority;
+mod body;
 pub mod certificate;
 pub mod clock;
 pub mod credentials;
@@ -32,5 +33,6 @@ pub mod starts;
 pub mod strangers;
 pub mod stream;
 pub mod tls;
+pub mod uploads;
 pub mod vault;
 pub mod websocket;

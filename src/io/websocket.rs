@@ -33,6 +33,7 @@ use super::link::{End, Line, OUTGOING_MAX, Outgoing};
 use super::strangers::Strangers;
 use super::stream::Stream;
 use super::tls::{self, Failure, Tls};
+use super::uploads::{Offer, Uploads};
 use super::vault::Vault;
 
 /// Connections at a time: twice what a large site has, since each may be there once half-open.
@@ -76,6 +77,7 @@ struct Shared {
     open: watch::Sender<usize>,
     gate: Gate,
     strangers: Strangers,
+    uploads: Uploads,
     vault: Vault,
 }
 
@@ -94,6 +96,8 @@ struct Handle {
     outgoing: mpsc::Sender<Outgoing>,
     /// The security profile it came with.
     profile: u8,
+    /// The address under which it has reached this box.
+    base: Option<String>,
     /// Dropped with the handle, which cuts the line.
     _cut: oneshot::Sender<()>,
 }
@@ -124,6 +128,7 @@ impl Links {
             open,
             gate: door.gate,
             strangers: Strangers::default(),
+            uploads: Uploads::default(),
             vault: Vault::default(),
         }))
     }
@@ -193,6 +198,18 @@ impl Links {
         &self.0.strangers
     }
 
+    /// Files that chargers upload.
+    pub fn uploads(&self) -> &Uploads {
+        &self.0.uploads
+    }
+
+    /// The address under which a charger has reached this box, as in `http://10.0.0.1:9000`; none
+    /// where it is not connected, or over another's back-end.
+    pub fn base(&self, charge_point: &ChargePointId) -> Option<String> {
+        let list = self.list();
+        list.links.get(list.newest.get(charge_point)?)?.base.clone()
+    }
+
     /// The charge points of the site.
     pub fn known(&self) -> BTreeSet<ChargePointId> {
         self.list().known.clone()
@@ -210,7 +227,7 @@ impl Links {
     /// The controller is told that it is up.
     pub async fn attach(&self, charge_point: &ChargePointId, inbox: &Inbox) -> Option<Attached> {
         let introduction = self.0.introduction.lock().await;
-        let Entered { link, older, outgoing, cut, .. } = self.enter(charge_point, 0)?;
+        let Entered { link, older, outgoing, cut, .. } = self.enter(charge_point, 0, None)?;
         let address = "inside".to_owned();
         let up = Input::LinkUp { charge_point: charge_point.clone(), link, address };
         let told = inbox.put(up).await;
@@ -237,7 +254,12 @@ impl Links {
     }
 
     /// Gives a connection its number.
-    fn enter(&self, charge_point: &ChargePointId, profile: u8) -> Option<Entered> {
+    fn enter(
+        &self,
+        charge_point: &ChargePointId,
+        profile: u8,
+        base: Option<String>,
+    ) -> Option<Entered> {
         let mut list = self.list();
         if list.closed {
             return None;
@@ -247,7 +269,7 @@ impl Links {
         let older = list.newest.insert(charge_point.clone(), link);
         let (sender, outgoing) = mpsc::channel(OUTGOING_MAX);
         let (ours, cut) = oneshot::channel();
-        list.links.insert(link, Handle { outgoing: sender, profile, _cut: ours });
+        list.links.insert(link, Handle { outgoing: sender, profile, base, _cut: ours });
         self.0.open.send_modify(|open| *open += 1);
         Some(Entered { link, older, outgoing, cut, silence: list.silence })
     }
@@ -393,6 +415,9 @@ async fn serve(
             let now = world.clock.now().utc.unwrap_or_default();
             world.links.strangers().word(&identity, socket, now).await;
         }
+        Ok(Ok(Welcome::Upload { offer, stream, beginning })) => {
+            receive(offer, stream, beginning, from, &world).await;
+        }
         Ok(Err(refused)) => refuse(&world, from, refused).await,
         Err(_) => {
             let why = format!("the handshake took more than {} s", HANDSHAKE_TIME.as_secs());
@@ -427,16 +452,39 @@ async fn greet(stream: TcpStream, from: SocketAddr, world: &World) -> Result<Wel
     shake(stream, caller, world.links.gate(), known).await
 }
 
+/// Takes a file, and tells people of it.
+async fn receive(
+    offer: Offer,
+    mut stream: Stream,
+    beginning: Vec<u8>,
+    from: SocketAddr,
+    world: &World,
+) {
+    let (uploads, now) = (world.links.uploads(), world.clock.now().mono);
+    let (kind, whose, text) = match uploads.take(offer, &mut stream, beginning, now).await {
+        Ok((whose, file)) => {
+            let text = format!("upload: {} has come, {} bytes", file.name, file.bytes);
+            (EventKind::ChargerJob, whose, text)
+        }
+        Err(failed) => match failed.charge_point {
+            None => return refuse(world, from, nobody(Some(Refusal::Handshake(failed.why)))).await,
+            Some(whose) => (EventKind::ChargerJobFailed, whose, format!("upload: {}", failed.why)),
+        },
+    };
+    let told = Input::Noticed { kind, subject: whose.to_string(), text };
+    let _ = world.inbox.put(told).await;
+}
+
 fn nobody(why: Option<Refusal>) -> Refused {
     Refused { identity: String::new(), why, agent: String::new() }
 }
 
 /// The life of one link, from its number to its end.
 async fn live(shaken: Shaken, from: SocketAddr, world: World) {
-    let Shaken { charge_point, socket, admitted } = shaken;
+    let Shaken { charge_point, socket, admitted, base } = shaken;
     let World { links, inbox, clock, .. } = world;
     let introduction = links.0.introduction.lock().await;
-    let Some(entered) = links.enter(&charge_point, admitted.profile) else {
+    let Some(entered) = links.enter(&charge_point, admitted.profile, base) else {
         return;
     };
     let Entered { link, older, outgoing, cut, silence } = entered;

@@ -117,7 +117,8 @@ pub enum Ask {
     Upload {
         /// Which.
         file: Upload,
-        /// Where to: a URL that the charger can reach.
+        /// Where to: a URL that the charger can reach; to this box where it is not given.
+        #[serde(default)]
         location: String,
         /// Of the time from here …
         #[serde(default)]

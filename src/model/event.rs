@@ -94,6 +94,10 @@ catalogue! {
     ChargerJob = "charger.job", Info;
     /// An upload or a firmware update of a charger has failed.
     ChargerJobFailed = "charger.job_failed", Warning;
+    /// A firmware campaign has begun, was called off, or a charger of it is done.
+    Campaign = "firmware.campaign", Info;
+    /// A charger of a firmware campaign has not got its firmware.
+    CampaignFailed = "firmware.failed", Warning;
     /// A frame could not be understood or had to be repaired.
     FrameRepaired = "ocpp.repaired", Info;
     /// A frame could not be used at all.

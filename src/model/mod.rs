@@ -8,6 +8,7 @@
 
 pub mod ask;
 pub mod bound;
+pub mod campaign;
 pub mod constraint;
 pub mod diagram;
 pub mod drivers;
@@ -25,3 +26,4 @@ pub mod session;
 pub mod site;
 pub mod tariff;
 pub mod token;
+pub mod upload;

@@ -8,6 +8,7 @@ use crate::ground::time::Utc;
 use crate::ground::units::{Amps, PerPhase, WattHours, Watts};
 
 use super::bound::Cause;
+use super::campaign::Campaign;
 use super::event::Event;
 use super::message::{Identity, LimitScope};
 use super::preference::{Intent, Preference};
@@ -39,6 +40,8 @@ pub enum Record {
     Event(Event),
     /// A reservation as it stands; replaces the earlier state.
     Reservation(Reservation),
+    /// A firmware campaign as it stands; replaces the earlier state.
+    Campaign(Campaign),
 }
 
 /// When a record has to be on disk.
@@ -121,7 +124,8 @@ impl Record {
             | Record::ChargePoint(_)
             | Record::Preference(_)
             | Record::Intent(_)
-            | Record::Reservation(_) => Durability::Now,
+            | Record::Reservation(_)
+            | Record::Campaign(_) => Durability::Now,
             Record::Reading(_) | Record::Setpoint(_) | Record::Event(_) => Durability::Batched,
         }
     }
@@ -151,4 +155,7 @@ pub struct Remembered {
     /// Reservations that are open, and the newest of the others.
     #[serde(default)]
     pub reservations: Vec<Reservation>,
+    /// Firmware campaigns that are open, and the newest of the others.
+    #[serde(default)]
+    pub campaigns: Vec<Campaign>,
 }

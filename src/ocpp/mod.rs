@@ -5,6 +5,7 @@
 //! The way of an order: [`lease`] ([`mode`] ladder, [`profile`] payload, [`composite`] proof),
 //! [`boot`] (safe share, configuration), [`local_list`] or [`operate`] (what people ask) → a
 //! [`task`] → [`link`] (one call in flight) → a frame.
+//! [`merge`] checks what profiles come to, by rules of its own.
 //! [`station`] is what is known of a charge point, [`point`] joins it with its link, and
 //! [`Central`] is all of them.
 //!
@@ -41,6 +42,7 @@ pub mod interview;
 mod lease;
 mod link;
 mod local_list;
+pub mod merge;
 mod message;
 mod metering;
 mod mode;

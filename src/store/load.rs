@@ -3,18 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::de::DeserializeOwned;
 
 use crate::ground::ids::ChargePointId;
 use crate::model::preference::Preference;
 use crate::model::record::Remembered;
-use crate::model::reservation::Reservation;
 use crate::model::session::{Session, Transaction};
 
 use super::error::StoreError;
 use super::table::{
-    CHARGE_POINTS, EVENTS, INTENTS, LEASES, OPEN, PREFERENCES, RESERVATIONS, SESSIONS,
+    CAMPAIGNS, CHARGE_POINTS, EVENTS, INTENTS, LEASES, OPEN, PREFERENCES, RESERVATIONS, SESSIONS,
     TRANSACTIONS, open_if_there, value,
 };
 
@@ -27,8 +26,8 @@ const CLOSED_READ_MAX: usize = 2000;
 /// Newest closed sessions that are handed back, for the page.
 pub const CLOSED_SESSIONS: usize = 50;
 
-/// Newest reservations that are read; more are never open at a time.
-const RESERVATIONS_READ_MAX: usize = 1000;
+/// Newest reservations and campaigns that are read; more are never open at a time.
+const NEWEST_READ_MAX: usize = 1000;
 
 /// Everything the controller needs to go on, and in words what could not be read.
 pub fn remembered(database: &Database) -> Result<(Remembered, Vec<String>), StoreError> {
@@ -48,7 +47,8 @@ pub fn remembered(database: &Database) -> Result<(Remembered, Vec<String>), Stor
                 .last()?
                 .map_or(0, |(id, _)| id.value()),
             last_session: read.open_table(SESSIONS)?.last()?.map_or(0, |(id, _)| id.value()),
-            reservations: reservations(&read, &mut problems)?,
+            reservations: newest(&read, RESERVATIONS, "reservation", &mut problems)?,
+            campaigns: newest(&read, CAMPAIGNS, "campaign", &mut problems)?,
         };
         Ok((remembered, problems))
     };
@@ -122,15 +122,17 @@ fn sessions(
 }
 
 /// The newest ones, in order of their numbers; a file of an earlier version has none.
-fn reservations(
+fn newest<T: DeserializeOwned>(
     read: &ReadTransaction,
+    definition: TableDefinition<i64, &[u8]>,
+    what: &str,
     problems: &mut Vec<String>,
-) -> Result<Vec<Reservation>, redb::Error> {
+) -> Result<Vec<T>, redb::Error> {
     let mut found = Vec::new();
-    let Some(table) = open_if_there(read, RESERVATIONS)? else { return Ok(found) };
-    for row in table.iter()?.rev().take(RESERVATIONS_READ_MAX) {
+    let Some(table) = open_if_there(read, definition)? else { return Ok(found) };
+    for row in table.iter()?.rev().take(NEWEST_READ_MAX) {
         let (id, row) = row?;
-        keep(row.value(), "reservation", id.value(), problems, |one| found.push(one));
+        keep(row.value(), what, id.value(), problems, |one| found.push(one));
     }
     found.reverse();
     Ok(found)

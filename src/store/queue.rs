@@ -32,6 +32,8 @@ pub enum Key {
     Session(SessionId),
     /// By its number.
     Reservation(i32),
+    /// By its number.
+    Campaign(i32),
     /// By its session.
     Preference(SessionId),
     /// One for each EVSE.
@@ -146,6 +148,7 @@ impl Queue {
     fn key(&mut self, record: &Record) -> Key {
         match record {
             Record::Reservation(one) => Key::Reservation(one.id.0),
+            Record::Campaign(one) => Key::Campaign(one.id.0),
             Record::Lease(lease) => Key::Lease(lease.evse.clone()),
             Record::ChargePoint(point) => Key::ChargePoint(point.charge_point.clone()),
             Record::Transaction(transaction) => Key::Transaction(transaction.id),

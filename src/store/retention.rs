@@ -12,7 +12,8 @@ use crate::ground::time::{Duration, Utc};
 use crate::model::event::Event;
 
 use super::table::{
-    EVENTS, OPEN, PREFERENCES, READINGS, RESERVATIONS, SESSIONS, SETPOINTS, TRANSACTIONS, value,
+    CAMPAIGNS, EVENTS, OPEN, PREFERENCES, READINGS, RESERVATIONS, SESSIONS, SETPOINTS,
+    TRANSACTIONS, value,
 };
 
 /// Readings are for curves of recent sessions: five weeks, or 35 days of 12 busy chargers with a
@@ -36,6 +37,8 @@ pub const SESSIONS_MAX: u64 = 110_000;
 
 /// Reservations: some years of a busy site.
 pub const RESERVATIONS_MAX: u64 = 10_000;
+/// Firmware campaigns.
+pub const CAMPAIGNS_MAX: u64 = 100;
 
 /// Rows that one trim deletes from a table at the most, so that no commit takes long.
 const TRIM_MAX: usize = 5_000;
@@ -48,13 +51,18 @@ pub fn trim(write: &WriteTransaction) -> Result<(), redb::Error> {
     trim_closed(write, TRANSACTIONS, "transaction", |id| id as u64)?;
     trim_closed(write, SESSIONS, "session", |id| id)?;
     trim_preferences(write)?;
-    trim_reservations(write)
+    trim_numbered(write, RESERVATIONS, RESERVATIONS_MAX)?;
+    trim_numbered(write, CAMPAIGNS, CAMPAIGNS_MAX)
 }
 
 /// All but the newest; the open ones are among these.
-fn trim_reservations(write: &WriteTransaction) -> Result<(), redb::Error> {
-    let mut table = write.open_table(RESERVATIONS)?;
-    let surplus = table.len()?.saturating_sub(RESERVATIONS_MAX);
+fn trim_numbered(
+    write: &WriteTransaction,
+    definition: TableDefinition<i64, &[u8]>,
+    most: u64,
+) -> Result<(), redb::Error> {
+    let mut table = write.open_table(definition)?;
+    let surplus = table.len()?.saturating_sub(most);
     let mut doomed = Vec::new();
     for row in table.iter()?.take(TRIM_MAX.min(surplus as usize)) {
         doomed.push(row?.0.value());

@@ -46,6 +46,8 @@ pub const EVENTS: TableDefinition<u64, &[u8]> = TableDefinition::new("events");
 
 /// By number.
 pub const RESERVATIONS: TableDefinition<i64, &[u8]> = TableDefinition::new("reservations");
+/// By number. Comes with the first row.
+pub const CAMPAIGNS: TableDefinition<i64, &[u8]> = TableDefinition::new("campaigns");
 
 /// The kinds of things in [`OPEN`].
 pub const OPEN_KINDS: [&str; 2] = ["transaction", "session"];
@@ -65,6 +67,7 @@ pub fn create(database: &Database) -> Result<(), redb::Error> {
     write.open_table(SETPOINTS)?;
     write.open_table(EVENTS)?;
     write.open_table(RESERVATIONS)?;
+    write.open_table(CAMPAIGNS)?;
     write.commit()?;
     Ok(())
 }
@@ -137,6 +140,10 @@ pub fn put(write: &WriteTransaction, facts: &Facts) -> Result<(), redb::Error> {
             Record::Reservation(value) => {
                 let key = i64::from(value.id.0);
                 write.open_table(RESERVATIONS)?.insert(key, json(value).as_slice())?;
+            }
+            Record::Campaign(value) => {
+                let key = i64::from(value.id.0);
+                write.open_table(CAMPAIGNS)?.insert(key, json(value).as_slice())?;
             }
         }
     }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::ground::ids::{ChargePointId, EvseId, SessionId, TransactionId};
 use crate::ground::time::Instant;
+use crate::model::campaign::{Campaign, CampaignId};
 use crate::model::preference::{Intent, Preference};
 use crate::model::record::{ChargePointRecord, LeaseRecord, Record, Remembered};
 use crate::model::reservation::{Reservation, ReservationId};
@@ -28,6 +29,7 @@ pub struct Memory {
     last_transaction: i64,
     last_session: u64,
     reservations: BTreeMap<ReservationId, Reservation>,
+    campaigns: BTreeMap<CampaignId, Campaign>,
 }
 
 impl Memory {
@@ -41,7 +43,8 @@ impl Memory {
             | Record::ChargePoint(_)
             | Record::Preference(_)
             | Record::Intent(_)
-            | Record::Reservation(_) => self.waiting.push_back((durable_at, record)),
+            | Record::Reservation(_)
+            | Record::Campaign(_) => self.waiting.push_back((durable_at, record)),
         }
     }
 
@@ -77,6 +80,7 @@ impl Memory {
             last_transaction: self.last_transaction,
             last_session: self.last_session,
             reservations: self.reservations.values().cloned().collect(),
+            campaigns: self.campaigns.values().cloned().collect(),
         }
     }
 
@@ -102,6 +106,10 @@ impl Memory {
             Record::Reservation(one) => {
                 self.reservations.insert(one.id, one);
                 forget(&mut self.reservations, |old| !old.is_open());
+            }
+            Record::Campaign(one) => {
+                self.campaigns.insert(one.id, one);
+                forget(&mut self.campaigns, Campaign::is_over);
             }
             Record::Preference(preference) => {
                 self.preferences.insert(preference.session, preference);

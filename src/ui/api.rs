@@ -127,10 +127,14 @@ pub async fn sessions(State(shared): State<Arc<Shared>>, window: Asked) -> Answe
     let read = shared.history.sessions.clone();
     let past = blocking(move || read(page)).await?;
     let view = shared.view();
-    // The view knows the energy of running sessions to the last reading.
-    let fresh = |id| view.sessions.iter().find(|session| session.id == id).cloned();
+    // The view knows the energy of running sessions to the last reading; of one that has ended the
+    // store knows more, because views are a moment old.
+    let fresh = |session: &Session| {
+        let running = session.ended.is_none();
+        view.sessions.iter().find(|seen| running && seen.id == session.id.0).cloned()
+    };
     let sessions = past.into_iter().map(|(session, transaction)| {
-        fresh(session.id.0).unwrap_or_else(|| for_people(session, transaction))
+        fresh(&session).unwrap_or_else(|| for_people(session, transaction))
     });
     Ok(Json(Sessions { sessions: sessions.collect() }))
 }

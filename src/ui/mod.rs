@@ -7,8 +7,8 @@
 //! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`plan`] → [`page`] → [`chart`] →
 //! [`detail`] (the page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] →
 //! [`history`] → [`live`] → [`pass`] → [`state`] → [`order`] → [`metrics`] → [`remote`] (orders to
-//! chargers) → [`api`] → [`partners`] → [`wish`] → [`driver`] (the page for a phone) → [`qr`] →
-//! [`visit`]. The
+//! chargers) → [`api`] → [`firmware`] → [`uploads`] → [`partners`] → [`wish`] → [`driver`] (the
+//! page for a phone) → [`qr`] → [`visit`]. The
 //! routes are here: one table names each with what serves it, and the description of the API is
 //! compared with it.
 
@@ -46,8 +46,10 @@ pub mod metrics;
 pub mod pending;
 
 pub mod api;
+pub mod firmware;
 pub mod partners;
 pub mod remote;
+pub mod uploads;
 
 pub mod wish;
 
@@ -146,6 +148,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/", get(site_page)),
         ("/live", get(site_live)),
         ("/evse/{id}", get(evse_page)),
+        ("/uploads", get(uploads::page)),
         ("/live/evse/{id}", get(evse_live)),
         ("/evse/{id}/qr", get(visit::poster)),
         ("/d/{id}", get(visit::open).post(visit::send)),
@@ -170,6 +173,10 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/api/v1/security", get(pending::security).post(pending::order)),
         ("/api/v1/partners", get(partners::list).post(partners::wish)),
         ("/api/v1/plan", get(api::plan)),
+        ("/api/v1/firmware", get(firmware::list).post(firmware::begin)),
+        ("/api/v1/firmware/{id}/cancel", post(firmware::cancel)),
+        ("/api/v1/uploads", get(uploads::list)),
+        ("/api/v1/uploads/{name}", get(uploads::read).delete(uploads::remove)),
         ("/api/v1/remote", post(remote::remote)),
         ("/api/v1/reservations", get(remote::reservations).post(remote::reserve)),
         ("/api/v1/evses/{id}/drill", post(remote::drill)),
@@ -237,8 +244,9 @@ mod tests {
     use super::*;
 
     /// What a browser asks for to show a page; not for scripts and so not described.
-    const OF_THE_PAGE: [&str; 9] = [
+    const OF_THE_PAGE: [&str; 10] = [
         "/",
+        "/uploads",
         "/live",
         "/evse/{id}",
         "/evse/{id}/qr",

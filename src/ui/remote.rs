@@ -92,7 +92,8 @@ pub async fn give(shared: &Shared, order: Order, patience: Duration) -> Result<A
     order::give(shared, order, patience, expected).await
 }
 
-async fn outcome(shared: &Shared, order: Order) -> Result<Json<Outcome>, Trouble> {
+/// What came of an order, once the charger has answered.
+pub async fn outcome(shared: &Shared, order: Order) -> Result<Json<Outcome>, Trouble> {
     match give(shared, order, CHARGER_TIMEOUT).await? {
         Answer::Charger { outcome } => Ok(Json(outcome.into())),
         Answer::Done | Answer::Refused { .. } => {
@@ -102,7 +103,8 @@ async fn outcome(shared: &Shared, order: Order) -> Result<Json<Outcome>, Trouble
     }
 }
 
-fn body<T: DeserializeOwned>(text: &str, expected: &str) -> Result<T, Trouble> {
+/// The body of an order; where it cannot be read, what was expected.
+pub fn body<T: DeserializeOwned>(text: &str, expected: &str) -> Result<T, Trouble> {
     serde_json::from_str(text).map_err(|error| {
         let error = format!("the body cannot be read: {error}");
         Trouble::new(StatusCode::BAD_REQUEST, error, expected)
@@ -117,6 +119,13 @@ pub async fn remote(
     let expected = "JSON like {\"target\": \"EVSE-01\", \"ask\": \"unlock\"}, see \
                     /api/v1/openapi.json";
     let Remote { target, ask } = body(&text, expected)?;
+    if matches!(&ask, Ask::Upload { location, .. } if location.is_empty()) {
+        let expected = "a charger that is connected to this box, or a location";
+        let uploaded = (shared.security.files.order)(target, ask).await;
+        return uploaded
+            .map(|outcome| Json(outcome.into()))
+            .map_err(|why| Trouble::new(StatusCode::CONFLICT, why, expected));
+    }
     outcome(&shared, Order::Charger { target, ask }).await
 }
 

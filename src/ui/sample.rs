@@ -223,6 +223,7 @@ fn bare() -> View {
         sessions: Vec::new(),
         drill: None,
         reservations: Vec::new(),
+        campaigns: Vec::new(),
         events: vec![
             event(EventKind::LinkDown, "CP-12", "connection reset by the charger", event_at(3)),
             event(EventKind::FailsafeArmed, "CP-09", "falls to 6 A after 180 s", event_at(41)),

@@ -1,13 +1,34 @@
-//! What page and API see and order of who may connect, without knowing where that is kept: the
-//! doors stand on the same floor, and `serve` joins the two.
+//! What page and API see and order of who may connect and of what chargers upload, without knowing
+//! where that is kept: the doors stand on the same floor, and `serve` joins the two.
 
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::model::ask::{Ask, AskOutcome};
 use crate::model::security::{SecurityDone, SecurityOrder, SecurityView};
+use crate::model::upload::UploadedFile;
 
 /// What an order comes to; the error is in words for people.
 pub type Ordered = Pin<Box<dyn Future<Output = Result<SecurityDone, String>> + Send>>;
+
+/// What a charger makes of an order to upload; the error is in words for people.
+pub type Uploading = Pin<Box<dyn Future<Output = Result<AskOutcome, String>> + Send>>;
+
+/// Reads or changes one file by its name; the error is in words for people.
+pub type OfFile<T> = Arc<dyn Fn(&str) -> Result<T, String> + Send + Sync>;
+
+/// Files that chargers have uploaded. All but the order is called on a thread that may block.
+#[derive(Clone)]
+pub struct Files {
+    /// All of them, newest first.
+    pub list: Arc<dyn Fn() -> Result<Vec<UploadedFile>, String> + Send + Sync>,
+    /// The bytes of one; none where there is no such file.
+    pub read: OfFile<Option<Vec<u8>>>,
+    /// Removes one; whether there was one.
+    pub remove: OfFile<bool>,
+    /// Asks a charger to upload a file to this box.
+    pub order: Arc<dyn Fn(String, Ask) -> Uploading + Send + Sync>,
+}
 
 /// Where people see and order who may connect.
 #[derive(Clone)]
@@ -16,6 +37,8 @@ pub struct Counter {
     pub look: Arc<dyn Fn() -> SecurityView + Send + Sync>,
     /// Does what is ordered.
     pub order: Arc<dyn Fn(SecurityOrder) -> Ordered + Send + Sync>,
+    /// What chargers upload.
+    pub files: Files,
 }
 
 impl Counter {
@@ -24,6 +47,12 @@ impl Counter {
         Self {
             look: Arc::new(SecurityView::default),
             order: Arc::new(|_| Box::pin(async { Err("not here".to_owned()) })),
+            files: Files {
+                list: Arc::new(|| Ok(Vec::new())),
+                read: Arc::new(|_| Ok(None)),
+                remove: Arc::new(|_| Ok(false)),
+                order: Arc::new(|_, _| Box::pin(async { Err("not here".to_owned()) })),
+            },
         }
     }
 }

@@ -161,7 +161,8 @@ pub fn charge_points(view: &View) -> Html {
         let capability = or_dash(point.capability.clone());
         out.add("<td data-label=\"Can do\" class=\"wide\">{}</td></tr>", &[&capability]);
     }
-    out.add("</tbody></table></div></details>", &[]);
+    out.add("</tbody></table></div>", &[]);
+    out.add("<p><a href=\"/uploads\">Files that chargers have uploaded</a></p></details>", &[]);
     closed(out)
 }
 

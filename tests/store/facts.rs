@@ -6,6 +6,7 @@ use ampgate::ground::ids::{ChargePointId, EvseId, IdToken, SessionId, Transactio
 use ampgate::ground::time::Utc;
 use ampgate::ground::units::{Amps, PerPhase, WattHours, Watts};
 use ampgate::model::bound::Cause;
+use ampgate::model::campaign::{Campaign, CampaignCharger, CampaignId, CampaignState};
 use ampgate::model::event::{Event, EventKind};
 use ampgate::model::message::{Identity, LimitScope};
 use ampgate::model::preference::{Intent, Preference, PreferenceSource, Wish};
@@ -132,6 +133,20 @@ pub fn reservation(id: i32, state: ReservationState) -> Record {
     })
 }
 
+pub fn campaign(id: i32, state: CampaignState) -> Record {
+    Record::Campaign(Campaign {
+        id: CampaignId(id),
+        location: "http://10.0.0.1/fw.bin".to_owned(),
+        signed: None,
+        chargers: vec![CampaignCharger {
+            charge_point: ChargePointId::new("CP-01"),
+            before: "1.0".to_owned(),
+            asked: 1,
+            state,
+        }],
+    })
+}
+
 pub fn event(text: &str) -> Record {
     let (kind, subject) = (EventKind::SessionStarted, "EVSE-01".to_owned());
     Record::Event(Event { kind, subject, text: text.to_owned(), at: Some(Utc::from_millis(0)) })
@@ -147,6 +162,7 @@ pub struct Model {
     preferences: BTreeMap<u64, Preference>,
     intents: BTreeMap<EvseId, Intent>,
     reservations: BTreeMap<i32, Reservation>,
+    campaigns: BTreeMap<i32, Campaign>,
 }
 
 impl Model {
@@ -165,6 +181,7 @@ impl Model {
                 }
                 Record::Intent(value) => drop(self.intents.insert(value.evse.clone(), value)),
                 Record::Reservation(value) => drop(self.reservations.insert(value.id.0, value)),
+                Record::Campaign(value) => drop(self.campaigns.insert(value.id.0, value)),
                 Record::Reading(_) | Record::Setpoint(_) | Record::Event(_) => {}
             }
         }
@@ -200,6 +217,7 @@ impl Model {
             last_transaction: self.transactions.keys().last().copied().unwrap_or(0),
             last_session: self.sessions.keys().last().copied().unwrap_or(0),
             reservations: self.reservations.values().cloned().collect(),
+            campaigns: self.campaigns.values().cloned().collect(),
         }
     }
 }
