@@ -106,7 +106,7 @@ fn header(name: &str, bytes: u64, at: u64) -> [u8; BLOCK] {
     put(108, "0000000\0");
     put(116, "0000000\0");
     put(124, &format!("{:011o}\0", bytes.min(FILE_BYTES_MAX)));
-    put(136, &format!("{:011o}\0", at.min(0o7777_7777_777)));
+    put(136, &format!("{:011o}\0", at.min((1 << 33) - 1)));
     put(148, "        ");
     put(156, "0");
     put(257, "ustar\x0000");

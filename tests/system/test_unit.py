@@ -173,8 +173,8 @@ async def test_a_program_that_dies_again_and_again_starts_in_failsafe(idle):
     await idle.start()
     await daemon.sees("daemon.failsafe", "died 4 times")
     assert "failsafe" in await daemon.cli("status")
+    await idle.connect_all()
     for charger in idle.chargers[8:10]:
-        await charger.connect()
         assert await charger.plug_in("TAG") == "Accepted"
     await daemon.explains("EVSE-09", "failsafe: the program has died 4 times")
     await until(lambda: 0 < idle.chargers[8].limit(), 30, "the safe share is given", daemon)
