@@ -108,9 +108,9 @@ impl Register {
         if span <= Duration::ZERO || SAMPLES_APART_MAX < span || least <= Watts::ZERO {
             return;
         }
-        self.proof.grown = self.proof.grown + (sample.written - last.written);
-        self.proof.least = self.proof.least + least * span;
-        self.proof.most = self.proof.most + last.power.max(sample.power) * span;
+        self.proof.grown += sample.written - last.written;
+        self.proof.least += least * span;
+        self.proof.most += last.power.max(sample.power) * span;
         if self.proof.least < JUDGED_FROM {
             return;
         }
