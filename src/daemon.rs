@@ -537,9 +537,7 @@ impl World {
         self.cause(out);
         let before = std::mem::replace(&mut self.config, config);
         self.links.gate().open_networks(self.config.security.open_networks.clone());
-        if let Some(doors) = &self.doors {
-            doors.look_again();
-        }
+        self.doors.iter().for_each(|doors| doors.look_again());
         let listens = |config: &Config| (config.ocpp, config.ocpps, config.web);
         if listens(&before) != listens(&self.config) {
             log::warn!("the addresses to listen on change only with a restart");

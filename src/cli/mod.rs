@@ -159,10 +159,9 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
         Command::Status(target) => {
             ask(target, "/api/v1/site", |body| Ok(status::site(&client::read(body)?)))
         }
-        Command::Explain { evse: None, target } => ask(target, "/api/v1/site", |body| {
-            let view: View = client::read(body)?;
-            Ok(explain::all(&view))
-        }),
+        Command::Explain { evse: None, target } => {
+            ask(target, "/api/v1/site", |body| Ok(explain::all(&client::read(body)?)))
+        }
         Command::Explain { evse: Some(evse), target } => {
             let path = format!("/api/v1/evses/{}/explain", segment(evse));
             let zone = zone(target)?;
