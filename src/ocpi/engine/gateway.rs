@@ -46,6 +46,8 @@ pub struct Gateway {
     rows: BTreeMap<RowKind, u64>,
     known_tariffs: BTreeMap<String, Value>,
     settled: bool,
+    /// Rises with each configuration.
+    edition: u32,
 }
 
 /// A session under way.
@@ -83,6 +85,7 @@ impl Gateway {
             rows: [RowKind::Session, RowKind::Cdr].map(last).into(),
             known_tariffs: known_tariffs.map(|(key, value)| (key.clone(), value.clone())).collect(),
             settled: false,
+            edition: 0,
         }
     }
 
@@ -96,6 +99,12 @@ impl Gateway {
         let tariffs = kept.range("tariff/".to_owned().."tariff0".to_owned());
         self.known_tariffs = tariffs.map(|(key, value)| (key.clone(), value.clone())).collect();
         (self.tariffs, self.settled) = (Vec::new(), false);
+        self.edition += 1;
+    }
+
+    /// Tells the location of one configuration from that of the next.
+    pub fn edition(&self) -> u32 {
+        self.edition
     }
 
     fn next_row(&mut self, kind: RowKind) -> u64 {

@@ -65,8 +65,8 @@ impl Due {
 /// An object on its way.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Pushed {
-    /// With its `last_updated`.
-    Location(Time),
+    /// Of which configuration, and with its `last_updated`.
+    Location(u32, Time),
     /// By uid in lower case, with its `last_updated`.
     Evse { uid: String, updated: Time },
     /// Place in the list.
@@ -172,7 +172,7 @@ impl Engine {
         let id = location.id.as_str();
         let due = self.due.get(partner)?;
         if due.location {
-            let pushed = Pushed::Location(location.last_updated);
+            let pushed = Pushed::Location(self.gateway.edition(), location.last_updated);
             let body = codec::encode(speech, location);
             return Some((pushed, Method::Put, self.ours(url, &[id]), body));
         }
@@ -266,8 +266,9 @@ impl Engine {
         let Some(due) = self.due.get_mut(partner) else { return };
         due.refusals = 0;
         match pushed {
-            Pushed::Location(updated) => {
-                due.location = false;
+            Pushed::Location(edition, updated) => {
+                // Another configuration came while this one was on its way: it is told next.
+                due.location = *edition != self.gateway.edition();
                 let fresh = |uid: &String| {
                     let evses = &self.gateway.location.evses;
                     let evse = evses.iter().find(|evse| &evse.uid.key() == uid);
@@ -359,7 +360,7 @@ impl Engine {
         let Some(due) = self.due.get_mut(partner) else { return };
         due.refusals = 0;
         match pushed {
-            Pushed::Location(_) => due.location = false,
+            Pushed::Location(..) => due.location = false,
             Pushed::Evse { uid, .. } => {
                 due.evses.remove(uid);
             }
@@ -380,7 +381,7 @@ impl Engine {
 
 fn name(pushed: &Pushed) -> &'static str {
     match pushed {
-        Pushed::Location(_) => "location",
+        Pushed::Location(..) => "location",
         Pushed::Evse { .. } => "EVSE",
         Pushed::Tariff(_) => "tariff",
         Pushed::Session { .. } => "session",
