@@ -57,6 +57,17 @@ async def test_diagnostics_come_to_this_box(site, tmp_path, monkeypatch):
     assert json.loads(await cli("uploads", "list", "--json"))["uploads"] == []
 
 
+async def shows(daemon, words):
+    """Waits until the campaigns, as people are shown them, say this."""
+    told = ""
+    for _ in range(100):
+        told = await daemon.cli("firmware", "status")
+        if words in told:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"waited in vain for {words!r}: {told}")
+
+
 async def test_a_firmware_campaign_goes_on_after_a_restart(site, monkeypatch):
     monkeypatch.setattr(bench, "Link", Link)
     first, second = site.chargers[0], site.chargers[1]
@@ -65,13 +76,7 @@ async def test_a_firmware_campaign_goes_on_after_a_restart(site, monkeypatch):
     url = "http://127.0.0.1/fw.bin"
     assert "campaign 1" in await site.daemon.cli("firmware", "start", url, "CP-01", "CP-02")
     await until(lambda: first.firmware == url, 30, "the first is asked", site.daemon)
-    told = ""
-    for _ in range(100):
-        told = await site.daemon.cli("firmware", "status")
-        if "it is not connected" in told:
-            break
-        await asyncio.sleep(0.1)
-    assert "it is not connected" in told
+    await shows(site.daemon, "it is not connected")
     site.daemon.kill()
     first.cut()
     await site.daemon.start()
@@ -84,4 +89,4 @@ async def test_a_firmware_campaign_goes_on_after_a_restart(site, monkeypatch):
     assert first.firmware is None, "nobody is asked twice"
     await second.link.call(call.FirmwareStatusNotification(status="InstallationFailed"))
     await site.daemon.sees("firmware.failed", "CP-02", "InstallationFailed")
-    assert "1 of 2 done, 1 failed, over" in await site.daemon.cli("firmware", "status")
+    await shows(site.daemon, "1 of 2 done, 1 failed, over")
