@@ -509,6 +509,42 @@ fn a_drill_stops_refreshing_and_is_passed_when_the_current_falls() {
 }
 
 #[test]
+fn a_car_that_itself_draws_less_proves_nothing_in_a_drill() {
+    let words = |yard: &Yard| yard.controller.view(yard.now).drill.expect("a drill").words;
+    let begun = || {
+        let mut yard = yard();
+        yard.start(1, "PLAIN", "");
+        yard.status(1, "Charging");
+        draw(&mut yard, 16, 120);
+        let request = drill(&mut yard);
+        assert_eq!(yard.reply(request), Some(&Answer::Done));
+        yard
+    };
+    // It tapers down to the safe share over three minutes.
+    let mut yard = begun();
+    for amps in (6..16).rev() {
+        draw(&mut yard, amps, 20);
+    }
+    assert!(words(&yard).contains("drew less and less, 6.0 A"), "{}", words(&yard));
+    assert_eq!(yard.events(EventKind::DrillBroken).len(), 1);
+    assert!(yard.events(EventKind::DrillPassed).is_empty());
+    // It is full at the moment at which the charger should fall.
+    let mut yard = begun();
+    draw(&mut yard, 15, 150);
+    draw(&mut yard, 0, 10);
+    assert!(words(&yard).contains("stopped, 0.0 A"), "{}", words(&yard));
+    // It comes down before the lease can have run out.
+    let mut yard = begun();
+    draw(&mut yard, 6, 30);
+    assert!(words(&yard).contains("broken off"), "{}", words(&yard));
+    // It tapers a little, and then the charger falls.
+    let mut yard = begun();
+    draw(&mut yard, 14, 150);
+    draw(&mut yard, 6, 10);
+    assert!(words(&yard).starts_with("passed"), "{}", words(&yard));
+}
+
+#[test]
 fn a_charger_that_does_not_fall_fails_the_drill_and_counts_for_ever() {
     let mut yard = yard();
     yard.start(1, "PLAIN", "");

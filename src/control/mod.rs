@@ -317,7 +317,9 @@ impl Control {
             let evse = &self.diagram.evses[index];
             let minimum = ceil_deci(evse.minimum);
             let rated = Bound { limit: evse.rated, cause: Cause::Rated };
-            let bounds = fact.bounds.iter().cloned().chain(car.usage.bound(minimum));
+            // While its fall is being proven, what the car takes does not change what it is told.
+            let usage = car.usage.bound(minimum).filter(|_| !car.held);
+            let bounds = fact.bounds.iter().cloned().chain(usage);
             let mut most = bounds.fold(rated, Bound::tighter);
             if let Some(drawn) = entry.disobeys() {
                 most = most.tighter(Bound { limit: minimum, cause: Cause::Disobeys { drawn } });
@@ -335,7 +337,7 @@ impl Control {
                 floor,
                 obeys: entry.disobeys().is_none(),
                 most,
-                paused: car.usage.has_paused(now),
+                paused: !car.held && car.usage.has_paused(now),
             });
         }
         cars

@@ -4,8 +4,13 @@
 //! ```text
 //! begun ─ no more limits for one lease ─▶ current at the safe share ─▶ passed
 //!   │                                 └── still above it when time is up ──▶ failed
-//!   └─ car or link gone, or a limit had to be lowered ──▶ broken off
+//!   └─ car or link gone, a limit had to be lowered,
+//!      or the car itself drew less and less ──▶ broken off
 //! ```
+//! A car that is nearly full comes down to the safe share as well, but slowly or too early, or it
+//! stops. Only a step from well above the safe share to it, when the lease may have run out, proves
+//! that the charger fell.
+//!
 //! The ledger is not touched: what the charger may draw stays reserved all the while. A limit that
 //! must be lowered for a breaker is lowered, and ends the drill.
 
@@ -21,7 +26,7 @@ use super::state::State;
 use super::view::DrillView;
 
 /// A fall of less than this cannot be told from a car that changes its mind.
-const FALL_MIN: Amps = Amps::new(1);
+const FALL_MIN: Amps = Amps::new(2);
 
 /// A car at its safe share may draw this much more, for measuring.
 const TOLERANCE: Amps = Amps::milli(500);
@@ -29,17 +34,65 @@ const TOLERANCE: Amps = Amps::milli(500);
 /// Beyond lease and grace, for the charger, the car and the next reading.
 const PATIENCE: Duration = Duration::seconds(30);
 
+/// Where a drill can be held: its limit, and what is drawn since when.
+type Ready = (EvseIndex, Amps, (Instant, Amps));
+
+/// What a drill has shown, in words; no lapse where it has shown nothing.
+type Verdict = (Option<Lapse>, String);
+
+/// The current has come down to the safe share: was it the charger, or the car?
+fn judge(drill: &Drill, safe: Amps, drawn: Amps, now: Now) -> Verdict {
+    let before = drill.before.as_f64();
+    let passed = now.mono.since(drill.begun);
+    // Half way down from what was drawn at the beginning: a car that tapers was below it before.
+    let half = safe + (drill.before - safe) / 2;
+    let stepped = drill.recent.iter().any(|(_, seen)| half <= *seen);
+    let stopped = Amps::ZERO < safe && drawn < safe / 2;
+    // Nothing is refreshed for two thirds of a lease at least before it can run out.
+    let earliest = drill.begun + (drill.until.since(drill.begun) - PATIENCE) / 3;
+    if stopped || !stepped || now.mono < earliest {
+        let how = if stopped { "stopped" } else { "drew less and less" };
+        let text = format!(
+            "broken off: the car itself {how}, {:.1} A after {passed}; try again with a car that \
+             is emptier",
+            drawn.as_f64()
+        );
+        return (None, text);
+    }
+    let drawn = drawn.as_f64();
+    let text =
+        format!("passed: it fell from {before:.1} A to {drawn:.1} A by itself after {passed}");
+    (Some(Lapse::Armed), text)
+}
+
+/// The time is up and the current has not come down.
+fn overdue(drawn: Option<(Instant, Amps)>) -> Verdict {
+    let text = match drawn {
+        Some((_, drawn)) => format!("failed: it still draws {:.1} A", drawn.as_f64()),
+        None => "failed: it sent no meter values".to_owned(),
+    };
+    (Some(Lapse::Unproven), text)
+}
+
 impl State {
     /// Begins a drill, or says why it would prove nothing.
     pub fn begin_drill(&mut self, now: Now, id: &EvseId, out: &mut Outbox) -> Answer {
         match self.may_drill(now, id) {
             Err(why) => Answer::Refused { why },
-            Ok((evse, limit, before)) => {
+            Ok((evse, limit, (at, before))) => {
                 let policy = &self.site.lease;
                 let until = now.mono + policy.ttl + policy.grace + PATIENCE;
                 self.control.hold(evse, true);
-                self.drill =
-                    Some(Drill { evse, begun: now.mono, until, limit, before, ended: None });
+                let recent = [(at, before); 2];
+                self.drill = Some(Drill {
+                    evse,
+                    begun: now.mono,
+                    until,
+                    limit,
+                    before,
+                    recent,
+                    ended: None,
+                });
                 let text = format!(
                     "begun at {:.1} A; it must fall to {:.1} A within {}",
                     before.as_f64(),
@@ -52,7 +105,7 @@ impl State {
         }
     }
 
-    fn may_drill(&self, now: Now, id: &EvseId) -> Result<(EvseIndex, Amps, Amps), String> {
+    fn may_drill(&self, now: Now, id: &EvseId) -> Result<Ready, String> {
         let Some(evse) = self.site.diagram.evse(id) else {
             return Err(format!("there is no EVSE {id}"));
         };
@@ -70,19 +123,21 @@ impl State {
         let Some(before) = self.drawn_at(evse, now) else {
             return Err(format!("{id} sends no meter values, so a fall could not be seen"));
         };
-        if before < safe + FALL_MIN {
+        if before.1 < safe + FALL_MIN {
             return Err(format!(
-                "{id} draws {:.1} A, not more than its safe share of {:.1} A: wait until it does",
-                before.as_f64(),
-                safe.as_f64()
+                "{id} draws {:.1} A; a fall to its safe share of {:.1} A can only be seen from \
+                 {:.1} A on: wait until it draws more",
+                before.1.as_f64(),
+                safe.as_f64(),
+                (safe + FALL_MIN).as_f64()
             ));
         }
         Ok((evse, limit, before))
     }
 
-    fn drawn_at(&self, evse: EvseIndex, now: Now) -> Option<Amps> {
+    fn drawn_at(&self, evse: EvseIndex, now: Now) -> Option<(Instant, Amps)> {
         let reading = self.evses[evse].fresh(now.mono, self.reading_max_age())?;
-        Some(PerPhase::largest(reading.current))
+        Some((reading.at, PerPhase::largest(reading.current)))
     }
 
     /// Looks how the drill is going.
@@ -90,45 +145,29 @@ impl State {
         let Some(drill) = self.drill.clone().filter(|drill| drill.ended.is_none()) else { return };
         let evse = drill.evse;
         let safe = self.site.diagram.evses[evse].safe;
-        let passed = now.mono.since(drill.begun);
-        let earliest = drill.begun + self.site.lease.ttl / 3;
         let is_lowered = self.control.limit(evse).is_some_and(|limit| limit < drill.limit);
         if !self.is_online(evse) || self.evses[evse].live.is_none() || is_lowered {
             let text = "broken off: the car or the connection went, or the limit was lowered";
-            return self.end_drill(now, false, None, text.to_owned(), out);
+            return self.end_drill(now, None, text.to_owned(), out);
         }
-        let drawn = self.drawn_at(evse, now);
-        match drawn {
-            Some(drawn) if drawn <= safe + TOLERANCE && earliest <= now.mono => {
-                let text = format!(
-                    "passed: it fell from {:.1} A to {:.1} A by itself after {passed}",
-                    drill.before.as_f64(),
-                    drawn.as_f64()
-                );
-                self.end_drill(now, true, Some(Lapse::Armed), text, out);
-            }
-            _ if drill.until <= now.mono => {
-                let text = match drawn {
-                    Some(drawn) => format!("failed: it still draws {:.1} A", drawn.as_f64()),
-                    None => "failed: it sent no meter values".to_owned(),
-                };
-                self.end_drill(now, false, Some(Lapse::Unproven), text, out);
-            }
-            _ => {}
+        let read = self.drawn_at(evse, now).filter(|(at, _)| drill.recent[0].0 < *at);
+        let end = match read {
+            Some((_, drawn)) if drawn <= safe + TOLERANCE => Some(judge(&drill, safe, drawn, now)),
+            _ if drill.until <= now.mono => Some(overdue(self.drawn_at(evse, now))),
+            _ => None,
+        };
+        if let (Some(read), Some(drill)) = (read, &mut self.drill) {
+            drill.recent = [read, drill.recent[0]];
+        }
+        if let Some((lapse, text)) = end {
+            self.end_drill(now, lapse, text, out);
         }
     }
 
-    fn end_drill(
-        &mut self,
-        now: Now,
-        passed: bool,
-        lapse: Option<Lapse>,
-        text: String,
-        out: &mut Outbox,
-    ) {
+    fn end_drill(&mut self, now: Now, lapse: Option<Lapse>, text: String, out: &mut Outbox) {
         let Some(drill) = &mut self.drill else { return };
         let evse = drill.evse;
-        drill.ended = Some((passed, text.clone()));
+        drill.ended = Some((lapse == Some(Lapse::Armed), text.clone()));
         self.control.hold(evse, false);
         // A charger that did not fall counts with its limit for ever.
         if lapse == Some(Lapse::Unproven) {

@@ -68,6 +68,8 @@ pub struct Drill {
     pub limit: Amps,
     /// What was drawn at its beginning.
     pub before: Amps,
+    /// The last two readings, newest first: a fall is a step from one of them.
+    pub recent: [(Instant, Amps); 2],
     /// Whether it was passed, and in words; none while it runs.
     pub ended: Option<(bool, String)>,
 }
