@@ -675,7 +675,7 @@ fn a_charger_whose_share_was_lost_gets_it_again() {
 }
 
 #[test]
-fn another_configuration_leaves_the_links_alone() {
+fn another_configuration_leaves_the_links_alone_and_is_told_on_them() {
     let mut script = ready();
     script.play("start\nlimit 16\nok");
     let mut other = setup(1, None);
@@ -701,6 +701,7 @@ fn another_configuration_leaves_the_links_alone() {
             ok
                 safe share of 0 true
                 learned {"firmware":"1.0","cleared":true,"ability":{"stack":8,"periods":24,"current":true,"power":true},"connectors":{"1":{"safe_a":8.0,"mode":{"purpose":"tx","stack":8,"kind":"absolute","unit":"A","two_steps":true,"whole":false},"armed":false}}}
+              > [2,_,"GetConfiguration",{}]
         "#]],
     );
     script.central.reconfigured(vec![], policies.0, policies.1, Volts::new(230), &mut out);

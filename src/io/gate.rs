@@ -213,7 +213,8 @@ impl Gate {
             _ if rules.is_open(from) => (0, None),
             Some(Err(denied)) => return Err(denied),
             None => {
-                let why = "no password was set for it, and its network is not open";
+                let why = "no password was set for it, and its network is not open \
+                           (ampgate charger password, or [[security.open_network]])";
                 return Err(Denied::NoPassword(why.to_owned()));
             }
         };

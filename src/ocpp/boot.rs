@@ -110,6 +110,15 @@ pub fn offline(station: &mut Station) {
     }
 }
 
+/// Another configuration is in force: a charger that is connected is told at once.
+pub fn reconfigured(station: &mut Station, is_online: bool) {
+    station.boot.shared_rung = 0;
+    station.boot.configured = None;
+    if is_online {
+        configure(station);
+    }
+}
+
 fn configure(station: &mut Station) {
     let boot = &mut station.boot;
     boot.reads.clear();

@@ -71,8 +71,8 @@ impl Point {
     pub fn take_over(&mut self, old: &Point) {
         let connectors = std::mem::take(&mut self.station.connectors);
         *self = old.clone();
-        self.station.boot.shared_rung = 0;
-        self.station.boot.configured = None;
+        let is_online = self.link.as_ref().is_some_and(|link| link.online);
+        boot::reconfigured(&mut self.station, is_online);
         self.station.connectors = connectors;
         for connector in &mut self.station.connectors {
             let number = connector.setup.connector;
