@@ -1,6 +1,8 @@
 //! Who may connect, from the command line: strangers to adopt, and what a running daemon tells a
 //! charger about passwords, profiles and certificates.
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 
 use crate::ground::ids::ChargePointId;
@@ -67,8 +69,14 @@ pub enum Secure {
     },
     /// Have it ask for a certificate, which the site's authority then signs
     Certificate(One),
-    /// Have it trust the root of the site's authority
-    InstallRoot(One),
+    /// Have it trust the root of the site's authority, or one of its maker for firmware
+    InstallRoot {
+        /// The maker's root, which signs firmware, as a PEM file
+        #[arg(long, value_name = "FILE")]
+        manufacturer: Option<PathBuf>,
+        #[command(flatten)]
+        one: One,
+    },
     /// Which roots it trusts
     Roots {
         /// Those for firmware
@@ -99,6 +107,19 @@ pub struct One {
     identity: String,
     #[command(flatten)]
     target: Target,
+}
+
+/// A certificate in PEM from a file.
+fn root_of(file: &Path) -> Result<String, ClientError> {
+    let name = file.display();
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| ClientError::Here(format!("{name}: {error}")))?;
+    match text.contains("-----BEGIN CERTIFICATE-----") {
+        true => Ok(text),
+        false => Err(ClientError::Here(format!(
+            "{name}: no certificate in it; expected PEM that begins with BEGIN CERTIFICATE"
+        ))),
+    }
 }
 
 /// Lists strangers, or opens the ear for them.
@@ -138,9 +159,13 @@ pub fn secure(asked: &Secure) -> Result<String, ClientError> {
             order(&one.target, &SecurityOrder::Profile { charge_point, profile: *profile })
         }
         Secure::Certificate(one) => ask(one, CertificateAsk::Trigger { message: Wake::Sign }),
-        Secure::InstallRoot(one) => {
+        Secure::InstallRoot { manufacturer: None, one } => {
             let charge_point = ChargePointId::new(&one.identity);
             order(&one.target, &SecurityOrder::InstallRoot { charge_point })
+        }
+        Secure::InstallRoot { manufacturer: Some(file), one } => {
+            let certificate = root_of(file)?;
+            ask(one, CertificateAsk::Install { kind: RootKind::Manufacturer, certificate })
         }
         Secure::Roots { manufacturer, one } => {
             let kind = if *manufacturer { RootKind::Manufacturer } else { RootKind::CentralSystem };

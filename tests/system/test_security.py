@@ -184,6 +184,10 @@ async def test_password_certificate_and_profile_are_changed_over_ocpp(secrets, i
     await cli("charger", "install-root", "CP-01")
     assert "BEGIN CERTIFICATE" in charger.roots["CentralSystemRootCertificate"]
     assert "issuerNameHash" in await cli("charger", "roots", "CP-01")
+    maker = idle.daemon.folder / "maker.pem"
+    maker.write_text(charger.roots["CentralSystemRootCertificate"])
+    await cli("charger", "install-root", "CP-01", "--manufacturer", str(maker))
+    assert "BEGIN CERTIFICATE" in charger.roots["ManufacturerRootCertificate"]
     await cli("charger", "delete-root", "SHA256", "aa", "bb", "07", "CP-01")
     assert not charger.roots
 
