@@ -201,6 +201,8 @@ class Transaction:
 class Charger:
     """See the head of this file."""
 
+    link_type = Link
+
     def __init__(self, identity, url, phases=1, rated=32.0):
         self.identity, self.url = identity, url
         self.phases, self.rated = phases, rated
@@ -250,7 +252,7 @@ class Charger:
             ping_interval=None, max_size=None, compression=None, open_timeout=10, **self.shows,
         )
         number = next(self._numbers)
-        self.link = Link(self, Recorder(socket, self, number))
+        self.link = self.link_type(self, Recorder(socket, self, number))
         self._tasks = [asyncio.create_task(self._serve(self.link))]
         if boot:
             await self.boot()

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 from site_harness import MAX_AGE, RATING, SAFE, WORST_LOAD, note, until
+from station import Quitter
 
 WAVE = "every limit is lowered"
 
@@ -92,6 +93,26 @@ async def test_a_charger_that_refuses_every_profile_is_an_alarm(site):
     await mule.connect()
     await mule.plug_in("TAG-1")
     await site.daemon.sees("limit.refused", "EVSE-05", timeout=60)
+
+
+async def test_a_charger_that_ends_the_charge_at_0_a_is_paused_by_starting_it_again(site):
+    quitter = Quitter("CP-05", site.daemon.ocpp_url)
+    quitter.wiring, quitter.on_change, site.chargers[4] = ["L2"], site.audit, quitter
+    await site.connect_all()
+    assert await quitter.plug_in("TAG-5") == "Accepted"
+    await until(lambda: SAFE < quitter.limit(), 30, "it charges", site.daemon)
+    site.meter.push(79.0)
+    await site.daemon.sees("charger.pause_ended", "EVSE-05", timeout=20)
+    assert quitter.transaction is None and quitter.asked_for is None
+    await asyncio.sleep(10)
+    assert quitter.asked_for is None, "no room yet"
+    back = site.meter.push(0.0)
+    await until(lambda: quitter.asked_for, 180, "it is started again", site.daemon)
+    note(f"a charge that ended at 0 A was begun again {time.monotonic() - back:.0f} s after "
+         "there was room")
+    assert await quitter.plug_in(quitter.asked_for) == "Accepted"
+    await until(lambda: SAFE < quitter.limit(), 30, "it charges again", site.daemon)
+    assert not site.overloads
 
 
 async def test_every_live_limit_falls_by_itself_to_the_safe_share(site):

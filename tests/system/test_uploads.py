@@ -34,9 +34,9 @@ def put(url, body, method="PUT"):
         return error.code
 
 
-async def test_diagnostics_come_to_this_box(site, tmp_path, monkeypatch):
-    monkeypatch.setattr(bench, "Link", Link)
+async def test_diagnostics_come_to_this_box(site, tmp_path):
     charger, cli = site.chargers[0], site.daemon.cli
+    charger.link_type = Link
     await charger.connect()
     await cli("remote", "diagnostics", "EVSE-01")
     port = site.daemon.ports["ocpp"]
@@ -68,9 +68,9 @@ async def shows(daemon, words):
     raise AssertionError(f"waited in vain for {words!r}: {told}")
 
 
-async def test_a_firmware_campaign_goes_on_after_a_restart(site, monkeypatch):
-    monkeypatch.setattr(bench, "Link", Link)
+async def test_a_firmware_campaign_goes_on_after_a_restart(site):
     first, second = site.chargers[0], site.chargers[1]
+    first.link_type = second.link_type = Link
     first.firmware = second.firmware = None
     await first.connect()
     url = "http://127.0.0.1/fw.bin"
