@@ -173,14 +173,17 @@ fn the_plan_of_the_day_is_on_the_page_with_its_reasons() {
         "<title>EVSE-09</title>",
         "price, 0.200 to 0.270 EUR/kWh",
         "<td data-label=\"By\">16:30</td>",
-        "it charges when the sun is highest · said by the driver",
+        "Against charging at once: 28.4 kWh more from the sun, 5.68 EUR less",
+        "13.5 kWh<br><span class=\"soft\">the driver</span>",
+        "pause: waiting for sun until 11:30; then 2.7 kW until 16:30",
+        "Sun</th><td class=\"number\" data-label=\"1 h ahead\">0.8 kW (1.1)</td>",
     ] {
         assert!(page.contains(text), "{text} in {page}");
     }
     let (_, page) = site.get("/evse/EVSE-01");
     for text in [
         "20.0 kWh by 16:30, said by the driver",
-        "13.5 kWh more by 16:30 (13.5 kWh, said by the driver).",
+        "13.5 kWh more by 16:30 (13.5 kWh, the driver).",
         "<time>10:15–11:30</time> <b>pause</b> <span>waiting for sun until 11:30</span>",
     ] {
         assert!(page.contains(text), "{text} in {page}");

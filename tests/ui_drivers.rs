@@ -194,7 +194,7 @@ fn a_driver_reads_what_the_car_will_get_and_why() {
     let (_, page, _) = site.get(&site.scanned("EVSE-02"));
     for text in [
         "What your car will get",
-        "5.7 kWh more by 13:15, 3.3 kWh less than is wanted (9.0 kWh, said by the driver).",
+        "5.7 kWh more by 13:15, 3.3 kWh less than is wanted (9.0 kWh, the driver).",
         "<time>10:15–13:15</time> <b>1.9 kW</b> <span>breaker IBST 63A, phase L1</span>",
         "A plan: sun, prices and other cars may change it.",
     ] {

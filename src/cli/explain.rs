@@ -218,7 +218,7 @@ mod tests {
             measured      2.7 kW (L1 11.7 A)
             session       41, 3.1 kWh since 2019-03-01T07:12:00Z
             wanted        20.0 kWh by 16:30, said by the driver
-            plan          13.5 kWh more by 16:30 (13.5 kWh, said by the driver).
+            plan          13.5 kWh more by 16:30 (13.5 kWh, the driver).
             grid phases   L1
             failsafe      falls to 6 A by itself, proven
             charge point  CP-01, connector 1

@@ -40,6 +40,7 @@ mod replan;
 mod reports;
 mod reserve;
 mod revive;
+pub mod savings;
 mod snapshot;
 mod state;
 mod steer;

@@ -2,9 +2,10 @@
 //! gone by itself when its span is over. They only ever lower; the breakers stay the site's.
 
 use crate::ground::ids::{EvseId, EvseIndex};
-use crate::ground::time::{Duration, Instant, Now};
+use crate::ground::time::{Duration, Instant, Now, Utc};
 use crate::ground::units::Amps;
 use crate::model::bound::{Bound, Cause};
+use crate::plan::problem::CarLimit;
 
 use super::message::Answer;
 use super::partner_limit::PartnerLimit;
@@ -24,7 +25,12 @@ impl State {
             return Answer::Refused { why: format!("there is no EVSE {evse}") };
         };
         // One limit for each EVSE and partner: the list cannot grow beyond their number.
-        self.partner_limits.retain(|one| (one.evse, &one.partner) != (evse, &partner));
+        let is_this = |one: &PartnerLimit| (one.evse, &one.partner) == (evse, &partner);
+        let before = self.partner_limits.iter().find(|one| is_this(one)).map(|one| one.limit);
+        if before != limit {
+            self.planning.changed();
+        }
+        self.partner_limits.retain(|one| !is_this(one));
         if let Some(limit) = limit {
             let limit = limit.max(Amps::ZERO);
             let until = now.mono + lasts;
@@ -42,6 +48,18 @@ impl State {
             cause: Cause::Partner { partner: one.partner.clone() },
         };
         self.partner_limits.iter().filter(here).map(bound).collect()
+    }
+
+    /// The partners' limits on an EVSE, as a plan knows them: from now until they run out.
+    pub fn partner_car_limits(&self, evse: EvseIndex, now: Instant, utc: Utc) -> Vec<CarLimit> {
+        let here = |one: &&PartnerLimit| one.evse == evse && now < one.until;
+        let limit = |one: &PartnerLimit| CarLimit {
+            limit_a: one.limit.as_f64(),
+            from: utc,
+            until: Some(utc + one.until.since(now)),
+            cause: Cause::Partner { partner: one.partner.clone() }.words(now),
+        };
+        self.partner_limits.iter().filter(here).map(limit).collect()
     }
 
     /// When the next partner's limit runs out.

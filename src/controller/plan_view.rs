@@ -9,6 +9,8 @@ use crate::ground::zone::Zone;
 use crate::plan::problem::{Car, CarKind, Need, Problem};
 use crate::plan::solution::{CarPlan, Method, Plan, Reason};
 
+use super::savings::{self, Savings};
+
 /// Less than this is nothing on a screen, in kWh.
 const ENERGY_NONE: f64 = 0.05;
 
@@ -44,6 +46,9 @@ pub struct PlanView {
     pub cars: Vec<CarPlanView>,
     /// Energy that cars will miss, in kWh.
     pub missing_kwh: f64,
+    /// What it saves against charging at once; none where nothing is charged.
+    #[serde(default)]
+    pub savings: Option<Savings>,
 }
 
 /// The plan of one car.
@@ -116,6 +121,7 @@ impl PlanView {
             import_kw: plan.import_kw.clone(),
             price_eur_per_kwh: if moves { prices.clone() } else { Vec::new() },
             missing_kwh: cars.iter().map(|car| car.missing_kwh).sum(),
+            savings: savings::savings(problem, plan),
             cars,
         }
     }

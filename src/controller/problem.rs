@@ -91,7 +91,7 @@ impl State {
             min_a: wired.minimum.as_f64(),
             max_a,
             max_cause,
-            bounds: Vec::new(),
+            bounds: self.partner_car_limits(evse, now.mono, utc),
             now_a: now_a.as_f64(),
             switched: None,
             from: utc,
@@ -164,6 +164,7 @@ impl State {
                 .filter(|evse| !is_planned(*evse))
                 .fold(PerPhase::ZERO, |sum, evse| sum + self.control.worst(evse, now.mono));
             let reserved = reserved.0.map(Amps::as_f64);
+            let kept = self.kept_room(now, index, &is_planned);
             let here = loads[index].current.0.map(Amps::as_f64);
             let voltage = diagram.voltage.as_f64();
             let other = |step: usize| -> [f64; 3] {
@@ -176,7 +177,9 @@ impl State {
                     let net = net * 1000.0 / 3.0 / voltage;
                     [if node.generation_counts { net } else { net.max(0.0) }; 3]
                 };
-                std::array::from_fn(|phase| ahead[phase] + reserved[phase])
+                let kept = kept.iter().filter(|(_, until)| grid[step] < *until);
+                let kept = kept.fold(PerPhase::ZERO, |sum, (room, _)| sum + *room);
+                std::array::from_fn(|phase| ahead[phase] + reserved[phase] + kept.0[phase].as_f64())
             };
             ProblemNode {
                 id: node.id.to_string(),

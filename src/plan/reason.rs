@@ -54,6 +54,13 @@ impl<'a> Scene<'a> {
         Self { problem, current_a, tariffs, cars_kw, import_kw, highest_kw, load_a }
     }
 
+    /// Where neither money nor CO2 counts, energy from outside has one price at all times: what is
+    /// better later is more sun.
+    fn only_sun_counts(&self) -> bool {
+        let want = &self.problem.objective;
+        want.cost == 0.0 && want.co2_eur_per_kg == 0.0
+    }
+
     /// What the last kWh of a step costs, in EUR.
     fn price_of_last(&self, step: usize) -> f64 {
         self.tariffs[step].marginal((self.cars_kw[step] - 0.01).max(0.0))
@@ -111,7 +118,8 @@ impl<'a> Scene<'a> {
         match later {
             Some(later) if self.price_of_last(later) + SAME_EUR < here => {
                 let until = self.problem.grid[later];
-                if self.is_sunny(later) { Reason::Sun { until } } else { Reason::Price { until } }
+                let is_sun = self.is_sunny(later) || self.only_sun_counts();
+                if is_sun { Reason::Sun { until } } else { Reason::Price { until } }
             }
             None if current <= NOTHING_A => Reason::Minimum,
             _ => Reason::Enough,

@@ -1,7 +1,7 @@
 //! Today's plan: what is expected of sun, building and prices, when which car is planned to charge,
 //! and for each car what it needs, by when, what it will get and why.
 
-use crate::controller::plan_view::{CarPlanView, PlanView};
+use crate::controller::plan_view::{CarPlanView, PlanView, Stretch};
 use crate::controller::view::View;
 use crate::ground::time::{Duration, Utc};
 use crate::ground::zone::Zone;
@@ -48,6 +48,9 @@ fn filled(out: &mut Html, view: &View, plan: &PlanView) {
     out.add("<p class=\"soft\">{}</p>", &[&made(view, plan, &zone)]);
     if !plan.words.is_empty() {
         out.add("<p class=\"because\">{}</p>", &[&plan.words]);
+    }
+    if let Some(savings) = plan.savings.as_ref().filter(|savings| !savings.words.is_empty()) {
+        out.add("<p class=\"because\">{}</p>", &[&savings.words]);
     }
     if 0.0 < plan.missing_kwh {
         let missing = format!("{:.1} kWh", plan.missing_kwh);
@@ -99,7 +102,11 @@ fn row(out: &mut Html, view: &View, car: &CarPlanView, zone: &Zone) {
     out.add("<a href=\"/evse/{}\">{}</a> {}</th>", &[&segment(&car.evse), &car.evse, &kind]);
     let kwh = |energy: f64| format!("{energy:.1} kWh");
     let need = car.need_kwh.map_or_else(|| "as much as it takes".to_owned(), kwh);
-    out.add("<td data-label=\"Needs\" class=\"number\">{}</td>", &[&need]);
+    out.add("<td data-label=\"Needs\" class=\"number\">{}", &[&need]);
+    if !car.says.is_empty() {
+        out.add("<br><span class=\"soft\">{}</span>", &[&car.says]);
+    }
+    out.add("</td>", &[]);
     let by = car.by.map_or_else(|| "–".to_owned(), |by| zone.words(by, view.at));
     out.add("<td data-label=\"By\">{}</td>", &[&by]);
     out.add("<td data-label=\"Will get\" class=\"number\">{}</td>", &[&kwh(car.will_kwh)]);
@@ -110,16 +117,23 @@ fn row(out: &mut Html, view: &View, car: &CarPlanView, zone: &Zone) {
         }
         false => out.add("<td data-label=\"Short of\" class=\"number\">–</td>", &[]),
     }
-    let says = match car.says.is_empty() {
-        true => String::new(),
-        false => format!("said by {}", car.says),
-    };
-    let why = [car.words.as_str(), says.as_str()];
-    let why: Vec<&str> = why.into_iter().filter(|part| !part.is_empty()).collect();
-    out.add("<td data-label=\"Why\" class=\"wide\">{}</td></tr>", &[&why.join(" · ")]);
+    out.add("<td data-label=\"Why\" class=\"wide\">{}</td></tr>", &[&why(car, zone, view.at)]);
 }
 
-/// `14.2 kWh more by 17:30, 5.8 kWh less than is wanted (20.0 kWh, said by the driver).`
+/// What it does now and why, and what follows: `pause: waiting for sun until 11:40; then 3.7 kW
+/// until 14:00`.
+fn why(car: &CarPlanView, zone: &Zone, now: Option<Utc>) -> String {
+    let part =
+        |one: &Stretch| format!("{} until {}", power(one.power_kw), zone.words(one.until, now));
+    let Some(first) = car.course.first() else { return car.words.clone() };
+    let is_on = 0.0 < first.power_kw;
+    let begin = if is_on { part(first) } else { power(0.0) };
+    let next = car.course.iter().find(|one| (0.0 < one.power_kw) != is_on);
+    let then = next.map(|next| format!("; then {}", part(next))).unwrap_or_default();
+    format!("{begin}: {}{then}", first.reason)
+}
+
+/// `14.2 kWh more by 17:30, 5.8 kWh less than is wanted (20.0 kWh, the driver).`
 pub fn summary(zone: &Zone, now: Option<Utc>, car: &CarPlanView) -> String {
     let kwh = |energy: f64| format!("{energy:.1} kWh");
     let by = car.by.map(|by| format!(" by {}", zone.words(by, now))).unwrap_or_default();
@@ -128,7 +142,7 @@ pub fn summary(zone: &Zone, now: Option<Utc>, car: &CarPlanView) -> String {
         text.push_str(&format!(", {} less than is wanted", kwh(car.missing_kwh)));
     }
     if let Some(need) = car.need_kwh {
-        let says = if car.says.is_empty() { "" } else { ", said by " };
+        let says = if car.says.is_empty() { "" } else { ", " };
         text.push_str(&format!(" ({}{says}{})", kwh(need), car.says));
     }
     text + "."

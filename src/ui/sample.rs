@@ -2,6 +2,7 @@
 
 use crate::controller::forecast_view::{FeedView, ForecastView, LeadView, ProofView};
 use crate::controller::plan_view::{CarPlanView, PlanView, Stretch};
+use crate::controller::savings::Savings;
 use crate::controller::view::{
     ChargePointView, EquipmentView, EvseView, MeterView, NodeView, PreferenceView, SessionView,
     Totals, View,
@@ -108,6 +109,17 @@ pub fn planned() -> View {
         charging_kw,
         price_eur_per_kwh: (0..steps).map(|step| 0.2 + 0.01 * (step % 8) as f64).collect(),
         missing_kwh: 3.3,
+        savings: Some(Savings {
+            sun_kwh: 51.4,
+            sun_at_once_kwh: 23.0,
+            cost_eur: 1.94,
+            cost_at_once_eur: 7.62,
+            peak_kw: 9.8,
+            peak_at_once_kw: 31.0,
+            words: "Against charging at once: 28.4 kWh more from the sun, 5.68 EUR less, highest \
+                    import 9.8 instead of 31.0 kW."
+                .into(),
+        }),
         cars,
     });
     view
