@@ -100,13 +100,7 @@ impl LoadForecast {
 
     /// Where it comes from, in words.
     pub fn source(&self, now: Utc) -> String {
-        let days = self.quarters.count() as i64 / DAY;
-        let own = match days {
-            0 => "too little measured".to_owned(),
-            1 => "learned on site from one day".to_owned(),
-            _ => format!("learned on site from {days} days"),
-        };
-        self.blend.source(own, now)
+        self.blend.source(self.quarters.in_words(), now)
     }
 
     fn promise(&mut self, now: i64) {

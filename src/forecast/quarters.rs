@@ -181,6 +181,15 @@ impl Quarters {
         self.watts.iter().flatten().count()
     }
 
+    /// How much was learned from, in words.
+    pub fn in_words(&self) -> String {
+        match self.count() as i64 / DAY {
+            0 => "too little measured".to_owned(),
+            1 => "learned on site from one day".to_owned(),
+            days => format!("learned on site from {days} days"),
+        }
+    }
+
     /// The highest mean that is kept, in kW.
     pub fn highest(&self) -> f64 {
         self.watts.iter().flatten().max().map_or(0.0, |watts| f64::from(*watts) / 1000.0)
