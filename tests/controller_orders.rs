@@ -509,6 +509,29 @@ fn a_drill_stops_refreshing_and_is_passed_when_the_current_falls() {
 }
 
 #[test]
+fn a_transaction_whose_stop_never_comes_is_closed_when_nobody_is_there() {
+    let mut yard = yard();
+    yard.start(1, "PLAIN", "");
+    yard.status(1, "Charging");
+    draw(&mut yard, 20, 60);
+    yard.status(1, "Available");
+    let lost = |yard: &Yard| yard.events(EventKind::StopLost).len();
+    let ended = |yard: &Yard| yard.controller.view(yard.now).sessions[0].ended.is_some();
+    yard.pass(Duration::minutes(20));
+    assert!(lost(&yard) == 0 && !ended(&yard), "its charger may still deliver it");
+    yard.status(1, "Available");
+    yard.pass(Duration::minutes(11));
+    assert!(lost(&yard) == 1 && ended(&yard));
+    yard.pass(Duration::minutes(60));
+    assert_eq!(lost(&yard), 1, "once");
+    // A car that is there keeps its transaction, whatever it draws.
+    yard.start(1, "PLAIN", "");
+    yard.status(1, "SuspendedEV");
+    yard.pass(Duration::minutes(120));
+    assert!(!ended(&yard));
+}
+
+#[test]
 fn a_car_that_itself_draws_less_proves_nothing_in_a_drill() {
     let words = |yard: &Yard| yard.controller.view(yard.now).drill.expect("a drill").words;
     let begun = || {

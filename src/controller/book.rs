@@ -234,7 +234,8 @@ impl Book {
         self.transactions.values().rev().find(open).map(|known| known.id)
     }
 
-    fn close_lost(&mut self, id: TransactionId, at: Utc) {
+    /// Closes a transaction whose stop will not come, at its last reading.
+    pub fn close_lost(&mut self, id: TransactionId, at: Utc) {
         let Some(transaction) = self.transactions.get_mut(&id) else { return };
         let session = self.sessions.get(&transaction.session);
         let energy = session.map_or(WattHours::ZERO, |session| session.energy_wh);

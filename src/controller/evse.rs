@@ -17,6 +17,10 @@ use crate::model::message::EvseStatus;
 
 use super::loads::Draw;
 
+/// A charger that is connected delivers what it kept within minutes; after this long without a car
+/// the stop of a transaction is not expected any more.
+const ABANDONED: Duration = Duration::minutes(30);
+
 /// An open transaction is taken for live when it is still open and charging after this long.
 const SETTLE: Duration = Duration::seconds(3);
 
@@ -115,6 +119,8 @@ pub struct EvseState {
     pub free_at: Option<Option<Instant>>,
     /// Its charger has ended a charge that should only have paused.
     pub revive: Option<Revive>,
+    /// Since when its charger says on this link that no car is there.
+    empty_since: Option<Instant>,
     waiting: Option<(TransactionId, Instant)>,
     touched: Instant,
     recorded: Option<Instant>,
@@ -133,6 +139,7 @@ impl EvseState {
             most_seen: Amps::ZERO,
             free_at: None,
             revive: None,
+            empty_since: None,
             waiting: None,
             touched: now,
             recorded: None,
@@ -173,6 +180,19 @@ impl EvseState {
     /// When a waiting transaction is due.
     pub fn wake_at(&self) -> Option<Instant> {
         self.waiting.map(|(_, since)| since + SETTLE)
+    }
+
+    /// Its charger has told its status, or is gone.
+    pub fn watch_empty(&mut self, is_online: bool, now: Instant) {
+        match is_online && self.is_empty() {
+            true => _ = self.empty_since.get_or_insert(now),
+            false => self.empty_since = None,
+        }
+    }
+
+    /// When a transaction that is still open here is given up; none while a car may be there.
+    pub fn abandoned_at(&self) -> Option<Instant> {
+        self.empty_since.filter(|_| self.live.is_none()).map(|since| since + ABANDONED)
     }
 
     /// It was told something that changes what it draws.

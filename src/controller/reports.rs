@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::ground::ids::{ChargePointId, EvseId, EvseIndex, Ticket, TransactionId};
-use crate::ground::time::Now;
+use crate::ground::time::{Instant, Now};
 use crate::ground::units::Amps;
 use crate::model::event::EventKind;
 use crate::model::message::{
@@ -114,6 +114,7 @@ impl State {
             return;
         }
         for evse in point.evses.clone() {
+            self.evses[evse].watch_empty(false, now.mono);
             self.control.link_down(evse, now.mono);
             self.keep_lease(evse, out);
         }
@@ -137,6 +138,8 @@ impl State {
         out: &mut Outbox,
     ) {
         let before = std::mem::replace(&mut self.evses[evse].status, status);
+        let is_online = self.is_online(evse);
+        self.evses[evse].watch_empty(is_online, now.mono);
         if let Some(error) = error {
             let name = self.evse_name(evse);
             self.event_seldom(now, EventKind::ChargerFault, &name, error, out);
@@ -188,6 +191,31 @@ impl State {
         }
     }
 
+    /// Transactions whose charger has said for long that no car is there are closed: their stop was
+    /// lost. One that comes all the same counts in its place.
+    pub fn close_abandoned(&mut self, now: Now, out: &mut Outbox) {
+        let is_due =
+            |evse: EvseIndex| self.evses[evse].abandoned_at().is_some_and(|at| at <= now.mono);
+        let open = self.book.open().filter(|(_, evse)| is_due(*evse));
+        let lost: Vec<_> = open.map(|(transaction, evse)| (transaction.id, evse)).collect();
+        for (transaction, evse) in lost {
+            self.book.close_lost(transaction, now.utc.unwrap_or_default());
+            let name = self.evse_name(evse);
+            self.stop_was_lost(now, transaction, &name, out);
+        }
+    }
+
+    /// When the next transaction is closed that way.
+    pub fn abandoned_wake_at(&self) -> Option<Instant> {
+        self.book.open().filter_map(|(_, evse)| self.evses[evse].abandoned_at()).min()
+    }
+
+    fn stop_was_lost(&mut self, now: Now, lost: TransactionId, evse: &str, out: &mut Outbox) {
+        self.keep_transaction(lost, out);
+        let text = format!("the stop of transaction {lost} never came; closed at its last reading");
+        self.event(now, EventKind::StopLost, evse, text, out);
+    }
+
     fn go_idle(&mut self, now: Now, evse: EvseIndex, out: &mut Outbox) {
         self.learn(now, evse, out);
         self.evses[evse].go_idle(now.mono);
@@ -211,10 +239,7 @@ impl State {
         };
         let started = self.book.start(&call.charge_point, start, evse_id.clone(), now);
         if let Some(lost) = started.lost {
-            self.keep_transaction(lost, out);
-            let text =
-                format!("the stop of transaction {lost} never came; closed at its last reading");
-            self.event(now, EventKind::StopLost, evse_id.as_str(), text, out);
+            self.stop_was_lost(now, lost, evse_id.as_str(), out);
         }
         let info = self.admission(now, start.evse, &start.token);
         let asked = (&start.token, start.evse, Some(started.transaction));

@@ -43,6 +43,7 @@ impl State {
             self.free_wake_at(),
             self.drill_wake_at(),
             self.revive_wake_at(),
+            self.abandoned_wake_at(),
             self.lists_at,
             self.partner_wake_at(seen),
             self.vouching_wake_at(),
@@ -56,6 +57,7 @@ impl State {
         (self.due, self.decided) = (None, Some(now.mono));
         self.watch_meters(now, out);
         self.promote(now, out);
+        self.close_abandoned(now, out);
         self.watch_reservations(now, out);
         self.watch_campaigns(now, out);
         self.vouching_expires(now, out);
