@@ -35,7 +35,7 @@ class Box:
             "-drive", f"if=none,id=d0,format=raw,file={disk},cache=unsafe",
             "-device", "virtio-blk-pci,drive=d0",
             "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.port}-:9000",
-            "-device", "virtio-net-pci,netdev=n0", "-device", "virtio-rng-pci",
+            "-device", "virtio-net-pci,netdev=n0,romfile=", "-device", "virtio-rng-pci",
         ], stdin=subprocess.DEVNULL)
 
     async def says(self, words):
