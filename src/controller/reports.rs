@@ -209,6 +209,8 @@ impl State {
             Some(evse) => self.site.diagram.evses[evse].id.clone(),
             None => EvseId::new(&format!("{}/{}", call.charge_point, start.connector)),
         };
+        // Before it is in the book: whoever charges already is let in where an EVSE is kept.
+        let info = self.admission(now, start.evse, &start.token);
         let started = self.book.start(&call.charge_point, start, evse_id.clone(), now);
         if let Some(lost) = started.lost {
             self.keep_transaction(lost, out);
@@ -216,7 +218,6 @@ impl State {
                 format!("the stop of transaction {lost} never came; closed at its last reading");
             self.event(now, EventKind::StopLost, evse_id.as_str(), text, out);
         }
-        let info = self.admission(now, start.evse, &start.token);
         let asked = (&start.token, start.evse, Some(started.transaction));
         let is_new = !started.repeated && !start.replayed;
         let waits = is_new && self.ask_partners(now, call, asked, &info, out);
