@@ -385,10 +385,13 @@ impl Engine {
     /// A call to a partner failed: it rests, and people are told once when it lasts.
     fn fail(&mut self, desk: &mut Desk<'_>, partner: &str, trouble: Trouble) {
         const TOLD_AFTER: u32 = 3;
+        // A platform may not know its own new token yet.
+        const SETTLES: Duration = Duration::seconds(60);
         let Some(line) = self.lines.get_mut(partner) else { return };
         line.fail(desk.mono, trouble.words.clone(), trouble.retry_after);
         line.refuses = trouble.refused;
-        if trouble.unauthorized {
+        let is_fresh = line.since.is_some_and(|since| desk.mono.since(since) < SETTLES);
+        if trouble.unauthorized && !is_fresh {
             line.barred = true;
             let text = "refused our token; nothing more is sent until it is registered anew";
             desk.tell(EventKind::PartnerRefused, partner, text);
