@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::config::network::Shown;
 use crate::config::problem::Severity;
 use crate::config::{self, Checked, Config};
 use crate::daemon::{self, DaemonError, DaemonOptions, Handle};
@@ -11,6 +12,7 @@ use crate::io::clock::Clock;
 use crate::io::log as lines;
 use crate::io::platform;
 use crate::io::starts::{self, Starts};
+use crate::io::tls::TlsFiles;
 use crate::model::event::EventKind;
 use crate::serve;
 use crate::store::backup;
@@ -86,6 +88,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     }
     let (web, driver_page) = (checked.config.web, checked.config.driver_page.clone());
     let (ocpi, ocpi_address) = (checked.config.ocpi.clone(), checked.config.ocpi_address);
+    let tls = checked.config.ocpi_tls.clone().map(shown);
     let clock = Clock::real();
     let daemon = daemon::start(DaemonOptions {
         config: checked.config,
@@ -102,7 +105,8 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
         None => None,
         Some(ocpi) => {
             let (handle, data) = (&handle, data.as_path());
-            let options = UplinkOptions { handle, ocpi, address: ocpi_address, data, clock };
+            let address = ocpi_address;
+            let options = UplinkOptions { handle, ocpi, address, tls, data, clock };
             Some(uplink::start(options).await?)
         }
     };
@@ -135,6 +139,11 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     Ok(ended?)
 }
 
+/// What the listener of partners shows.
+fn shown(shown: Shown) -> TlsFiles {
+    TlsFiles { certificate: shown.certificate, key: shown.key, client_roots: None }
+}
+
 async fn tell_restored(handle: &Handle, restored: Result<Option<PathBuf>, StoreError>) {
     let (kind, words) = match restored {
         Ok(None) => return,
@@ -148,8 +157,8 @@ async fn tell_restored(handle: &Handle, restored: Result<Option<PathBuf>, StoreE
 }
 
 fn tell_addresses(handle: &Handle, uplink: Option<&Uplink>) {
-    if let Some(address) = uplink.and_then(|uplink| uplink.address) {
-        log::info!("partners connect to http://{address}/ocpi/versions");
+    if let Some(Uplink { address: Some(address), scheme, .. }) = uplink {
+        log::info!("partners connect to {scheme}://{address}/ocpi/versions");
     }
     if let Some(address) = handle.ocpp_address {
         log::info!("chargers connect to ws://{address}/ocpp/{{identity}}");

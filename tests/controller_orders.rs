@@ -410,6 +410,14 @@ fn a_charger_that_knows_no_reservations_is_kept_for_it() {
 }
 
 #[test]
+fn a_kept_evse_begins_nobody_elses_charge() {
+    let mut yard = yard();
+    yard.reserve("E2", "PLAIN", 60);
+    yard.settle();
+    assert_eq!(yard.start(2, "FLEET1", "")["idTagInfo"]["status"], "Invalid");
+}
+
+#[test]
 fn what_cannot_be_reserved_is_refused_in_words_and_what_was_can_be_given_up() {
     let mut yard = yard();
     let mut refused = |target: &str, token: &str, minutes, why: &str| {
@@ -462,6 +470,38 @@ fn fair_shares_leave_the_minimum_of_a_reserved_evse_free() {
     assert_eq!(limit(&yard), Some(28.0));
     yard.pass(Duration::minutes(7));
     assert_eq!(limit(&yard), Some(32.0));
+}
+
+/// What the newest problem says of load that is not planned for, on L1 of the connection.
+fn not_planned(yard: &Yard) -> Vec<f64> {
+    let posed = yard.out.iter().rev().find_map(|output| match output {
+        Output::Solve { problem, .. } => Some(problem),
+        _ => None,
+    });
+    posed.expect("a problem").nodes[0].other_a.iter().map(|phases| phases[0]).collect()
+}
+
+#[test]
+fn a_plan_leaves_the_minimum_of_a_reserved_evse_free_until_the_reservation_is_over() {
+    let site = format!("{SITE}\n[plan]\nobjective = \"cost\"\n");
+    let posed = |reserves: bool| {
+        let mut yard = Yard::of(&site, &Remembered::default());
+        yard.pass(Duration::seconds(5));
+        yard.start(1, "PLAIN", "");
+        yard.status(1, "Charging");
+        if reserves {
+            yard.reserve("E2", "FLEET1", 60);
+            yard.settle();
+        }
+        yard.out.clear();
+        yard.pass(Duration::minutes(20));
+        not_planned(&yard)
+    };
+    let (free, kept) = (posed(false), posed(true));
+    assert_eq!(free.len(), kept.len());
+    let more: Vec<f64> = kept.iter().zip(&free).map(|(kept, free)| kept - free).collect();
+    assert_eq!(more[0], 6.0, "E2 promises nothing by itself, and 6 A are its minimum: {more:?}");
+    assert_eq!(more.last(), Some(&0.0), "{more:?}");
 }
 
 /// A car that draws so much at E1, told for some time, a reading every ten seconds.

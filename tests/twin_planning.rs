@@ -2,11 +2,10 @@
 //! breakers hold whatever comes.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 
 use ampgate::config;
 use ampgate::controller::message::{Answer, Order};
-use ampgate::ground::ids::{EvseId, IdToken};
+use ampgate::ground::ids::EvseId;
 use ampgate::ground::time::{Duration, Utc};
 use ampgate::ground::units::Amps;
 use ampgate::model::event::EventKind;
@@ -102,49 +101,6 @@ fn a_plan_promises_nothing_that_a_partners_limit_forbids() {
     assert_eq!(twin.order(order), Some(Answer::Done));
     twin.run_for(Duration::minutes(1));
     assert!(0.5 < planned(&twin, evse).iter().map(|(_, kw)| kw).sum::<f64>());
-}
-
-/// Steps of the newest problem and the load of its root on L1 that is not planned for, with and
-/// without a reservation of EVSE-12 until noon.
-fn root_load(reserves: bool) -> Vec<(Utc, f64)> {
-    let site = office();
-    let mut scenario = day(&site);
-    scenario.visits.retain(|visit| site.diagram.evses[visit.evse].id.as_str() != "EVSE-12");
-    let mut twin = Twin::new(site, scenario, MIDNIGHT);
-    let newest = Arc::new(Mutex::new(Vec::new()));
-    let told = Arc::clone(&newest);
-    twin.solve_with(Solver::new(move |problem| {
-        let root = problem.nodes.iter().find(|node| node.parent.is_none()).expect("a root");
-        let load = root.other_a.iter().map(|load| load[0]);
-        *told.lock().expect("nobody panics") = problem.grid.iter().copied().zip(load).collect();
-        Some(plan::best(problem))
-    }));
-    twin.run_until(MIDNIGHT + Duration::hours(9), &mut |_, _, _| {});
-    if reserves {
-        twin.order(Order::Reserve {
-            target: "EVSE-12".to_owned(),
-            token: IdToken::new("GUEST"),
-            group: None,
-            until: MIDNIGHT + Duration::hours(12),
-        });
-    }
-    twin.run_for(Duration::minutes(40));
-    newest.lock().expect("nobody panics").clone()
-}
-
-#[test]
-fn a_plan_keeps_the_room_of_a_reservation_until_it_runs_out() {
-    let noon = MIDNIGHT + Duration::hours(12);
-    let (with, without) = (root_load(true), root_load(false));
-    // The first step has what is measured, the others what is expected.
-    let steps: Vec<_> = with.iter().zip(&without).skip(1).collect();
-    assert!(steps.iter().any(|(step, _)| step.0 < noon) && noon < steps[steps.len() - 1].0.0);
-    for (kept, free) in steps {
-        assert_eq!(kept.0, free.0, "the same steps");
-        let room = if kept.0 < noon { 6.0 } else { 0.0 };
-        // What is expected of the sun is not quite the same in both.
-        assert!((kept.1 - free.1 - room).abs() < 0.2, "{kept:?} {free:?}");
-    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::model::site::Site;
 use super::derive;
 use super::file::File;
 use super::file_ocpi::{self, Element, Encoding, Mode};
+use super::network::Shown;
 
 /// What a plug is unless it is said otherwise.
 const STANDARD: &str = "IEC_62196_T2";
@@ -22,7 +23,8 @@ pub fn build(file: &File, site: &Site) -> Option<Ocpi> {
         partners.iter().flat_map(|partner| &partner.evses).map(|one| &one.evse).collect();
     let facades = site.diagram.evses.iter().filter(|evse| !taken.contains(&&evse.id));
     let listener = file.listen.ocpi.clone().unwrap_or_default();
-    let url = ocpi.public_base_url.clone().unwrap_or(format!("http://{listener}"));
+    let scheme = if shown(file).is_some() { "https" } else { "http" };
+    let url = ocpi.public_base_url.clone().unwrap_or(format!("{scheme}://{listener}"));
     Some(Ocpi {
         country_code: ocpi.country_code.clone()?,
         party_id: ocpi.party_id.clone()?,
@@ -48,6 +50,13 @@ pub fn build(file: &File, site: &Site) -> Option<Ocpi> {
         voltage_v: site.diagram.voltage.as_f64().round() as i64,
         partners,
     })
+}
+
+/// What the listener shows, where it speaks TLS itself.
+pub fn shown(file: &File) -> Option<Shown> {
+    let ocpi = file.ocpi.as_ref()?;
+    let (certificate, key) = (ocpi.certificate_file.as_ref()?, ocpi.key_file.as_ref()?);
+    Some(Shown { certificate: certificate.into(), key: key.into() })
 }
 
 fn facade(ocpi: &file_ocpi::Ocpi, evse: &crate::model::diagram::Evse) -> Facade {

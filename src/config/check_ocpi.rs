@@ -24,10 +24,11 @@ fn check_presence(file: &File, report: &mut Report) {
                 quoted(written),
                 "an address with its port, like \"127.0.0.1:8085\"",
             ),
-            Some(address) if !address.ip().is_loopback() => report.warning(
+            Some(address) if !address.ip().is_loopback() && !is_inside_tls(file) => report.warning(
                 "listen.ocpi",
                 quoted(written),
-                "loopback behind a reverse proxy with TLS: tokens cross this network in clear",
+                "ocpi.certificate_file and ocpi.key_file, or loopback behind a reverse proxy with \
+                 TLS: tokens cross this network in clear",
             ),
             Some(_) => {}
         }
@@ -43,12 +44,24 @@ fn check_presence(file: &File, report: &mut Report) {
             "ocpi = \"127.0.0.1:8085\" in [listen]: without it no partner can register",
         );
     }
+    let pair = file
+        .ocpi
+        .as_ref()
+        .map(|ocpi| [("certificate_file", &ocpi.certificate_file), ("key_file", &ocpi.key_file)]);
+    if let Some([(there, Some(_)), (absent, None)] | [(absent, None), (there, Some(_))]) = pair {
+        let path = format!("ocpi.{there}");
+        report.error(&path, format!("{there} without {absent}"), "both, or none of them");
+    }
     let url = file.ocpi.as_ref().and_then(|ocpi| ocpi.public_base_url.as_deref());
     if let Some(url) = url
         && !(url.starts_with("https://") || url.starts_with("http://"))
     {
         report.error("ocpi.public_base_url", quoted(url), "a URL that begins with https://");
     }
+}
+
+fn is_inside_tls(file: &File) -> bool {
+    super::build_ocpi::shown(file).is_some()
 }
 
 fn check_location(file: &File, report: &mut Report) {

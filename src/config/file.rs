@@ -134,7 +134,8 @@ pub struct Listen {
     #[schemars(example = &"127.0.0.1:8080")]
     pub web: Option<String>,
     /// Address and port for partners over OCPI: `http://ADDRESS:PORT/ocpi/versions`. Loopback
-    /// behind a reverse proxy that has the certificate; see docs/ocpi.md.
+    /// behind a reverse proxy that has the certificate, or any address with a certificate of its
+    /// own (`ocpi.certificate_file`); see docs/ocpi.md.
     #[schemars(example = &"127.0.0.1:8085")]
     pub ocpi: Option<String>,
 }

@@ -24,6 +24,14 @@ pub struct Ocpi {
     /// address, which only partners on this machine can use.
     #[schemars(length(min = 8, max = 200), example = &"https://site-17.example.org")]
     pub public_base_url: Option<String>,
+    /// Certificate that `listen.ocpi` shows, PEM, followed by what is between it and its root.
+    /// With it the listener speaks TLS alone; without it a reverse proxy has to. It is read again
+    /// when the file changes.
+    #[schemars(length(min = 1, max = 4096), example = &"/etc/ampgate/ocpi.pem")]
+    pub certificate_file: Option<String>,
+    /// Private key of the certificate, PEM.
+    #[schemars(length(min = 1, max = 4096), example = &"/etc/ampgate/ocpi.key")]
+    pub key_file: Option<String>,
     /// Currency of prices, ISO 4217.
     #[serde(default = "currency")]
     #[schemars(length(min = 3, max = 3))]

@@ -52,7 +52,7 @@ use crate::model::drivers::PageUrl;
 use crate::model::partner::Ocpi;
 use crate::model::site::Site;
 
-use network::Security;
+use network::{Security, Shown};
 use problem::{Problem, Severity};
 use report::Report;
 
@@ -78,6 +78,8 @@ pub struct Config {
     pub mqtt: Option<Broker>,
     /// OCPI listener; none = closed.
     pub ocpi_address: Option<SocketAddr>,
+    /// What the OCPI listener shows; none = it speaks plain HTTP.
+    pub ocpi_tls: Option<Shown>,
     /// Partners over OCPI and what the site is to them.
     pub ocpi: Option<Ocpi>,
 }
@@ -158,6 +160,7 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
     check_shares::check(&built, report);
     Some(Config {
         ocpi_address: check_policy::address(&file.listen.ocpi),
+        ocpi_tls: build_ocpi::shown(&file),
         ocpi: build_ocpi::build(&file, &built.site),
         site: built.site,
         ocpp: check_policy::address(&file.listen.ocpp),

@@ -17,6 +17,15 @@ pub struct Security {
     pub open_networks: Vec<OpenNetwork>,
 }
 
+/// What a listener shows inside TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Certificate, followed by what is between it and its root, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+}
+
 /// A network whose chargers may connect without a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenNetwork {

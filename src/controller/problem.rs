@@ -18,6 +18,13 @@ const NEAR: Duration = Duration::minutes(15);
 const NEAR_STEPS: usize = 16;
 const FAR: Duration = Duration::hours(1);
 
+/// Room that a reservation needs on the grid's phases.
+struct Kept {
+    evse: EvseIndex,
+    until: Utc,
+    room_a: [f64; 3],
+}
+
 impl State {
     /// The problem of this moment; none without a car to plan for or without a clock.
     pub fn pose(&self, now: Now, policy: &PlanPolicy) -> Option<Posed> {
@@ -146,6 +153,21 @@ impl State {
         grid.windows(2).map(share).collect()
     }
 
+    /// Room for whoever an EVSE is reserved for, until the reservation is over: the minimum of the
+    /// EVSE, as far as it is more than what counts there anyhow.
+    fn kept_room(&self, now: Now, is_planned: &impl Fn(EvseIndex) -> bool) -> Vec<Kept> {
+        let open = self.reservations.values().filter(|one| one.is_open());
+        let places = open.filter_map(|one| Some((self.place_for(one)?, one.until)));
+        let kept = places.filter(|(evse, _)| !is_planned(*evse)).map(|(evse, until)| {
+            let wired = &self.site.diagram.evses[evse];
+            let minimum = wired.phases().carry(wired.minimum);
+            let counted = self.control.worst(evse, now.mono);
+            let room = minimum.zip(counted, |minimum, counted| (minimum - counted).at_least_zero());
+            Kept { evse, until, room_a: room.0.map(Amps::as_f64) }
+        });
+        kept.collect()
+    }
+
     fn problem_nodes(
         &self,
         now: Now,
@@ -156,6 +178,7 @@ impl State {
         let diagram = &self.site.diagram;
         let loads = self.other_loads(now.mono);
         let is_planned = |evse: EvseIndex| evses.contains(&Some(evse));
+        let kept = self.kept_room(now, &is_planned);
         let node = |index: NodeIndex| {
             let node = &diagram.nodes[index];
             let reserved = diagram
@@ -164,7 +187,11 @@ impl State {
                 .filter(|evse| !is_planned(*evse))
                 .fold(PerPhase::ZERO, |sum, evse| sum + self.control.worst(evse, now.mono));
             let reserved = reserved.0.map(Amps::as_f64);
-            let kept = self.kept_room(now, index, &is_planned);
+            let under = diagram.evses_under(index);
+            let kept = |step: usize, phase: usize| -> f64 {
+                let here = kept.iter().filter(|one| under.contains(&one.evse));
+                here.filter(|one| grid[step] < one.until).map(|one| one.room_a[phase]).sum()
+            };
             let here = loads[index].current.0.map(Amps::as_f64);
             let voltage = diagram.voltage.as_f64();
             let other = |step: usize| -> [f64; 3] {
@@ -177,9 +204,7 @@ impl State {
                     let net = net * 1000.0 / 3.0 / voltage;
                     [if node.generation_counts { net } else { net.max(0.0) }; 3]
                 };
-                let kept = kept.iter().filter(|(_, until)| grid[step] < *until);
-                let kept = kept.fold(PerPhase::ZERO, |sum, (room, _)| sum + *room);
-                std::array::from_fn(|phase| ahead[phase] + reserved[phase] + kept.0[phase].as_f64())
+                std::array::from_fn(|phase| ahead[phase] + reserved[phase] + kept(step, phase))
             };
             ProblemNode {
                 id: node.id.to_string(),

@@ -237,11 +237,12 @@ impl State {
             Some(evse) => self.site.diagram.evses[evse].id.clone(),
             None => EvseId::new(&format!("{}/{}", call.charge_point, start.connector)),
         };
+        // Before it is in the book: whoever charges already is let in where an EVSE is kept.
+        let info = self.admission(now, start.evse, &start.token);
         let started = self.book.start(&call.charge_point, start, evse_id.clone(), now);
         if let Some(lost) = started.lost {
             self.stop_was_lost(now, lost, evse_id.as_str(), out);
         }
-        let info = self.admission(now, start.evse, &start.token);
         let asked = (&start.token, start.evse, Some(started.transaction));
         let is_new = !started.repeated && !start.replayed;
         let waits = is_new && self.ask_partners(now, call, asked, &info, out);

@@ -4,9 +4,8 @@
 //! A charger that knows no reservations is no reason to refuse one: Ampgate turns other tokens away
 //! there itself. Times need a trusted clock; without one nothing is reserved and nothing expires.
 
-use crate::ground::ids::{ChargePointId, EvseIndex, IdToken, NodeIndex, RequestId, TransactionId};
+use crate::ground::ids::{ChargePointId, EvseIndex, IdToken, RequestId, TransactionId};
 use crate::ground::time::{Duration, Instant, Now, Utc};
-use crate::ground::units::{Amps, PerPhase, Phase};
 use crate::model::ask::{Ask, AskOutcome, TokenInfo};
 use crate::model::event::EventKind;
 use crate::model::message::Start;
@@ -251,30 +250,6 @@ impl State {
                 evses.into_iter().find(|evse| self.evses[*evse].live.is_none())
             }
         }
-    }
-
-    /// Room below a node that reservations keep, beyond what counts there already, each with its
-    /// end: the least that the EVSE can charge with.
-    pub fn kept_room(
-        &self,
-        now: Now,
-        node: NodeIndex,
-        is_planned: &dyn Fn(EvseIndex) -> bool,
-    ) -> Vec<(PerPhase<Amps>, Utc)> {
-        let diagram = &self.site.diagram;
-        let below = diagram.evses_under(node);
-        let open = self.reservations.values().filter(|one| one.is_open());
-        let kept = open.filter_map(|one| {
-            let evse = self.place_for(one).filter(|evse| below.contains(evse))?;
-            let worst = self.control.worst(evse, now.mono);
-            let wired = &diagram.evses[evse];
-            let room = |phase: Phase| match wired.wiring.contains(&phase) {
-                true => (wired.minimum - worst[phase]).max(Amps::ZERO),
-                false => Amps::ZERO,
-            };
-            (!is_planned(evse)).then(|| (PerPhase(Phase::ALL.map(room)), one.until))
-        });
-        kept.collect()
     }
 
     /// Whether an EVSE is kept for others than this token.

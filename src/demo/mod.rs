@@ -152,7 +152,7 @@ async fn partners(
     let ocpi = Ocpi { public_url: format!("http://{any}"), ..ocpi };
     let (data, clock) = (options.data.as_path(), clock.clone());
     let operators = clock.clone();
-    let options = UplinkOptions { handle, ocpi, address: Some(any), data, clock };
+    let options = UplinkOptions { handle, ocpi, address: Some(any), tls: None, data, clock };
     let uplink = uplink::start(options).await?;
     let operator = upstream::start(uplink.wishes.clone(), operators).await;
     Ok((uplink, operator.map_err(DemoError::Operator)?))
@@ -216,7 +216,12 @@ fn welcome(options: &DemoOptions, page: SocketAddr, ocpp: SocketAddr, broker: So
     println!("  page      http://{page}");
     println!("  chargers  ws://{ocpp}/ocpp/{{identity}}   (12 simulated ones are connecting)");
     println!("  broker    mqtt://{broker}");
-    println!("  operator  a platform over OCPI, to which the site is a CPO");
+    println!(
+        "  operator  a platform over OCPI: it is told sessions and CDRs, starts the car at EVSE-03"
+    );
+    println!(
+        "            for a driver who has only an app, and limits EVSE-09 to 8 A for two hours"
+    );
     println!(
         "  data      {}   (kept; kill the process and nothing is lost)",
         options.data.display()

@@ -69,7 +69,7 @@ impl Drop for Upstream {
 pub async fn start(wishes: mpsc::Sender<PartnerWish>, clock: Clock) -> Result<Upstream, String> {
     let (requests, incoming) = mpsc::channel(64);
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let listening = partner::listen(any, requests).await;
+    let listening = partner::listen(any, None, requests).await;
     let (listener, address) = listening.map_err(|error| error.to_string())?;
     let (publish, seen) = watch::channel(Seen::default());
     let (answers, answered) = mpsc::channel(64);
@@ -272,7 +272,7 @@ impl Platform {
             ["cdrs"] => self.take_cdr(&body),
             ["result", what] => {
                 let result = body.get("result").and_then(Value::as_str).unwrap_or("?");
-                println!("operator: {}: the charger says {result}", what.replace('-', " "));
+                println!("operator: {}: the charger says {result}", what.replace('~', " "));
                 OcpiResponse::ok(utc)
             }
             _ => OcpiResponse::ok(utc),
@@ -336,7 +336,7 @@ impl Platform {
         {
             let what = format!("limit of {limit:.0} A for {uid}");
             let profile = json!({
-                "response_url": format!("{}/result/limit-of-{limit:.0}-A-for-{uid}", self.base),
+                "response_url": format!("{}/result/limit~of~{limit:.0}~A~for~{uid}", self.base),
                 "charging_profile": {
                     "start_date_time": self.utc().to_text(), "duration": seconds,
                     "charging_rate_unit": "A",

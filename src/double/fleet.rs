@@ -12,6 +12,7 @@ use crate::ocpi::engine::desk::{EvseFact, Facts, SessionFact};
 use crate::ocpi::engine::wanted::Wanted;
 use crate::simulate::inputs::SessionRow;
 use crate::simulate::summary::Delivered;
+use crate::twin::scenario::Declared;
 
 /// Below this no car charges (IEC 61851-1).
 const LEAST_A: f64 = 6.0;
@@ -33,6 +34,8 @@ pub struct Fleet {
     begins_a: Vec<f64>,
     voltage: f64,
     cars: BTreeMap<u64, Car>,
+    /// By EVSE of the diagram: A of a phase, and on how many phases.
+    drawn: Vec<(f64, usize)>,
     next: usize,
     /// By EVSE name, in A of a phase.
     pub limits: BTreeMap<EvseId, f64>,
@@ -49,6 +52,7 @@ impl Fleet {
             begins_a,
             voltage,
             cars: BTreeMap::new(),
+            drawn: vec![(0.0, 0); diagram.evses.len()],
             next: 0,
             limits: BTreeMap::new(),
         }
@@ -63,6 +67,7 @@ impl Fleet {
         }
         let hours = until.since(from).as_hours();
         let mut total = 0.0;
+        self.drawn.fill((0.0, 0));
         for car in self.cars.values_mut().filter(|car| car.ended.is_none()) {
             let row = &self.rows[car.row];
             if row.departure <= from {
@@ -71,13 +76,18 @@ impl Fleet {
                 continue;
             }
             let limit = self.limits.get(&self.names[row.evse]).copied();
-            let power = draw(row, limit.unwrap_or(self.begins_a[row.evse]), car.got_wh)
-                * self.voltage
-                * row.phases as f64;
+            let amps = draw(row, limit.unwrap_or(self.begins_a[row.evse]), car.got_wh);
+            self.drawn[row.evse] = (amps, row.phases);
+            let power = amps * self.voltage * row.phases as f64;
             car.got_wh = (car.got_wh + power * hours).min(row.energy_wh);
             total += power;
         }
         total
+    }
+
+    /// What each EVSE's car drew last: A of a phase, and on how many phases.
+    pub fn drawn(&self) -> &[(f64, usize)] {
+        &self.drawn
     }
 
     /// The chargers and sessions as their operator's platform sees them.
@@ -119,8 +129,10 @@ impl Fleet {
         let there = self.cars.iter().filter(|(_, car)| car.ended.is_none());
         let wish = |(number, car): (&u64, &Car)| {
             let row = &self.rows[car.row];
-            let energy_kwh = Some(row.energy_wh / 1000.0);
-            let departure = Some(row.departure);
+            let said = row.said.unwrap_or(Declared { energy_wh: None, departure: None });
+            let energy_wh = said.energy_wh.unwrap_or(row.energy_wh);
+            let energy_kwh = Some(energy_wh / 1000.0);
+            let departure = Some(said.departure.unwrap_or(row.departure));
             (*number, Wanted { energy_kwh, departure, ..Wanted::default() })
         };
         there.map(wish).collect()

@@ -2,22 +2,26 @@
 //! charging providers (TWIN-2): it serves a list of sessions over OCPI as if live, takes the
 //! profiles that come, lets simulated cars follow them, and prints what the day came to.
 //!
-//! Its OCPI is the engine in the role of a CPO; its cars are [`fleet`]'s. With `--inside` a daemon
-//! of this program is the provider, in the same process and at the same speed.
+//! Its OCPI is the engine in the role of a CPO; its cars are [`fleet`]'s, its bad manners
+//! [`manners`]'s. With `--inside` a daemon of this program is the provider, in the same process and
+//! at the same speed, and [`senses`] tells it prices and meters; any other provider lives in the
+//! present, to which the list is moved then.
 
 mod fleet;
+mod manners;
+mod senses;
 mod world;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::ValueEnum;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{self, Config};
 use crate::daemon::{self, Daemon, DaemonError, DaemonOptions};
 use crate::ground::ids::EvseId;
+use crate::ground::series::Series;
 use crate::ground::time::{Duration, Utc};
 use crate::io::clock::Clock;
 use crate::io::partner;
@@ -32,7 +36,9 @@ use crate::simulate::world::{Preferences, World as Site};
 use crate::uplink::{self, Uplink, UplinkError, UplinkOptions};
 
 use fleet::Fleet;
-use world::{Event, World};
+use manners::{Answers, Deviation, Manners};
+use senses::Senses;
+use world::{Event, Parts, World};
 
 /// What `ampgate twin cpo` was asked for.
 #[derive(Clone, Debug, clap::Args)]
@@ -58,8 +64,8 @@ pub struct CpoArgs {
     /// So many hours.
     #[arg(long, value_name = "H", default_value_t = 24.0)]
     pub hours: f64,
-    /// Seconds that pass in a real one. The time limits of OCPI run at this speed too: beyond 60 a
-    /// partner seems slow.
+    /// Seconds that pass in a real one, for a provider inside. The time limits of OCPI run at this
+    /// speed too: beyond 240 a partner seems slow. A provider that lives in the present needs 1.
     #[arg(long, value_name = "N", default_value_t = 1.0)]
     pub speed: f64,
     /// Where the double listens.
@@ -72,30 +78,33 @@ pub struct CpoArgs {
     /// The token A that the provider gave.
     #[arg(long, value_name = "TOKEN")]
     pub token: Option<String>,
-    /// This program is the provider, in the same process and at the same speed.
+    /// This program is the provider, in the same process and at the same speed. Without it the list
+    /// is moved so that it begins at this moment.
     #[arg(long, conflicts_with = "register")]
     pub inside: bool,
     /// How the double answers to profiles.
     #[arg(long, value_enum, default_value_t = Answers::Accept)]
     pub answers: Answers,
+    /// What the double does as some real platforms do; several, with commas.
+    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
+    pub deviate: Vec<Deviation>,
+    /// The double is not there from this hour of the run on, for so many hours; several, with
+    /// commas.
+    #[arg(long, value_name = "FROM:HOURS", value_delimiter = ',', value_parser = manners::outage)]
+    pub outage: Vec<(f64, f64)>,
+    /// Refuse what breaks a rule of the standard, and print it at the end.
+    #[arg(long)]
+    pub strict: bool,
+    /// The provider has no way in: nothing is told to it, it has to ask.
+    #[arg(long)]
+    pub asked_only: bool,
+    /// Where to write the prices of the run for a provider that is not inside, which reads them as
+    /// a `[[forecast.source]]`.
+    #[arg(long, value_name = "FILE", requires = "price")]
+    pub told_prices: Option<PathBuf>,
     /// The figures as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-}
-
-/// How the double answers to profiles.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Answers {
-    /// At once.
-    Accept,
-    /// Every result is a refusal.
-    Reject,
-    /// Results come a minute late.
-    Late,
-    /// No result ever comes.
-    Never,
-    /// Two of three are too often.
-    TooOften,
 }
 
 /// Why the double does not run.
@@ -130,21 +139,33 @@ pub enum CpoError {
 pub async fn run(args: CpoArgs) -> Result<(), CpoError> {
     crate::io::log::install();
     let (config, site) = read(&args)?;
+    tell_prices(&args, &site)?;
+    let site = Arc::new(site);
     let scsp = config.ocpi.clone().ok_or_else(|| lacks("[ocpi]"))?;
-    let mine = platform(&scsp, &config)?;
+    let mine = platform(&scsp, &config, args.deviate.contains(&Deviation::RawToken))?;
     let names: Vec<EvseId> = names(&scsp, &config);
     let fleet = Fleet::new(site.sessions.clone(), names, &site.site.diagram);
     let clock = Clock::scaled(args.speed, site.from);
     let (requests, incoming) = mpsc::channel(64);
-    let listening = partner::listen(args.listen, requests).await;
+    let listening = partner::listen(args.listen, None, requests).await;
     let (listener, address) =
         listening.map_err(|source| CpoError::Io { what: args.listen.to_string(), source })?;
     let mine = Ocpi { public_url: format!("http://{address}"), ..mine };
     let (events, arrivals) = mpsc::channel(256);
     tokio::spawn(world::carry(incoming, events.clone()));
-    let inside = if args.inside { Some(provider(&config, &clock).await?) } else { None };
-    let account = site.account();
-    let world = World::new(Arc::new(mine), fleet, account, clock.clone(), args.answers);
+    let inside = match args.inside {
+        true => Some(provider(&config, &clock, args.price.is_some()).await?),
+        false => None,
+    };
+    let field = inside.as_ref().map(|(daemon, ..)| daemon.handle().field);
+    let world = World::new(Parts {
+        ocpi: Arc::new(mine),
+        fleet,
+        manners: manners(&args, site.from),
+        senses: field.map(|field| Senses::new(field, site.clone())),
+        site: site.clone(),
+        clock: clock.clone(),
+    });
     let running = world.start(events.clone(), arrivals);
     introduce(&args, &events, inside.as_ref()).await?;
     println!("The double runs from {} for {} h.", site.from, args.hours);
@@ -163,8 +184,53 @@ pub async fn run(args: CpoArgs) -> Result<(), CpoError> {
     }
     let mut controlled = Summary::new(&outcome.account, &outcome.delivered);
     controlled.setpoints_sent = outcome.profiles;
+    for (fault, count) in &outcome.faults {
+        println!("The provider broke a rule {count} times: {fault}.");
+    }
     let free = uncontrolled::run(&site, Way::Unlimited).summary;
     print(&args, &controlled, &free)
+}
+
+fn manners(args: &CpoArgs, from: Utc) -> Manners {
+    let span = |hours: f64| Duration::seconds((hours * 3600.0) as i64);
+    let outage = |(begin, lasts): &(f64, f64)| {
+        let begin = from + span(*begin);
+        (begin, begin + span(*lasts))
+    };
+    Manners {
+        answers: args.answers,
+        deviations: args.deviate.clone(),
+        outages: args.outage.iter().map(outage).collect(),
+        strict: args.strict,
+        asked_only: args.asked_only,
+    }
+}
+
+/// The list and its series at another time.
+fn shift(site: &mut Site, by: Duration) {
+    let moved = |series: &Series<f64>| {
+        Series::new(series.steps().iter().map(|(at, value)| (*at + by, *value)).collect())
+    };
+    (site.from, site.until) = (site.from + by, site.until + by);
+    for row in &mut site.sessions {
+        (row.arrival, row.departure) = (row.arrival + by, row.departure + by);
+        if let Some(said) = &mut row.said {
+            said.departure = said.departure.map(|at| at + by);
+        }
+    }
+    site.price = site.price.as_ref().map(moved);
+    for series in site.power.values_mut() {
+        *series = moved(series);
+    }
+}
+
+fn tell_prices(args: &CpoArgs, site: &Site) -> Result<(), CpoError> {
+    let (Some(file), Some(price)) = (&args.told_prices, &site.price) else { return Ok(()) };
+    let line = |(at, price): &(Utc, f64)| format!("{},{price}\n", at.to_text());
+    let lines: String = price.steps().iter().map(line).collect();
+    let what = file.display().to_string();
+    std::fs::write(file, format!("time_utc,price_eur_per_mwh\n{lines}"))
+        .map_err(|source| CpoError::Io { what, source })
 }
 
 fn lacks(what: &str) -> CpoError {
@@ -210,6 +276,11 @@ fn read(args: &CpoArgs) -> Result<(Config, Site), CpoError> {
         let series = inputs::load(file)?;
         site.spread(EquipmentKind::Load, &series);
     }
+    if !args.inside
+        && let Some(now) = Clock::real().now().utc
+    {
+        shift(&mut site, now.since(from));
+    }
     Ok((config, site))
 }
 
@@ -224,7 +295,7 @@ fn names(scsp: &Ocpi, config: &Config) -> Vec<EvseId> {
 }
 
 /// What the double is to the provider.
-fn platform(scsp: &Ocpi, config: &Config) -> Result<Ocpi, CpoError> {
+fn platform(scsp: &Ocpi, config: &Config, raw: bool) -> Result<Ocpi, CpoError> {
     let partner = scsp.partners.iter().find(|partner| partner.scsp && !partner.evses.is_empty());
     let partner = partner.ok_or_else(|| lacks("[[partner]] with mode = \"scsp\" and EVSEs"))?;
     let facade = |one: &crate::model::partner::PartnerEvse| {
@@ -256,7 +327,7 @@ fn platform(scsp: &Ocpi, config: &Config) -> Result<Ocpi, CpoError> {
             id: "provider".to_owned(),
             gateway: true,
             scsp: false,
-            encoding: TokenEncoding::Base64,
+            encoding: if raw { TokenEncoding::Raw } else { TokenEncoding::Base64 },
             share: Share::All,
             evses: Vec::new(),
             meter_id_pattern: None,
@@ -280,7 +351,7 @@ impl Drop for Directory {
 }
 
 /// A daemon of this program as the provider.
-async fn provider(config: &Config, clock: &Clock) -> Result<Inside, CpoError> {
+async fn provider(config: &Config, clock: &Clock, priced: bool) -> Result<Inside, CpoError> {
     let directory = format!("ampgate-bench-{}", std::process::id());
     let data = Directory(std::env::temp_dir().join(directory));
     let mut config = config.clone();
@@ -288,6 +359,11 @@ async fn provider(config: &Config, clock: &Clock) -> Result<Inside, CpoError> {
     let hiccup = Duration::millis((300.0 * clock.speed()) as i64);
     let timeout = &mut config.site.charging.call_timeout;
     *timeout = (*timeout).max(hiccup * 10);
+    for meter in &mut config.site.meters {
+        meter.max_age = meter.max_age.max(hiccup * 10);
+    }
+    // The prices that the double counts with are told as those of the market.
+    config.site.tariff.market |= priced;
     let ocpi = config.ocpi.clone().ok_or_else(|| lacks("[ocpi]"))?;
     let ocpi = Ocpi { public_url: "http://127.0.0.1:0".to_owned(), ..ocpi };
     let daemon = daemon::start(DaemonOptions {
@@ -301,7 +377,7 @@ async fn provider(config: &Config, clock: &Clock) -> Result<Inside, CpoError> {
     let handle = daemon.handle();
     let address = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
     let (path, clock): (&Path, Clock) = (&data.0, clock.clone());
-    let options = UplinkOptions { handle: &handle, ocpi, address, data: path, clock };
+    let options = UplinkOptions { handle: &handle, ocpi, address, tls: None, data: path, clock };
     let uplink = uplink::start(options).await?;
     Ok((daemon, uplink, data))
 }

@@ -19,15 +19,21 @@ use crate::ocpi::engine::Engine;
 use crate::ocpi::engine::desk::{
     Change, Found, Input, OrderOutcome, Output, Query, Row, RowKind, SiteOrder, Wish,
 };
-use crate::ocpi::http::{Method, OcpiRequest, OcpiResponse};
-use crate::simulate::account::{Account, Power};
+use crate::ocpi::http::{CLIENT, Method, OcpiRequest, OcpiResponse};
+use crate::simulate::account::Account;
 use crate::simulate::summary::Delivered;
+use crate::simulate::uncontrolled;
+use crate::simulate::world::World as Site;
 
-use super::Answers;
 use super::fleet::Fleet;
+use super::manners::{Answers, Manners};
+use super::senses::Senses;
 
 /// The cars move on this often, in real time.
 const STEP: RealDuration = RealDuration::from_millis(100);
+
+/// At the latest, in real milliseconds.
+const LOOK: f64 = 200.0;
 
 /// A late result comes after this long, in time of the double's world.
 const LATE: Duration = Duration::seconds(60);
@@ -52,15 +58,36 @@ pub struct Outcome {
     pub delivered: Vec<Delivered>,
     /// Profiles that came.
     pub profiles: u64,
+    /// Requests that broke a rule of the standard, each kind with how often; strict doubles only.
+    pub faults: BTreeMap<&'static str, u64>,
+}
+
+/// What a double is made of.
+pub struct Parts {
+    /// What it is to the provider.
+    pub ocpi: Arc<Ocpi>,
+    /// The day.
+    pub site: Arc<Site>,
+    /// Its chargers and cars.
+    pub fleet: Fleet,
+    /// How it behaves.
+    pub manners: Manners,
+    /// What else the provider is told.
+    pub senses: Option<Senses>,
+    /// The time of its world.
+    pub clock: Clock,
 }
 
 /// Everything that the thread owns.
 pub struct World {
     engine: Engine,
     fleet: Fleet,
+    site: Arc<Site>,
     account: Account,
     clock: Clock,
-    answers: Answers,
+    manners: Manners,
+    senses: Option<Senses>,
+    faults: BTreeMap<&'static str, u64>,
     caller: Caller,
     rows: BTreeMap<(RowKind, u64), Row>,
     replies: BTreeMap<u64, oneshot::Sender<OcpiResponse>>,
@@ -81,19 +108,17 @@ pub async fn carry(mut incoming: mpsc::Receiver<Incoming>, events: mpsc::Sender<
 
 impl World {
     /// Nothing has happened yet.
-    pub fn new(
-        ocpi: Arc<Ocpi>,
-        fleet: Fleet,
-        account: Account,
-        clock: Clock,
-        answers: Answers,
-    ) -> Self {
+    pub fn new(parts: Parts) -> Self {
+        let Parts { ocpi, site, fleet, manners, senses, clock } = parts;
         Self {
             engine: Engine::new(ocpi, &BTreeMap::new()),
             fleet,
-            account,
+            account: site.account(),
+            site,
             clock,
-            answers,
+            manners,
+            senses,
+            faults: BTreeMap::new(),
             caller: Caller::default(),
             rows: BTreeMap::new(),
             replies: BTreeMap::new(),
@@ -120,22 +145,36 @@ impl World {
                 match next {
                     Ok(Some(Event::Stop) | None) => break,
                     Ok(Some(event)) => self.take(event, &events, &runtime),
-                    Err(_) => {
-                        let now = self.utc();
-                        let ev = self.fleet.pass(before, now);
-                        self.account.add(before, now, Power { ev, ..Power::default() });
-                        before = now;
-                        self.step(Input::Facts(self.fleet.facts()), &events, &runtime);
-                        for (session, wanted) in self.fleet.wishes() {
-                            self.step(Input::Wants { session, wanted }, &events, &runtime);
-                        }
-                        self.send_late(&events, &runtime);
-                    }
+                    Err(_) => before = self.pass(before, &events, &runtime),
+                }
+                // A partner that asks without a pause must not stop the cars.
+                if LOOK <= self.utc().since(before).as_millis() as f64 / self.clock.speed() {
+                    before = self.pass(before, &events, &runtime);
                 }
             }
             let (account, profiles) = (self.account, self.profiles);
-            Outcome { account, delivered: self.fleet.delivered(), profiles }
+            let delivered = self.fleet.delivered();
+            Outcome { account, delivered, profiles, faults: self.faults }
         })
+    }
+
+    /// Time passes until now; comes back with it.
+    fn pass(&mut self, before: Utc, events: &mpsc::WeakSender<Event>, runtime: &Runtime) -> Utc {
+        let now = self.clock.now();
+        let utc = self.utc();
+        let ev = self.fleet.pass(before, utc);
+        let (equipment, _) = self.site.equipment_at(before);
+        let power = uncontrolled::power(&self.site.site.diagram, &equipment, ev);
+        self.account.add(before, utc, power);
+        if let Some(senses) = &mut self.senses {
+            senses.tell(now, self.fleet.drawn(), runtime);
+        }
+        self.step(Input::Facts(self.fleet.facts()), events, runtime);
+        for (session, wanted) in self.fleet.wishes() {
+            self.step(Input::Wants { session, wanted }, events, runtime);
+        }
+        self.send_late(events, runtime);
+        utc
     }
 
     fn utc(&self) -> Utc {
@@ -146,21 +185,35 @@ impl World {
         self.next += 1;
         let number = self.next;
         let input = match event {
+            // Nobody is there: the provider sees a connection that breaks.
+            Event::Request(..) if self.manners.is_out(self.utc()) => return,
             Event::Request(request, reply) => {
+                if let Some(fault) = self.manners.fault(&request) {
+                    *self.faults.entry(fault).or_default() += 1;
+                    let response = OcpiResponse::code(400, CLIENT, fault, self.utc());
+                    let _ = reply.send(response);
+                    return;
+                }
                 let profile =
                     request.method == Method::Put && request.target.contains("/chargingprofiles/");
                 self.profiles += u64::from(profile);
-                if profile && self.answers == Answers::TooOften && !self.profiles.is_multiple_of(3)
+                if profile
+                    && self.manners.answers == Answers::TooOften
+                    && !self.profiles.is_multiple_of(3)
                 {
                     let data = json!({ "result": "TOO_OFTEN", "timeout": 30 });
                     // An error means that the partner has hung up.
-                    let _ = reply.send(OcpiResponse::data(data, self.utc()));
+                    let response = self.manners.answer(OcpiResponse::data(data, self.utc()));
+                    let _ = reply.send(response);
                     return;
                 }
                 self.replies.insert(number, reply);
                 Input::Request { number, request }
             }
-            Event::Response(call, result) => Input::Response { call, result },
+            Event::Response(call, result) => {
+                let result = result.map(|response| self.manners.heard(response));
+                Input::Response { call, result }
+            }
             Event::Person(wish, reply) => {
                 self.persons.insert(number, reply);
                 Input::Person { person: number, wish }
@@ -204,12 +257,20 @@ impl World {
             }
             Output::Reply { number, response } => {
                 if let Some(reply) = self.replies.remove(&number) {
-                    let _ = reply.send(response);
+                    let _ = reply.send(self.manners.answer(response));
                 }
+            }
+            Output::Send { call, .. } if self.manners.is_out(self.utc()) => {
+                let result = Err("an outage of the double".to_owned());
+                return Some(Input::Response { call, result });
             }
             Output::Send { call, request } => self.send(call, request, events, runtime),
             Output::Order { order, wanted } => {
-                if let SiteOrder::Bound { evse, limit_a, .. } = wanted {
+                // Whoever refuses a limit does not follow it either.
+                let refuses = self.manners.answers == Answers::Reject;
+                if let SiteOrder::Bound { evse, limit_a, .. } = wanted
+                    && !refuses
+                {
                     match limit_a {
                         Some(limit) => self.fleet.limits.insert(evse, limit),
                         None => self.fleet.limits.remove(&evse),
@@ -240,7 +301,8 @@ impl World {
     ) {
         let mut request = request;
         if request.method == Method::Post && request.target.contains("/result/") {
-            match self.answers {
+            match self.manners.answers {
+                _ if self.manners.asked_only => return,
                 Answers::Never => return,
                 Answers::Late => {
                     self.late.push((self.utc() + LATE, call, request));
@@ -250,6 +312,7 @@ impl World {
                 Answers::Accept | Answers::TooOften => {}
             }
         }
+        let request = self.manners.request(request);
         let (caller, events, waits) = (self.caller.clone(), events.clone(), runtime.clone());
         runtime.spawn_blocking(move || {
             let result = caller.call(&request);
@@ -264,11 +327,11 @@ impl World {
         let (due, rest): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.late).into_iter().partition(|(at, _, _)| *at <= now);
         self.late = rest;
-        let answers = std::mem::replace(&mut self.answers, Answers::Accept);
+        let answers = std::mem::replace(&mut self.manners.answers, Answers::Accept);
         for (_, call, request) in due {
             self.send(call, request, events, runtime);
         }
-        self.answers = answers;
+        self.manners.answers = answers;
     }
 }
 

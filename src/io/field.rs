@@ -10,7 +10,10 @@ use crate::ground::ids::{ChargePointId, EvseId, IdToken};
 use crate::model::partner::{Ocpi, PartnerState};
 use crate::ocpi::engine::desk::Wish;
 
+use super::clock::Clock;
 use super::inbox::Inbox;
+use super::renewal::Renewal;
+use super::tls::Tls;
 use super::websocket::{Attached, Links};
 
 /// What a person wants of a partner, with the place for its answer.
@@ -102,6 +105,11 @@ impl Field {
         if let Some(uplink) = self.uplink.get() {
             let _ = uplink.asks.try_send(ask);
         }
+    }
+
+    /// Looks after a certificate: what is to be said of it is told under this name.
+    pub fn look_after(&self, tls: Tls, about: &'static str, clock: Clock) -> Renewal {
+        Renewal::of_certificate(tls, about, self.inbox.clone(), clock)
     }
 
     /// A link without a socket, for a charge point that a partner owns.

@@ -6,7 +6,8 @@
 //! [`stream`] → [`vault`] → `body` → [`uploads`] (files of chargers) → `handshake` →
 //! [`strangers`] → `link` (one charge point) → [`websocket`] (all of them) → [`renewal`] →
 //! [`signing`] → [`doors`] → [`mqtt`] → [`sources`] → [`journal`] → [`key`] → [`log`] →
-//! [`platform`] (systemd, memory and disk) → [`starts`] (what a program that dies does).
+//! [`platform`] (systemd, memory and disk) → [`starts`] (what a program that dies does) →
+//! [`https`] → [`pace`] → [`partner`] (partners over HTTP).
 
 pub mod authority;
 mod body;
@@ -17,12 +18,14 @@ pub mod doors;
 pub mod field;
 pub mod gate;
 mod handshake;
+pub mod https;
 pub mod inbox;
 pub mod journal;
 pub mod key;
 mod link;
 pub mod log;
 pub mod mqtt;
+pub mod pace;
 pub mod partner;
 pub mod platform;
 pub mod renewal;

@@ -1,15 +1,16 @@
-//! HTTP to and from partners: bytes in, bytes out. The listener takes requests and waits for the
-//! engine; a client makes calls on blocking threads. No redirect is followed, bodies are bounded,
-//! and no header is logged: they hold tokens.
+//! HTTP to and from partners: bytes in, bytes out. The listener takes requests, inside TLS where
+//! there is a certificate, and waits for the engine; a client makes calls on blocking threads. No
+//! redirect is followed, bodies and the pace of requests are bounded, and no header is logged but
+//! the request's id: the others hold tokens.
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -17,6 +18,11 @@ use tokio::task::JoinHandle;
 use ureq::Agent;
 
 use crate::ocpi::http::{BODY_MAX, Method, OcpiRequest, OcpiResponse};
+
+use super::clock::Clock;
+use super::https::{HttpsListener, Peer};
+use super::pace::Pace;
+use super::tls::Tls;
 
 /// Requests that may be under way at a time, of all partners together; more are told to come again.
 const REQUESTS_MAX: usize = 64;
@@ -34,29 +40,42 @@ pub type Incoming = (OcpiRequest, oneshot::Sender<OcpiResponse>);
 struct Shared {
     requests: mpsc::Sender<Incoming>,
     places: Arc<Semaphore>,
+    pace: Arc<Mutex<Pace>>,
+    clock: Clock,
 }
 
-/// Listens for partners. Comes back with the address that was bound.
+/// Listens for partners, inside TLS where its settings are given. Comes back with the address that
+/// was bound.
 pub async fn listen(
     address: SocketAddr,
+    tls: Option<Tls>,
     requests: mpsc::Sender<Incoming>,
 ) -> io::Result<(JoinHandle<()>, SocketAddr)> {
-    let listener = TcpListener::bind(address).await?;
-    let bound = listener.local_addr()?;
-    let shared = Shared { requests, places: Arc::new(Semaphore::new(REQUESTS_MAX)) };
+    let listener = HttpsListener::new(TcpListener::bind(address).await?, tls)?;
+    let bound = axum::serve::Listener::local_addr(&listener)?;
+    let places = Arc::new(Semaphore::new(REQUESTS_MAX));
+    let shared = Shared { requests, places, pace: Arc::default(), clock: Clock::real() };
     let router = Router::new().fallback(take).with_state(shared);
+    let service = router.into_make_service_with_connect_info::<Peer>();
     let task = tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
+        if let Err(error) = axum::serve(listener, service).await {
             log::error!("the OCPI listener has ended: {error}");
         }
     });
     Ok((task, bound))
 }
 
-async fn take(State(shared): State<Shared>, request: Request<Body>) -> Response<Body> {
-    let Ok(_place) = shared.places.try_acquire() else {
-        return plain(StatusCode::TOO_MANY_REQUESTS, "too many requests at a time");
-    };
+async fn take(
+    State(shared): State<Shared>,
+    ConnectInfo(Peer(from)): ConnectInfo<Peer>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let now = shared.clock.now().mono;
+    let allowed = shared.pace.lock().unwrap_or_else(PoisonError::into_inner).allows(from.ip(), now);
+    let place = shared.places.try_acquire();
+    if !allowed || place.is_err() {
+        return later("too many requests");
+    }
     let method = match request.method().as_str() {
         "GET" => Method::Get,
         "POST" => Method::Post,
@@ -77,7 +96,9 @@ async fn take(State(shared): State<Shared>, request: Request<Body>) -> Response<
     let body = String::from_utf8_lossy(&body).into_owned();
     let request = OcpiRequest { method, target, headers, body };
     let id = request.header("X-Request-ID").unwrap_or("-").chars().take(64).collect::<String>();
-    let path = request.target.split('?').next().unwrap_or_default().to_owned();
+    let path = request.target.split('?').next().unwrap_or_default();
+    // What follows is known to us and one partner alone.
+    let path = path.split("/result/").next().unwrap_or_default().to_owned();
     let echoes = request.echoes();
     let (reply, answer) = oneshot::channel();
     if shared.requests.send((request, reply)).await.is_err() {
@@ -85,12 +106,27 @@ async fn take(State(shared): State<Shared>, request: Request<Body>) -> Response<
     }
     match tokio::time::timeout(ANSWER_TIME, answer).await {
         Ok(Ok(mut response)) => {
-            log::debug!("ocpi {} {path}: {} (request {id})", method.word(), response.status);
+            tell(&format!("{} {path}", method.word()), response.status, &id);
             response.headers.extend(echoes);
             outgoing(response)
         }
         _ => plain(StatusCode::SERVICE_UNAVAILABLE, "no answer in time"),
     }
+}
+
+/// What was answered, with the partner's name for the request. Strangers have an event of their
+/// own, which does not fill the log.
+fn tell(asked: &str, status: u16, id: &str) {
+    match status {
+        401 | 404 | 0..=399 => log::debug!("ocpi {asked}: {status} (request {id})"),
+        _ => log::info!("ocpi {asked}: {status} (request {id})"),
+    }
+}
+
+fn later(text: &'static str) -> Response<Body> {
+    let mut response = plain(StatusCode::TOO_MANY_REQUESTS, text);
+    response.headers_mut().insert("Retry-After", HeaderValue::from_static("1"));
+    response
 }
 
 fn outgoing(response: OcpiResponse) -> Response<Body> {

@@ -34,15 +34,35 @@ pub struct Renewal {
 }
 
 impl Renewal {
-    /// Looks from here on.
+    /// Looks after what chargers show and are shown, from here on.
     pub fn begin(tls: Option<Tls>, gate: Gate, inbox: Inbox, clock: Clock) -> Self {
+        Self::watch(inbox, clock, move |now| {
+            let mut notices: Vec<Notice> = passwords(&gate).into_iter().collect();
+            notices.extend(tls.iter().flat_map(|tls| certificate(tls, "certificate", now)));
+            notices
+        })
+    }
+
+    /// Looks after a certificate alone.
+    pub fn of_certificate(tls: Tls, about: &'static str, inbox: Inbox, clock: Clock) -> Self {
+        Self::watch(inbox, clock, move |now| certificate(&tls, about, now))
+    }
+
+    fn watch(
+        inbox: Inbox,
+        clock: Clock,
+        look: impl Fn(Option<Utc>) -> Vec<Notice> + Send + Sync + 'static,
+    ) -> Self {
         let nudge = Arc::new(Notify::new());
         let waiting = nudge.clone();
+        let look = Arc::new(look);
         let task = tokio::spawn(async move {
             let mut told: BTreeMap<(EventKind, &str), (String, Instant)> = BTreeMap::new();
             loop {
                 let now = clock.now();
-                let notices = look(tls.clone(), gate.clone(), now.utc).await;
+                let look = Arc::clone(&look);
+                let looked = tokio::task::spawn_blocking(move || look(now.utc)).await;
+                let notices = looked.unwrap_or_default();
                 told.retain(|key, _| notices.iter().any(|(kind, about, _)| *key == (*kind, about)));
                 for (kind, about, text) in notices {
                     let last = told.get(&(kind, about));
@@ -76,47 +96,44 @@ impl Drop for Renewal {
 
 type Notice = (EventKind, &'static str, String);
 
-async fn look(tls: Option<Tls>, gate: Gate, now: Option<Utc>) -> Vec<Notice> {
-    let looked = tokio::task::spawn_blocking(move || {
-        let mut notices: Vec<Notice> = Vec::new();
-        match gate.refresh() {
-            Ok(false) => {}
-            Ok(true) => {
-                let text = "the passwords of chargers were read anew".to_owned();
-                notices.push((EventKind::SecretsLoaded, "passwords", text));
-            }
-            Err(error) => {
-                let text = format!("the passwords of chargers cannot be read: {error}");
-                notices.push((EventKind::SecretsUnusable, "passwords", text));
-            }
+fn passwords(gate: &Gate) -> Option<Notice> {
+    match gate.refresh() {
+        Ok(false) => None,
+        Ok(true) => {
+            let text = "the passwords of chargers were read anew".to_owned();
+            Some((EventKind::SecretsLoaded, "passwords", text))
         }
-        let Some(tls) = tls else { return notices };
-        match tls.refresh() {
-            Ok(false) => {}
-            Ok(true) => {
-                let text = format!("the certificate is valid until {}", tls.server().not_after);
-                notices.push((EventKind::SecretsLoaded, "certificate", text));
-            }
-            Err(error) => {
-                notices.push((EventKind::SecretsUnusable, "certificate", error.to_string()));
-            }
+        Err(error) => {
+            let text = format!("the passwords of chargers cannot be read: {error}");
+            Some((EventKind::SecretsUnusable, "passwords", text))
         }
-        notices.extend(now.and_then(|now| ending(tls.server().not_after, now)));
-        notices
-    });
-    looked.await.unwrap_or_default()
+    }
+}
+
+fn certificate(tls: &Tls, about: &'static str, now: Option<Utc>) -> Vec<Notice> {
+    let mut notices: Vec<Notice> = Vec::new();
+    match tls.refresh() {
+        Ok(false) => {}
+        Ok(true) => {
+            let text = format!("the certificate is valid until {}", tls.server().not_after);
+            notices.push((EventKind::SecretsLoaded, about, text));
+        }
+        Err(error) => notices.push((EventKind::SecretsUnusable, about, error.to_string())),
+    }
+    notices.extend(now.and_then(|now| ending(tls.server().not_after, about, now)));
+    notices
 }
 
 /// What to say of a certificate that ends then.
-fn ending(not_after: Utc, now: Utc) -> Option<Notice> {
+fn ending(not_after: Utc, about: &'static str, now: Utc) -> Option<Notice> {
     let left = not_after.since(now);
     if ENDS_SOON < left {
         return None;
     }
     let text = if left <= Duration::ZERO {
-        format!("the certificate of this box has ended on {not_after}; chargers may refuse it")
+        format!("the certificate of this box has ended on {not_after}; who connects may refuse it")
     } else {
         format!("the certificate of this box ends on {not_after}")
     };
-    Some((EventKind::CertificateEnds, "certificate", text))
+    Some((EventKind::CertificateEnds, about, text))
 }

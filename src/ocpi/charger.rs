@@ -312,7 +312,11 @@ impl Charger {
                 return Follows { frames, ..Follows::default() };
             }
             _ => {
-                let error = json!([4, id, "NotSupported", "a partner's charger cannot", {}]);
+                let why = match action {
+                    "GetCompositeSchedule" => "OCPI has no word for a fall to a safe share",
+                    _ => "a partner's charger cannot",
+                };
+                let error = json!([4, id, "NotSupported", why, {}]);
                 return Follows { frames: vec![error.to_string()], ..Follows::default() };
             }
         };

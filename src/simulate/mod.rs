@@ -12,7 +12,7 @@ pub mod account;
 pub mod calendar;
 mod configuration;
 pub mod controlled;
-mod feeds;
+pub mod feeds;
 pub mod inputs;
 pub mod plot;
 pub mod policy;

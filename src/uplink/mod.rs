@@ -28,6 +28,8 @@ use crate::daemon::Handle;
 use crate::io::clock::Clock;
 use crate::io::field::PartnerAsk;
 use crate::io::partner::{self, Incoming};
+use crate::io::renewal::Renewal;
+use crate::io::tls::{Tls, TlsError, TlsFiles};
 use crate::model::partner::Ocpi;
 use crate::store::error::StoreError;
 use crate::store::partners::{PartnerReader, PartnerStore};
@@ -48,6 +50,9 @@ pub enum UplinkError {
     /// What is kept of partners cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The listener has no certificate that can be used.
+    #[error("ocpi.certificate_file and ocpi.key_file: {0}")]
+    Tls(#[from] TlsError),
     /// The listener cannot be opened.
     #[error("cannot listen for partners on {address}: {source}")]
     Listen {
@@ -66,18 +71,23 @@ pub enum UplinkError {
 pub struct Uplink {
     /// Where partners connect.
     pub address: Option<SocketAddr>,
+    /// `https` where the listener speaks TLS itself, else `http`.
+    pub scheme: &'static str,
     /// Where people put what they want of partners.
     pub wishes: mpsc::Sender<PartnerWish>,
     /// Takes snapshots of what is kept of partners.
     pub reader: PartnerReader,
     events: mpsc::Sender<Event>,
     thread: Option<std::thread::JoinHandle<()>>,
+    /// Looks after the certificate.
+    renewal: Option<Renewal>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Drop for Uplink {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
+        self.renewal = None;
         // The thread uses the runtime, which may end next: it is waited for. Where its queue is
         // full it ends with the last sender.
         if self.events.try_send(Event::Stop).is_ok()
@@ -98,6 +108,8 @@ pub struct UplinkOptions<'a> {
     pub ocpi: Ocpi,
     /// Where to listen; none = closed.
     pub address: Option<SocketAddr>,
+    /// Certificate and key of the listener; none = it speaks plain HTTP.
+    pub tls: Option<TlsFiles>,
     /// The data directory.
     pub data: &'a Path,
     /// The time of the daemon's world.
@@ -106,7 +118,7 @@ pub struct UplinkOptions<'a> {
 
 /// Opens the file and the listener, and starts.
 pub async fn start(options: UplinkOptions<'_>) -> Result<Uplink, UplinkError> {
-    let UplinkOptions { handle, mut ocpi, address, data, clock } = options;
+    let UplinkOptions { handle, mut ocpi, address, tls, data, clock } = options;
     let (store, kept, problem) = PartnerStore::open(data)?;
     if let Some(problem) = problem {
         log::error!("{problem}");
@@ -117,14 +129,16 @@ pub async fn start(options: UplinkOptions<'_>) -> Result<Uplink, UplinkError> {
     let (wishes, wished) = mpsc::channel(8);
     let mut tasks = Vec::new();
     let mut bound = None;
+    let tls = tls.map(Tls::load).transpose()?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
     if let Some(address) = address {
-        let listening = partner::listen(address, requests).await;
+        let listening = partner::listen(address, tls.clone(), requests).await;
         let (task, opened) = listening.map_err(|source| UplinkError::Listen { address, source })?;
         tasks.push(task);
         bound = Some(opened);
         if ocpi.public_url.ends_with(":0") {
             // A port that the system chose; only tests and the demonstration do this.
-            ocpi.public_url = format!("http://{opened}");
+            ocpi.public_url = format!("{scheme}://{opened}");
         }
     }
     let (asks, asked) = mpsc::channel(EVENTS_MAX);
@@ -139,6 +153,8 @@ pub async fn start(options: UplinkOptions<'_>) -> Result<Uplink, UplinkError> {
         tokio::spawn(carry_reloads(reloaded, events.clone(), ocpi.public_url.clone())),
         tokio::spawn(look(handle.clone(), events.clone(), clock.speed())),
     ]);
+    let look_after = |tls| handle.field.look_after(tls, "ocpi certificate", clock.clone());
+    let renewal = tls.map(look_after);
     let runtime = tokio::runtime::Handle::current();
     let daemon = handle.clone();
     let ends = events.clone();
@@ -150,7 +166,7 @@ pub async fn start(options: UplinkOptions<'_>) -> Result<Uplink, UplinkError> {
     };
     let thread = std::thread::Builder::new().name("ocpi".to_owned()).spawn(begin);
     let thread = Some(thread.map_err(UplinkError::Thread)?);
-    Ok(Uplink { address: bound, wishes, reader, events: ends, thread, tasks })
+    Ok(Uplink { address: bound, scheme, wishes, reader, events: ends, thread, renewal, tasks })
 }
 
 async fn carry_requests(mut incoming: mpsc::Receiver<Incoming>, events: mpsc::Sender<Event>) {

@@ -460,6 +460,29 @@ fn another_configuration_is_told_and_ends_no_registration() {
     assert_eq!(site.ask(&key, Method::Get, path, NONE).status, 200);
 }
 
+/// The location of the old configuration is on its way, and its answer comes after the new one.
+#[test]
+fn a_location_on_its_way_does_not_hide_the_next_configuration() {
+    let (mut site, _) = registered();
+    site.reconfigure(|ocpi| ocpi.place.address = "18 avenue des Martyrs".to_owned());
+    site.step(facts(vec![evse("EVSE-04", Available)], Vec::new()));
+    let is_location = |made: &crate::site::Made| made.line().ends_with("/FR/AMP/OFFICE-1");
+    let old = loop {
+        let made = site.made();
+        if is_location(&made) {
+            break made;
+        }
+        site.answer(&made, NONE);
+    };
+    site.reconfigure(|ocpi| ocpi.place.address = "19 avenue des Martyrs".to_owned());
+    site.step(facts(vec![evse("EVSE-04", Available)], Vec::new()));
+    // Both have the same second as their time, so time tells them not apart.
+    site.answer(&old, NONE);
+    let told: Vec<_> = site.drain().into_iter().filter(is_location).collect();
+    assert_eq!(told.len(), 1, "it is told, once");
+    assert_eq!(told[0].json()["address"], "19 avenue des Martyrs");
+}
+
 #[test]
 fn a_session_that_was_seen_running_after_its_end_is_billed_whole() {
     let (mut site, key) = registered();

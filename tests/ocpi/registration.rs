@@ -86,13 +86,27 @@ fn we_register_and_answer_versions_while_our_own_post_is_under_way() {
     let token_b = post.json()["token"].as_str().unwrap().to_owned();
     let details = site.ask(&token_b, Method::Get, "/ocpi/2.3.0", NONE);
     assert_eq!(details.status, 200, "the partner looks at our endpoints before it answers");
-    assert_eq!(site.ask(&token_b, Method::Get, "/ocpi/2.3.0/sender/cdrs", NONE).status, 401);
+    let early = site.ask(&token_b, Method::Get, "/ocpi/2.3.0/sender/cdrs", NONE);
+    assert_eq!(early.status, 503, "its answer is not here yet: it may call again");
+    assert_eq!(early.header("Retry-After"), Some("2"));
     site.answer(&post, credentials("token-c"));
     assert!(site.outcome(900).unwrap().unwrap().contains("2.3.0"));
     assert_eq!(site.ask(&token_b, Method::Get, "/ocpi/2.3.0/sender/cdrs", NONE).status, 200);
     // Everything that the partner must know follows, with its own token.
     let first = site.drain().remove(0);
     assert!(first.line().starts_with("PUT /2.3.0/receiver/tariffs/FR/AMP/"), "{}", first.line());
+}
+
+/// It has answered our credentials and is asked before it has kept them: no refusal to stop for.
+#[test]
+fn a_partner_that_does_not_know_its_new_token_yet_is_asked_again() {
+    let mut site = OcpiBox::new("office.toml");
+    site.step(facts(vec![evse("EVSE-01", Available)], vec![]));
+    site.register("2.2.1");
+    let made = site.made();
+    site.answer_code(&made, 401, 2000);
+    site.wait(Duration::seconds(6));
+    assert_eq!(site.made().line(), made.line());
 }
 
 #[test]

@@ -195,6 +195,83 @@ fn too_often_waits_and_sends_the_newest_alone() {
     assert!((amps - 7.0).abs() < 1e-9);
 }
 
+/// The mean over a change of the limit would look like a car that ignores it.
+#[test]
+fn what_flowed_before_a_limit_changed_says_nothing_of_the_power_after_it() {
+    let (mut site, token) = started();
+    site.wait(Duration::minutes(5));
+    site.drain();
+    limit(&mut site, 1, 6.0);
+    let (made, _, url) = sent(&mut site);
+    accepted(&mut site, &made);
+    site.ask(&token, Method::Post, &url, json!({ "result": "ACCEPTED" }));
+    events(&mut site);
+    let told = |site: &mut OcpiBox, kwh: f64, minute: i64| {
+        site.wait(Duration::minutes(5));
+        let body = session(kwh, "ACTIVE", &format!("2024-05-14T07:{minute}:00Z"));
+        site.ask(&token, Method::Put, PATH, body);
+        let power = |event| match event {
+            ForeignEvent::Metered { power_w, .. } => Some(power_w),
+            _ => None,
+        };
+        events(site).into_iter().find_map(power).expect("it was metered")
+    };
+    assert_eq!(told(&mut site, 0.5, 10), None, "five minutes at 16 A, then five at 6 A");
+    let power = told(&mut site, 0.615, 15).expect("the limit was the same all the while");
+    assert!((power - 1380.0).abs() < 1.0, "{power}");
+}
+
+fn release(site: &mut OcpiBox) -> Made {
+    limit(site, 1, 8.0);
+    let (made, _, url) = sent(site);
+    accepted(site, &made);
+    assert!(url.contains("/result/"));
+    site.reconfigure(|ocpi| {
+        ocpi.partners[0].evses.retain(|one| one.evse.as_str() != "EVSE-02");
+    });
+    site.wait(Duration::seconds(1));
+    let made = site.calls.iter().position(|made| made.request.method == Method::Delete);
+    site.calls.remove(made.expect("the limit is taken back"))
+}
+
+#[test]
+fn an_evse_that_leaves_the_diagram_is_released_from_its_limit() {
+    let (mut site, token) = started();
+    let made = release(&mut site);
+    assert_eq!(made.line(), "DELETE /2.2.1/receiver/chargingprofiles/S1");
+    let (_, query) = made.request.target.split_once("response_url=").expect("where to answer");
+    let url = ampgate::ocpi::address::decode(query);
+    let url = url.strip_prefix("https://box.example").unwrap().to_owned();
+    site.answer(&made, json!({ "result": "ACCEPTED", "timeout": 30 }));
+    let result = json!({ "result": "ACCEPTED" });
+    assert_eq!(site.ask(&token, Method::Post, &url, result.clone()).status, 200);
+    assert_eq!(site.ask(&token, Method::Post, &url, result).status, 404, "once");
+    site.wait(Duration::minutes(5));
+    let deletes = site.drain().into_iter().filter(|made| made.request.method == Method::Delete);
+    assert_eq!(deletes.count(), 0, "it is done");
+}
+
+#[test]
+fn a_release_that_is_not_confirmed_is_tried_a_few_times() {
+    let (mut site, _) = started();
+    let made = release(&mut site);
+    site.answer(&made, json!({ "result": "TOO_OFTEN", "timeout": 0 }));
+    let mut tries = 1;
+    for _ in 0..20 {
+        site.wait(Duration::seconds(61));
+        while !site.calls.is_empty() {
+            let made = site.made();
+            if made.request.method == Method::Delete {
+                tries += 1;
+                site.answer(&made, json!({ "result": "ACCEPTED", "timeout": 30 }));
+            } else {
+                site.answer(&made, json!([]));
+            }
+        }
+    }
+    assert_eq!(tries, 4);
+}
+
 fn frames(text: &[String]) -> Vec<(String, Value)> {
     let parsed = text.iter().map(|text| serde_json::from_str::<Value>(text).unwrap());
     parsed.map(|frame| (frame[2].as_str().unwrap_or_default().to_owned(), frame)).collect()

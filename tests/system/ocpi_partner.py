@@ -37,6 +37,8 @@ class Partner:
         self.objects = {}  # what was told, by (module, id)
         self.results = []  # bodies that came to a response_url
         self.tokens = []  # Token objects for the box to pull
+        self.word = {}  # our word on a token, by uid, when the box asks; NOT_ALLOWED otherwise
+        self.asked = []  # uids that the box asked about
         self.cdr_answer_lost = 0  # so many CDRs are taken without an answer
         self.lock = threading.Lock()
 
@@ -107,6 +109,12 @@ class Partner:
             return 200, {"version": self.version, "endpoints": self._offers(base)}, {}
         if path[:2] == [self.version, "credentials"]:
             return self._credentials(method, told)
+        if path[:2] == [self.version, "tokens"] and path[-1] == "authorize":
+            with self.lock:
+                self.asked.append(path[2])
+            word = self.word.get(path[2], "NOT_ALLOWED")
+            return 200, {"allowed": word, "authorization_reference": f"ref-{path[2]}",
+                         "token": self.token(path[2])}, {}
         if path[:2] == [self.version, "tokens"]:
             return 200, self.tokens, {"X-Total-Count": str(len(self.tokens)), "X-Limit": "100"}
         if path[0] == "result":
@@ -134,6 +142,14 @@ class Partner:
         return {"token": token, "url": f"{self.url}/versions", "roles": [{
             "role": self.role, "country_code": self.country, "party_id": self.party,
             "business_details": {"name": "A partner of the tests"}}]}
+
+    def token(self, uid, **more):
+        """A Token of ours, as it is in our list, or as of somebody new."""
+        known = next((one for one in self.tokens if one["uid"] == uid), None)
+        return known or {
+            "country_code": self.country, "party_id": self.party, "uid": uid, "type": "RFID",
+            "contract_id": f"NL-TNM-{uid}", "issuer": "TNM", "valid": True,
+            "whitelist": "NEVER", "last_updated": now_text(), **more}
 
     def _receive(self, method, path, told):
         module, name = path[0], "/".join(path[1:])

@@ -70,9 +70,10 @@ tariff = "parking"
 """
 
 
-def ocpi_configuration(ports, version="2.2.1", name="Test yard", tariffs=TARIFFS):
+def ocpi_configuration(ports, version="2.2.1", name="Test yard", tariffs=TARIFFS,
+                       access="anyone = true"):
     """The site of the harness as a CPO with one partner."""
-    text = configuration(ports).replace(
+    text = configuration(ports, access=access).replace(
         "[listen]", f'[listen]\nocpi = "127.0.0.1:{ports["ocpi"]}"', 1)
     return text + f"""
 [ocpi]
@@ -98,19 +99,19 @@ poll_s = 5
 """
 
 
-async def started(site, version="2.2.1"):
+async def started(site, version="2.2.1", **more):
     """Starts the site with a partner beside it that is not registered yet."""
     site.daemon.ports["ocpi"] = free_port()
-    site.daemon.config.write_text(ocpi_configuration(site.daemon.ports, version))
+    site.daemon.config.write_text(ocpi_configuration(site.daemon.ports, version, **more))
     partner = Partner(version)
     partner.mend()
     await site.start()
     return partner
 
 
-async def registered(site, version="2.2.1"):
+async def registered(site, version="2.2.1", **more):
     """The same, and the partner has registered with the box."""
-    partner = await started(site, version)
+    partner = await started(site, version, **more)
     partner.register(await site.daemon.cli("partner", "invite", "operator"))
     await until(lambda: partner.told("locations"), 20, "the location is told", site.daemon)
     return partner

@@ -4,6 +4,7 @@ pages, an outage with a kill in the middle, commands and limits, a changed confi
 import asyncio
 import time
 
+from charger import utc_text
 from ocpi_partner import Partner
 from partner_site import ids, ocpi_configuration, queue, registered, started, token
 from site_harness import note, until
@@ -69,6 +70,122 @@ async def test_a_thousand_sessions_and_cdrs_come_over_pages_complete(idle):
         assert len(partner.pull("cdrs")[0]) == 1000, "pages of the server's own size"
         await until(lambda: len(partner.cdrs()) == 1000, 120, "each CDR is pushed", idle.daemon)
         assert len(set(partner.cdrs())) == 1000, "each once"
+    finally:
+        partner.cut()
+
+
+async def test_pages_are_complete_while_sessions_are_being_written(idle):
+    """A list of 1,000 grows to 1,200 while it is read in small pages."""
+    partner = await registered(idle)
+    try:
+        chargers, now = idle.chargers[:6], time.time()
+        for charger in chargers:
+            await charger.connect()
+            charger.cut()
+        for charger in chargers[:5]:
+            queue(charger, 200, now - 86_400 * 3)
+        queue(chargers[5], 200, now - 86_400 * 2)
+        await asyncio.gather(*(charger.reconnect() for charger in chargers[:5]))
+
+        def count(module):
+            _, _, headers = partner.call("GET", partner.endpoint(module) + "?limit=1")
+            return int(headers["X-Total-Count"])
+
+        await until(lambda: count("cdrs") == 1000, 60, "every session has its CDR", idle.daemon)
+        known = {module: set(ids(partner.pull(module)[0])) for module in ("sessions", "cdrs")}
+
+        def crawl(module):
+            """Pages of nine until there is no more; every object as it came."""
+            url, found = partner.endpoint(module) + "?limit=9", []
+            while url:
+                status, answer, headers = partner.call("GET", url)
+                assert status == 200, answer
+                found += ids(answer["data"])
+                link = headers.get("Link")
+                url = link.split(">")[0].lstrip("<") if link else None
+            return found
+
+        writing = asyncio.create_task(chargers[5].reconnect())
+        sessions, cdrs = await asyncio.gather(asyncio.to_thread(crawl, "sessions"),
+                                              asyncio.to_thread(crawl, "cdrs"))
+        await writing
+        for module, found in (("sessions", sessions), ("cdrs", cdrs)):
+            assert len(set(found)) == len(found), f"{module}: none twice"
+            assert known[module] <= set(found), f"{module}: none is missed"
+            note(f"pull of {module} while they are written: {len(found)} of 1000 to 1200, none twice")
+        await until(lambda: count("cdrs") == 1200, 60, "all are there at the end", idle.daemon)
+        assert len(set(crawl("cdrs"))) == len(set(crawl("sessions"))) == 1200
+    finally:
+        partner.cut()
+
+
+async def test_drivers_of_a_partner_charge_by_its_word_and_without_it(idle):
+    """The whitelist rules, from charger to partner and back, with the uplink up and down."""
+    partner = await registered(idle, access='tokens = ["LOCAL"]')
+    try:
+        partner.tokens = [partner.token(uid, whitelist=rule) for uid, rule in (
+            ("ALWAYS-1", "ALWAYS"), ("OFFLINE-1", "ALLOWED_OFFLINE"), ("NEVER-1", "NEVER"))]
+        charger = idle.chargers[0]
+        await charger.connect()
+
+        async def known():
+            return await charger.authorize("ALWAYS-1") == "Accepted"
+
+        await until(known, 30, "the tokens were pulled", idle.daemon)
+        assert await charger.authorize("LOCAL") == "Accepted"
+        assert not {"ALWAYS-1", "LOCAL"} & set(partner.asked[-1:]), "nobody was asked about them"
+        partner.word = {"OFFLINE-1": "ALLOWED", "NEVER-1": "ALLOWED", "NEW-1": "ALLOWED"}
+        for uid in ("OFFLINE-1", "NEVER-1", "NEW-1"):
+            assert await charger.authorize(uid) == "Accepted", uid
+            assert uid in partner.asked, uid
+        assert await charger.authorize("STRANGER") != "Accepted"
+        assert await charger.plug_in("NEVER-1") == "Accepted"
+        await until(lambda: partner.sessions(), 30, "the session is told", idle.daemon)
+        session = next(iter(partner.sessions().values()))
+        assert session["auth_method"] == "AUTH_REQUEST", session
+        assert session["authorization_reference"] == "ref-NEVER-1", session
+        await charger.unplug()
+
+        partner.cut()
+        idle.daemon.kill()
+        charger.cut()
+        await idle.daemon.start()
+        await charger.reconnect()
+        verdicts = {uid: await charger.authorize(uid)
+                    for uid in ("LOCAL", "ALWAYS-1", "OFFLINE-1", "NEVER-1", "STRANGER")}
+        charge = {uid for uid, verdict in verdicts.items() if verdict == "Accepted"}
+        assert charge == {"LOCAL", "ALWAYS-1", "OFFLINE-1"}, verdicts
+        note(f"uplink down, box restarted: {', '.join(sorted(charge))} charge")
+    finally:
+        partner.cut()
+
+
+async def test_a_reservation_of_a_partner_is_kept_by_the_charger(idle):
+    partner = await registered(idle, access='tokens = ["LOCAL"]')
+    try:
+        charger = idle.chargers[8]
+        await charger.connect()
+        reserve = {"response_url": f"{partner.url}/result/reserve",
+                   "token": token(partner, "0f3c9a52-7f0e-4d6c-9b1e-2a4d8e6f0c11"),
+                   "expiry_date": utc_text(time.time() + 1800), "reservation_id": "R-1",
+                   "location_id": "YARD-1", "evse_uid": "EVSE-09"}
+        url = partner.endpoint("commands", "RECEIVER")
+        status, answer, _ = partner.call("POST", f"{url}/RESERVE_NOW", reserve)
+        assert status == 200 and answer["data"]["result"] == "ACCEPTED", answer
+        await until(lambda: partner.results, 20, "the result", idle.daemon)
+        assert partner.results[0] == ("reserve", {"result": "ACCEPTED"}), partner.results
+        assert await charger.plug_in("LOCAL") != "Accepted", "it is kept for another"
+        asked = [frame for frame in charger.frames
+                 if not frame.sent and frame.is_call("ReserveNow")]
+        tag = asked[0].parts[3]["idTag"] if asked else None
+        if tag:
+            assert len(tag) <= 20, tag
+        cancel = {"response_url": f"{partner.url}/result/cancel", "reservation_id": "R-1"}
+        _, answer, _ = partner.call("POST", f"{url}/CANCEL_RESERVATION", cancel)
+        assert answer["data"]["result"] == "ACCEPTED", answer
+        await until(lambda: len(partner.results) == 2, 20, "the second result", idle.daemon)
+        assert partner.results[1] == ("cancel", {"result": "ACCEPTED"}), partner.results
+        assert await charger.plug_in("LOCAL") == "Accepted", "it is free again"
     finally:
         partner.cut()
 

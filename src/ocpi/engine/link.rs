@@ -127,6 +127,8 @@ pub struct Line {
     pub told: bool,
     /// When what is pulled is due.
     pub pull_due: Option<Instant>,
+    /// When it was registered, since the last start.
+    pub since: Option<Instant>,
 }
 
 /// The longest rest between two tries.

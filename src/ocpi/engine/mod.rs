@@ -11,6 +11,7 @@
 //! (OCPI-3). No token is in any event.
 
 mod authorize;
+mod clear;
 mod command;
 pub mod desk;
 mod gateway;
@@ -79,6 +80,8 @@ pub struct Engine {
     reserved: BTreeMap<(String, String), Reserved>,
     profiled: BTreeMap<u64, Profiled>,
     scsp: Scsp,
+    /// Limits that are to be taken back.
+    clearings: Vec<clear::Clearing>,
     absent: BTreeSet<String>,
     /// What hubs told of their clients, by party.
     clients: BTreeMap<String, ClientInfo>,
@@ -109,6 +112,8 @@ enum Purpose {
     Result,
     /// A profile for a session of theirs.
     Profile(scsp::Sent),
+    /// The end of a profile, by the secret of its result.
+    Clear(String),
     /// The end of a registration; whether it arrived changes nothing.
     Farewell,
 }
@@ -139,6 +144,7 @@ impl Engine {
             gateway: Gateway::new(&site, kept),
             tokens: tokens.collect(),
             scsp: Scsp::new(&site),
+            clearings: Vec::new(),
             calls: BTreeMap::new(),
             shakes: BTreeMap::new(),
             asking: Vec::new(),
@@ -183,7 +189,7 @@ impl Engine {
             (due.location, due.tariffs) = (true, Some(0));
         }
         self.gateway.reconfigure(&site, kept);
-        self.scsp.reconfigure(&site);
+        clear::queue(&mut self.clearings, self.scsp.reconfigure(&site).into_iter());
         self.site = site;
         let gone: Vec<String> = self.gone().collect();
         gone.iter().for_each(|party| self.mark_absent(party, true));
@@ -235,6 +241,7 @@ impl Engine {
         let asks = self.asking.iter().map(|asking| asking.until);
         let all = calls.chain(rests).chain(pulls).chain(asks).filter(|at| now < *at);
         let all = all.chain(self.profile_wake(now)).chain(self.scsp.wake_at(now));
+        let all = all.chain(clear::wake_at(&self.clearings, now));
         all.min().unwrap_or(now + IDLE).min(now + IDLE)
     }
 
@@ -269,6 +276,7 @@ impl Engine {
             Purpose::Pull(pulled) => self.pulled(desk, &partner, pulled, result),
             Purpose::Authorize(ask) => self.authorized(desk, &partner, ask, result),
             Purpose::Profile(sent) => self.profile_answered(desk, &partner, &sent, result),
+            Purpose::Clear(secret) => self.clear_answered(desk, &partner, &secret, &result),
             Purpose::Result | Purpose::Farewell => {}
         }
     }
@@ -377,10 +385,13 @@ impl Engine {
     /// A call to a partner failed: it rests, and people are told once when it lasts.
     fn fail(&mut self, desk: &mut Desk<'_>, partner: &str, trouble: Trouble) {
         const TOLD_AFTER: u32 = 3;
+        // A platform may not know its own new token yet.
+        const SETTLES: Duration = Duration::seconds(60);
         let Some(line) = self.lines.get_mut(partner) else { return };
         line.fail(desk.mono, trouble.words.clone(), trouble.retry_after);
         line.refuses = trouble.refused;
-        if trouble.unauthorized {
+        let is_fresh = line.since.is_some_and(|since| desk.mono.since(since) < SETTLES);
+        if trouble.unauthorized && !is_fresh {
             line.barred = true;
             let text = "refused our token; nothing more is sent until it is registered anew";
             desk.tell(EventKind::PartnerRefused, partner, text);

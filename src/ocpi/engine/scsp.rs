@@ -5,15 +5,19 @@
 //! limit of the site ─▶ PUT profile ─▶ first answer ─▶ result in time │ late │ never
 //!                        ▲ too often, unreachable: later, the newest limit alone
 //! ```
+//! What a partner does not meter as power is taken as the mean since its state before, and only
+//! where the limit was the same all the while: the mean over a change would look like a car that
+//! disobeys.
+//!
 //! A limit that was sent and not confirmed stays open at the site: it counts with what the charger
 //! may believe (a lease), as a lost OCPP answer does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use crate::ground::ids::EvseId;
-use crate::ground::time::{Duration, Instant};
+use crate::ground::time::{Duration, Instant, Utc};
 use crate::model::partner::Ocpi;
 
 use crate::ocpi::address;
@@ -29,6 +33,7 @@ use crate::ocpi::wire::credentials::{Module, Side};
 use crate::ocpi::wire::location::Location;
 use crate::ocpi::wire::session::{Measure, Session, SessionStatus};
 
+use super::clear::Clearing;
 use super::desk::{Desk, Foreign, ForeignEvent, LimitAnswer, Output};
 use super::profile::ceiling;
 use super::receiver::patched;
@@ -59,6 +64,8 @@ struct Followed {
     evse: Option<EvseId>,
     /// The site was told that it began.
     told: bool,
+    /// A limit was sent for it.
+    limited: bool,
 }
 
 /// The newest limit of an EVSE and how far it has come.
@@ -70,6 +77,8 @@ struct Limit {
     open: Option<Sent>,
     rest_until: Option<Instant>,
     too_often: u32,
+    /// When a limit was last sent or confirmed.
+    changed: Option<Utc>,
 }
 
 /// A profile on its way.
@@ -97,14 +106,22 @@ impl Scsp {
         Self { sessions: BTreeMap::new(), limits: BTreeMap::new(), places: places.collect() }
     }
 
-    /// Another configuration: the EVSEs have other places, or others have places.
-    pub fn reconfigure(&mut self, site: &Ocpi) {
+    /// Another configuration: the EVSEs have other places, or others have places. Comes back with
+    /// the limits of those that have none any more.
+    pub fn reconfigure(&mut self, site: &Ocpi) -> Vec<Clearing> {
         self.places = Self::new(site).places;
+        let mut released = Vec::new();
         for ((partner, _), one) in &mut self.sessions {
             let session = &one.session;
             let key = (partner.clone(), session.location_id.key(), session.evse_uid.key());
             one.evse = self.places.get(&key).cloned();
+            if one.evse.is_none() && std::mem::take(&mut one.limited) && is_running(session) {
+                released.push(Clearing::new(partner, &session.id));
+            }
         }
+        let stays: BTreeSet<&EvseId> = self.places.values().collect();
+        self.limits.retain(|evse, _| stays.contains(evse));
+        released
     }
 
     /// When something is due.
@@ -112,6 +129,13 @@ impl Scsp {
         let open = self.limits.values().filter_map(|one| one.open.as_ref().map(|one| one.until));
         let rest = self.limits.values().filter_map(|one| one.rest_until);
         open.chain(rest).filter(|at| now < *at).min()
+    }
+
+    /// The session of this name.
+    fn named(&mut self, partner: &str, id: &Ci) -> Option<&mut Followed> {
+        let mut all = self.sessions.iter_mut();
+        let found = all.find(|((owner, _), one)| owner == partner && one.session.id == *id);
+        found.map(|(_, one)| one)
     }
 
     /// The running session at an EVSE of ours.
@@ -212,7 +236,8 @@ impl Engine {
                 }));
             }
             if begins || told {
-                let power_w = power(before.as_ref().map(|one| &one.session), &session);
+                let changed = self.scsp.limits.get(evse).and_then(|limit| limit.changed);
+                let power_w = power(before.as_ref().map(|one| &one.session), &session, changed);
                 desk.out.push(tell(ForeignEvent::Metered { energy_wh, power_w }));
             }
             if ends {
@@ -227,7 +252,8 @@ impl Engine {
             over.map(|key| self.scsp.sessions.remove(&key));
         }
         let told = (told || begins) && !ends && evse.is_some();
-        self.scsp.sessions.insert(key, Followed { session, evse, told });
+        let limited = before.is_some_and(|before| before.limited) && is_running(&session);
+        self.scsp.sessions.insert(key, Followed { session, evse, told, limited });
     }
 
     /// What the driver wants, where the session carries it: in the extension, or in the text of
@@ -310,6 +336,7 @@ impl Engine {
         };
         let url = self.endpoint(partner, &Module::ChargingProfiles, &Side::Receiver);
         let Some(url) = url else { return };
+        self.clear_if_due(desk, partner, &url);
         for placed in &configured.evses {
             let evse = &placed.evse;
             let Some(limit) = self.scsp.limits.get(evse) else { continue };
@@ -364,6 +391,10 @@ impl Engine {
             && let Some(limit) = self.scsp.limits.get_mut(evse)
         {
             limit.open = Some(sent);
+            limit.changed = Some(desk.utc);
+            if let Some(one) = self.scsp.named(partner, &session) {
+                one.limited = true;
+            }
         }
     }
 
@@ -450,6 +481,7 @@ impl Engine {
         if let Some(waiting) = self.scsp.limits.get_mut(&evse)
             && let Some(open) = waiting.open.take_if(|open| limit_a <= open.limit_a + 0.05)
         {
+            waiting.changed = Some(desk.utc);
             let (order, answer) = (open.order, LimitAnswer::Accepted);
             desk.out.push(Output::LimitAnswer { order, answer });
         }
@@ -489,11 +521,15 @@ impl Engine {
                         continue;
                     }
                     let Some(open) = limit.open.take() else { continue };
+                    limit.changed = Some(utc);
                     let answer = match result.result {
                         ProfileOutcome::Accepted => LimitAnswer::Accepted,
                         _ => LimitAnswer::Rejected,
                     };
                     desk.out.push(Output::LimitAnswer { order: open.order, answer });
+                    return OcpiResponse::ok(utc);
+                }
+                if self.cleared(secret) {
                     return OcpiResponse::ok(utc);
                 }
                 // Late or unknown: its order has been given up already.
@@ -525,8 +561,11 @@ fn changed(known: &Session, change: serde_json::Map<String, Value>) -> Result<Se
     Ok(session)
 }
 
-/// Power at this moment: as the newest period tells, else by what flowed since the last state.
-fn power(before: Option<&Session>, session: &Session) -> Option<f64> {
+/// Power at this moment: as the newest period tells, else by what flowed since the last state,
+/// where the limit has not changed since then.
+fn power(before: Option<&Session>, session: &Session, changed: Option<Utc>) -> Option<f64> {
+    // What charger and clocks may be behind.
+    const SETTLES: Duration = Duration::seconds(10);
     if !is_running(session) {
         return Some(0.0);
     }
@@ -536,6 +575,9 @@ fn power(before: Option<&Session>, session: &Session) -> Option<f64> {
         .and_then(|period| period.volume(&Measure::Power).map(|kw| kw.as_f64() * 1000.0));
     told.or_else(|| {
         let before = before?;
+        if changed.is_some_and(|changed| before.last_updated.0 < changed + SETTLES) {
+            return None;
+        }
         let span = session.last_updated.0.since(before.last_updated.0).as_hours();
         let energy = (session.kwh - before.kwh).as_f64() * 1000.0;
         (0.003 < span).then(|| (energy / span).max(0.0))

@@ -121,6 +121,15 @@ impl Engine {
                 let asked = (request.method, request.body.as_str());
                 self.serve_credentials(desk, number, &caller, asked)
             }
+            // It has answered our credentials, and calls before its answer is here.
+            _ if !caller.invited
+                && !self.links[&caller.partner].registered
+                && self.is_shaking(&caller.partner) =>
+            {
+                let why = "the registration is not over yet";
+                let response = OcpiResponse::code(503, http::SERVER, why, utc);
+                Some(response.with("Retry-After", "2"))
+            }
             _ if caller.invited || !self.links[&caller.partner].registered => {
                 let why = "a token A is good for versions and credentials alone";
                 Some(OcpiResponse::code(401, http::CLIENT, why, utc))

@@ -349,11 +349,17 @@ impl Engine {
         link.speech = shake.speech;
         link.registered = true;
         desk.keep(Link::key(&shake.partner), link);
-        let line = super::Line { heard: Some(desk.utc), ..super::Line::default() };
+        let (heard, since) = (Some(desk.utc), Some(desk.mono));
+        let line = super::Line { heard, since, ..super::Line::default() };
         self.lines.insert(shake.partner.clone(), line);
         self.due.insert(shake.partner.clone(), Due::everything());
         let version = shake.speech.map_or("?", Speech::word);
         desk.tell(EventKind::PartnerRegistered, &shake.partner, format!("OCPI {version}"));
+    }
+
+    /// Whether a registration with a partner is under way.
+    pub(super) fn is_shaking(&self, partner: &str) -> bool {
+        self.shakes.values().any(|shake| shake.partner == partner)
     }
 
     fn shake_failed(&mut self, desk: &mut Desk<'_>, shake: &Shake, code: i64, why: &str) {
