@@ -26,6 +26,7 @@ use crate::ground::time::{Duration, Instant};
 use crate::ground::units::{Amps, PerPhase, PhaseSet};
 use crate::model::bound::{Bound, Cause};
 use crate::model::diagram::Diagram;
+use crate::model::limit::ChargingLimit;
 use crate::model::message::{Lapse, LimitScope, Outcome};
 use crate::model::record::LeaseRecord;
 use crate::model::site::LeasePolicy;
@@ -49,6 +50,8 @@ pub struct Control {
     diagram: Arc<Diagram>,
     policy: LeasePolicy,
     rows: Rows,
+    /// A limit from outside on all chargers together; one of the rows.
+    outer: Option<ChargingLimit>,
     ledger: Vec<Entry>,
     cars: Vec<Car>,
     tickets: u64,
@@ -94,7 +97,8 @@ impl Control {
             link_down_since: None,
         };
         Self {
-            rows: Rows::new(&diagram, policy.margin),
+            rows: Rows::new(&diagram, policy.margin, None),
+            outer: None,
             ledger: diagram.evses.iter().map(entry).collect(),
             cars: vec![car; diagram.evses.len()],
             // A ledger that begins anew within one run must not give a ticket twice.
@@ -171,6 +175,14 @@ impl Control {
     /// The limit that was last accepted in the running session.
     pub fn limit(&self, evse: EvseIndex) -> Option<Amps> {
         self.ledger[evse].accepted()
+    }
+
+    /// All chargers together may draw no more than this from here on; none = no such limit.
+    pub fn limit_charging(&mut self, outer: Option<ChargingLimit>) {
+        if self.outer != outer && !self.diagram.nodes.is_empty() {
+            self.rows = Rows::new(&self.diagram, self.policy.margin, outer.as_ref());
+            self.outer = outer;
+        }
     }
 
     /// Keeps room for the minimum of a car that is to come to an EVSE, or no longer.

@@ -28,6 +28,8 @@ mod loads;
 pub mod message;
 mod need;
 mod newcomers;
+mod outer;
+mod outer_limit;
 mod outlook;
 mod partner;
 mod partner_limit;
@@ -227,6 +229,9 @@ impl Controller {
             Order::PartnerLimit { evse, partner, limit, lasts } => {
                 Some(self.state.partner_limit(now, &evse, partner, (limit, lasts)))
             }
+            Order::OuterLimit { of, source, lasts } => {
+                Some(self.state.outer_limit(now, of, source, lasts, out))
+            }
             Order::ClearPreference { evse, session, source } => {
                 let wish = Wish::default();
                 Some(self.state.prefer(now, Asked { evse, session, wish, source }, out))
@@ -340,7 +345,11 @@ impl Controller {
             let text = format!("{why}; facts are kept in memory meanwhile");
             self.state.event_seldom(now, EventKind::StoreFailed, "store", text, out);
         }
-        self.state.store_failing = failing;
+        let before = std::mem::replace(&mut self.state.store_failing, failing.clone());
+        if let (Some(_), None) = (before, failing) {
+            let text = "everything is written again".to_owned();
+            self.state.event(now, EventKind::StoreWorks, "store", text, out);
+        }
     }
 
     fn watch_clock(&mut self, now: Now, out: &mut Outbox) {

@@ -45,6 +45,7 @@ impl State {
             self.revive_wake_at(),
             self.lists_at,
             self.partner_wake_at(seen),
+            self.outer_wake_at(),
             self.vouching_wake_at(),
             planned,
         ];
@@ -55,6 +56,7 @@ impl State {
     fn tick(&mut self, now: Now, out: &mut Outbox) {
         (self.due, self.decided) = (None, Some(now.mono));
         self.watch_meters(now, out);
+        self.watch_outer(now, out);
         self.promote(now, out);
         self.watch_reservations(now, out);
         self.watch_campaigns(now, out);
@@ -84,6 +86,7 @@ impl State {
                 .take()
                 .into_iter()
                 .chain(self.partner_bounds(index, now.mono))
+                .chain(self.outer_bounds(index))
                 .chain(self.failsafe_bound(index))
                 .collect(),
         };

@@ -128,7 +128,7 @@ pub enum CpoError {
 
 /// Runs the day and prints what it came to.
 pub async fn run(args: CpoArgs) -> Result<(), CpoError> {
-    crate::io::log::install();
+    crate::io::log::install(None);
     let (config, site) = read(&args)?;
     let scsp = config.ocpi.clone().ok_or_else(|| lacks("[ocpi]"))?;
     let mine = platform(&scsp, &config)?;

@@ -294,6 +294,7 @@ fn bare() -> View {
         },
         forecasts: Vec::new(),
         plan: None,
+        limits: Vec::new(),
     }
 }
 
