@@ -77,7 +77,7 @@ fn a_limit_of_all_chargers_is_shared_and_can_be_taken_back() {
     set(&mut twin, of(Some(Watts::new(230 * 40))), 60);
     twin.run_for(Duration::minutes(5));
     let view = twin.view().expect("the box is up");
-    let may: f64 = view.evses.iter().map(|evse| evse.leased_a.0.map(Amps::as_f64)).flatten().sum();
+    let may: f64 = view.evses.iter().flat_map(|evse| evse.leased_a.0.map(Amps::as_f64)).sum();
     assert!(may <= 40.001, "{may}");
     let names = |text: &str| text.contains("limit of 9.2 kW by MQTT until");
     assert!(view.evses.iter().any(|evse| names(&evse.reason)), "{:?}", view.evses[0].reason);

@@ -259,6 +259,15 @@ impl Control {
         overloads
     }
 
+    /// Whether a breaker could be over its rating in the worst case. A limit from outside that
+    /// cannot be held yet is no reason to decide more often.
+    pub fn is_over(&self, now: Instant, loads: &[OtherLoad]) -> bool {
+        let drawn = self.rows.load(|evse| self.ledger[evse].draw(now));
+        let rows = self.rows.rows.iter().zip(drawn).filter(|(row, _)| !row.is_outer());
+        rows.into_iter()
+            .any(|(row, drawn)| row.room(&loads[row.constraint.node], Amps::ZERO) < drawn)
+    }
+
     /// When a decision could come out differently although nothing is reported.
     pub fn wake_at(&self, now: Instant) -> Option<Instant> {
         let lapses = self.ledger.iter().filter_map(|entry| entry.lapses_at(now)).min();

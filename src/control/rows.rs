@@ -98,6 +98,11 @@ impl Row {
         Self { constraint, node_name, is_outer: true, voltage }
     }
 
+    /// Whether it is a limit from outside.
+    pub fn is_outer(&self) -> bool {
+        self.is_outer
+    }
+
     /// How much it is loaded by what an EVSE draws, in its milli-units.
     pub fn load(&self, draw: Draw) -> i64 {
         match self.constraint.kind {

@@ -297,7 +297,7 @@ impl Controller {
             return;
         }
         let loads = self.state.other_loads(now.mono);
-        if !self.state.control.overloads(now.mono, &loads).is_empty() {
+        if self.state.control.is_over(now.mono, &loads) {
             self.state.mark_urgent(now.mono);
         }
     }

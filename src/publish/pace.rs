@@ -34,8 +34,8 @@ pub struct Letter {
 }
 
 impl Letter {
-    fn clear(topic: &String) -> Self {
-        Self { topic: topic.clone(), payload: String::new(), status: Value::Null }
+    fn clear(topic: &str) -> Self {
+        Self { topic: topic.to_owned(), payload: String::new(), status: Value::Null }
     }
 }
 
@@ -90,7 +90,8 @@ impl Pace {
         let pieces = self.pieces(view);
         let here: BTreeSet<&str> = pieces.iter().map(|(topic, _)| topic.as_str()).collect();
         let gone = self.told.keys().filter(|topic| !here.contains(topic.as_str()));
-        let mut letters: Vec<Letter> = gone.take(ROUND_MAX).map(Letter::clear).collect();
+        let mut letters: Vec<Letter> =
+            gone.take(ROUND_MAX).map(|topic| Letter::clear(topic)).collect();
         for (topic, piece) in &pieces {
             if ROUND_MAX <= letters.len() {
                 break;
@@ -112,7 +113,7 @@ impl Pace {
 
     /// Letters that clear everything, before other topics are used.
     pub fn farewell(&self) -> Vec<Letter> {
-        self.told.keys().map(Letter::clear).collect()
+        self.told.keys().map(|topic| Letter::clear(topic)).collect()
     }
 
     /// The letter for a piece, if it is due.
@@ -137,13 +138,14 @@ impl Pace {
                 return is_due.then(|| letter(Fact { payload: payload(), status: status.clone() }));
             }
         };
-        let Some((told, at)) = told else { return Some(letter(fact)) };
+        let letter = letter(fact);
+        let Some((told, at)) = told else { return Some(letter) };
         let age = now.since(at);
-        let is_due = match told.status == fact.status {
+        let is_due = match told.status == letter.status {
             false => STATUS_EVERY <= age,
-            true => self.every <= age && told.payload != fact.payload.to_string(),
+            true => self.every <= age && told.payload != letter.payload,
         };
-        is_due.then(|| letter(fact))
+        is_due.then_some(letter)
     }
 
     /// All that should be retained at the broker, by topic; documents before what they point to.

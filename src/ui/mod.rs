@@ -9,7 +9,8 @@
 //! [`detail`] (the page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] →
 //! [`history`] → [`live`] → [`pass`] → [`state`] → [`order`] → [`health`] →
 //! [`exposition`] → [`metrics`] → [`remote`] (orders to chargers) → [`api`] → [`learned`] →
-//! [`firmware`] → [`uploads`] → [`partners`] → [`wish`] → [`driver`] (the page for a phone) → [`qr`] → [`visit`]. The
+//! [`firmware`] → [`uploads`] → [`partners`] → [`wish`] → [`driver`] (the page for a phone) →
+//! [`qr`] → [`visit`]. The
 //! routes are here: one table names each with what serves it, and the description of the API is
 //! compared with it.
 
