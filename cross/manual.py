@@ -33,7 +33,8 @@ What it remembers; see operating.md.
 .SH ENVIRONMENT
 .TP
 .B AMPGATE_LOG
-The least severe lines that are shown: error, warn, info, debug or trace.
+The least severe lines that are shown: error, warn, info, debug or trace; with commas, those of
+modules: info,ocpp=debug.
 .SH EXIT STATUS
 0, or 1 when what was asked did not work, or 2 for a mistake in words or configuration.
 .SH SEE ALSO

@@ -29,17 +29,18 @@ use crate::ground::ids::{LinkId, RequestId};
 use crate::ground::time::{Duration, Instant};
 use crate::io::clock::Clock;
 use crate::io::doors::{self, DoorError, Doors};
-use crate::io::field::{Field, PartnerAsk};
+use crate::io::field::{self, Field, PartnerAsk};
 use crate::io::inbox::{self, Arrival, Inbox};
 use crate::io::journal::Journal;
 use crate::io::log as lines;
-use crate::io::platform::{self, EndsProcess, Resources, Watchdog};
+use crate::io::platform::{self, EndsProcess, Watchdog};
 use crate::io::signing::Signer;
 use crate::io::solver::Solver;
 use crate::io::sources::Sources;
 use crate::io::tls::Tls;
 use crate::io::websocket::{Door, Links};
 use crate::model::event::{Event, EventKind};
+use crate::model::machine::Machine;
 use crate::model::record::Record;
 use crate::model::site::Site;
 use crate::store::error::StoreError;
@@ -187,12 +188,12 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         gate: doors::gate(&config, &data)?,
     });
     let doors = Doors::open(&config, &data, &links, &inbox, &clock).await?;
-    let (pictures, view) = publisher(controller.view(now));
+    let (pictures, view) = field::publisher(controller.view(now));
     let (orders, asked) = mpsc::channel(ORDERS_MAX);
     let (wishes, wished) = mpsc::channel(ORDERS_MAX);
     let handle = Handle {
         view,
-        store: store.reader(),
+        store: tune(&store, &config),
         ocpp_address: doors.plain_address(),
         ocpps_address: doors.tls_address(),
         links: links.clone(),
@@ -201,7 +202,7 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         data,
         orders,
         wishes,
-        field: Field::new(links.clone(), inbox.clone()),
+        field: Field::new(links.clone(), inbox.clone(), &config),
     };
     let mut world = World {
         field: handle.field.clone(),
@@ -233,19 +234,6 @@ pub async fn start(options: DaemonOptions) -> Result<Daemon, DaemonError> {
         Box::pin(world.run(arrivals, asked, wished)).await
     };
     Ok(Daemon { handle, task: tokio::spawn(running) })
-}
-
-/// Where pictures are put in and where people see the latest. In a task of its own: whoever looks
-/// at a picture for long must not hold up the loop.
-fn publisher(first: View) -> (mpsc::Sender<Arc<View>>, watch::Receiver<Arc<View>>) {
-    let (published, view) = watch::channel(Arc::new(first));
-    let (pictures, mut drawn) = mpsc::channel::<Arc<View>>(1);
-    tokio::spawn(async move {
-        while let Some(picture) = drawn.recv().await {
-            published.send_replace(picture);
-        }
-    });
-    (pictures, view)
 }
 
 impl Daemon {
@@ -349,9 +337,9 @@ impl Handle {
         let _ = self.wishes.send(Wish::Stop).await;
     }
 
-    /// What the machine has left.
-    pub fn resources(&self) -> Resources {
-        Resources::look(&self.data)
+    /// How the machine is.
+    pub fn machine(&self) -> Machine {
+        platform::machine(&self.data, self.store.figures())
     }
 }
 
@@ -542,7 +530,8 @@ impl World {
         if listens(&before) != listens(&self.config) {
             log::warn!("the addresses to listen on change only with a restart");
         }
-        self.field.reconfigure(before.ocpi.as_ref(), self.config.ocpi.as_ref());
+        self.field.reconfigure(&before, &self.config);
+        self.store.keep(self.config.keep);
         if Sources::differ(&before, &self.config) {
             self.sources = Some(Sources::of(&self.config, &self.inbox, &self.clock));
         }
@@ -586,6 +575,14 @@ impl World {
             Err(StoreError::NotWritten("the store stopped by a fault".to_owned()))
         })
     }
+}
+
+/// Says how long the past is kept, and what commits are timed with. Who reads the past gets this.
+fn tune(store: &Store, config: &Config) -> StoreReader {
+    store.keep(config.keep);
+    let real = Clock::real();
+    store.time_with(move || real.now().mono.since(Instant::START));
+    store.reader()
 }
 
 fn interval(every: RealDuration) -> tokio::time::Interval {

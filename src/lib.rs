@@ -1,6 +1,7 @@
 //! Ampgate keeps an EV charging site inside its breakers.
 #![forbid(unsafe_code)]
 
+pub mod announce;
 pub mod cli;
 pub mod config;
 pub mod control;
@@ -19,6 +20,7 @@ pub mod model;
 pub mod ocpi;
 pub mod ocpp;
 pub mod plan;
+pub mod publish;
 pub mod run;
 pub mod serve;
 pub mod simulate;

@@ -9,6 +9,7 @@ use ampgate::cli::secure::Secure;
 use ampgate::demo::{self, DemoOptions};
 use ampgate::double::{self, CpoArgs};
 use ampgate::keyring::{self, CaCommand, KeyCommand};
+use ampgate::model::log::Levels;
 use ampgate::run::{CheckArgs, RunArgs};
 use ampgate::simulate::SimulateArgs;
 use ampgate::simulate::replay::{self, Replay};
@@ -90,6 +91,9 @@ struct DemoArgs {
     /// Where the store is kept [default: ./ampgate-demo].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// What is logged: a level, and with commas those of modules, e.g. info,ocpp=debug.
+    #[arg(long, value_name = "LEVELS", value_parser = Levels::parse)]
+    log_level: Option<Levels>,
 }
 
 /// Exit code of a usage or configuration mistake, as clap has it.
@@ -138,7 +142,7 @@ fn play(journal: &Path) -> ExitCode {
 }
 
 fn demonstrate(args: DemoArgs) -> ExitCode {
-    ampgate::io::log::install();
+    ampgate::io::log::install(args.log_level);
     let usual = if args.once { demo::SPEED_ONCE } else { demo::SPEED };
     let options = DemoOptions {
         speed: args.speed.unwrap_or(usual),

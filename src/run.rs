@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::announce;
 use crate::config::network::Shown;
 use crate::config::problem::Severity;
 use crate::config::{self, Checked, Config};
@@ -14,6 +15,7 @@ use crate::io::platform;
 use crate::io::starts::{self, Starts};
 use crate::io::tls::TlsFiles;
 use crate::model::event::EventKind;
+use crate::model::log::Levels;
 use crate::serve;
 use crate::store::backup;
 use crate::store::error::StoreError;
@@ -37,6 +39,10 @@ pub struct RunArgs {
     /// Write every input with its outputs to this file, for `ampgate replay`.
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
+    /// What is logged: a level, and with commas those of modules, e.g. info,ocpp=debug [default:
+    /// $AMPGATE_LOG, else log.level of the configuration, else info].
+    #[arg(long, value_name = "LEVELS", value_parser = Levels::parse)]
+    pub log_level: Option<Levels>,
 }
 
 /// What `ampgate check` was asked for.
@@ -74,8 +80,9 @@ fn cause(error: &UiError) -> String {
 
 /// Runs until SIGTERM. SIGHUP reads the file again; a bad one is refused while the old goes on.
 pub async fn run(args: RunArgs) -> Result<(), RunError> {
-    lines::install();
+    lines::install(args.log_level.clone());
     let (mut checked, text) = read(&args.config).map_err(RunError::Config)?;
+    lines::configure(checked.config.log.as_ref());
     for warning in &checked.warnings {
         log::warn!("{warning}");
     }
@@ -112,6 +119,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     };
     let partners = uplink_running.as_ref().map(|uplink| uplink.reader.clone());
     tokio::spawn(upkeep::run(handle.clone(), partners));
+    tokio::spawn(announce::run(handle.clone()));
     tell_addresses(&handle, uplink_running.as_ref());
     let page = match web {
         None => None,
@@ -129,6 +137,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
         if let Some(why) = &failsafe {
             starts::restrict(&mut checked.config, why);
         }
+        lines::configure(checked.config.log.as_ref());
         Ok((checked.config, text))
     };
     let ended = daemon.run_until_signal(reparse).await;

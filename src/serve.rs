@@ -30,7 +30,17 @@ pub async fn page(
     let drivers = DriverDoor { secret: secret(handle.data()), page_url };
     let (partners, partner_states) = (handle.field.wishes(), handle.field.partners());
     let (history, security) = (history(&handle.store), counter(desk));
-    let state = UiState { view, orders, history, security, drivers, partners, partner_states };
+    let here = handle.clone();
+    let state = UiState {
+        view,
+        orders,
+        history,
+        security,
+        drivers,
+        partners,
+        partner_states,
+        machine: Arc::new(move || here.machine()),
+    };
     ui::serve(state, address).await
 }
 

@@ -241,7 +241,7 @@ async fn a_storm_of_reconnects_is_answered_in_time() {
         charger.await.unwrap();
     }
     let took = clock.now().mono.since(began);
-    let resident = handle.resources().resident_bytes.unwrap_or(0) >> 20;
+    let resident = handle.machine().resident_bytes.unwrap_or(0) >> 20;
     println!(
         "{} messages of {CHARGERS} chargers answered in {} ms; {resident} MiB with the chargers",
         CHARGERS as i64 * (2 + 2 * TRANSACTIONS),

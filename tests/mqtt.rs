@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ampgate::config::Broker;
+use ampgate::config::broker::Broker;
 use ampgate::controller::message::Input;
 use ampgate::ground::time::Utc;
 use ampgate::io::clock::Clock;
@@ -33,8 +33,7 @@ async fn site(change: impl FnOnce(&mut Broker)) -> Site {
         host: "127.0.0.1".to_owned(),
         port: listener.local_addr().unwrap().port(),
         client_id: "ampgate-test".to_owned(),
-        username: None,
-        password_file: None,
+        ..Broker::default()
     };
     change(&mut broker);
     let (inbox, arrivals) = inbox::channel();

@@ -48,6 +48,7 @@ fn served(view: View) -> Served {
         history: history(),
         drivers: drivers(),
         partners: None,
+        machine: Arc::new(ampgate::model::machine::Machine::default),
         partner_states: watch::channel(Vec::new()).1,
         security: Counter::closed(),
     };
@@ -308,8 +309,16 @@ fn only_loopback_can_be_listened_on() {
     let (orders, _) = mpsc::channel(1);
     let (history, drivers, security) = (history(), drivers(), Counter::closed());
     let partner_states = watch::channel(Vec::new()).1;
-    let state =
-        UiState { view: views, orders, history, drivers, security, partners: None, partner_states };
+    let state = UiState {
+        view: views,
+        orders,
+        history,
+        drivers,
+        security,
+        partners: None,
+        partner_states,
+        machine: Arc::new(ampgate::model::machine::Machine::default),
+    };
     let refused = runtime.block_on(serve(state, SocketAddr::from(([0, 0, 0, 0], 0))));
     let error = refused.map(|_| ()).expect_err("it must not listen there");
     assert!(matches!(error, UiError::NotLoopback(_)));
@@ -407,7 +416,11 @@ fn the_past_is_read_through_the_readers_with_tokens_hidden() {
 #[test]
 fn health_and_metrics_answer() {
     let site = served(sample::busy());
-    assert_eq!(site.get("/healthz"), (200, "ok\n".to_owned()));
+    let (status, body) = site.get("/healthz");
+    let health: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!((status, &health["status"]), (200, &json!("degraded")), "{body}");
+    assert_eq!(health["checks"][0]["name"], "control");
+    assert_eq!(site.get("/healthz?strict=1").0, 503, "a charger is away");
     let (_, metrics) = site.get("/metrics");
     assert!(metrics.contains("ampgate_node_headroom_amperes{node=\"grid\",phase=\"L3\"} 15"));
 }

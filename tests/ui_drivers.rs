@@ -62,6 +62,7 @@ fn served_at(view: View, page: Option<&str>) -> Served {
         drivers,
         security,
         partners: None,
+        machine: Arc::new(ampgate::model::machine::Machine::default),
         partner_states,
     };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));

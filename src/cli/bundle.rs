@@ -22,7 +22,7 @@ const ASKED: [(&str, &str); 6] = [
     ("/api/v1/events?count=1000", "events.json"),
     ("/api/v1/sessions?count=200", "sessions.json"),
     ("/api/v1/plan", "plan.json"),
-    ("/healthz", "healthz.txt"),
+    ("/healthz", "healthz.json"),
     ("/metrics", "metrics.txt"),
 ];
 

@@ -22,10 +22,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 #[derive(Debug, Args)]
 pub struct Keep {
     /// The backup
-    file: PathBuf,
+    pub file: PathBuf,
     /// The data directory [default: /var/lib/ampgate, else ./ampgate-data]
     #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    pub data: Option<PathBuf>,
 }
 
 impl Keep {

@@ -4,7 +4,8 @@
 //! [`plan`] alone asks nobody: it solves a saved problem on its own.
 //!
 //! Reading order: [`client`] → [`text`] (aligned tables) → [`explain`] → [`prefer`] → [`status`]
-//! → [`remote`] (orders to chargers) → [`forecast`] → [`plan`] → [`keep`] → [`bundle`].
+//! → [`remote`] (orders to chargers) → [`forecast`] → [`plan`] → [`keep`] → [`export`] →
+//! [`bundle`].
 
 pub mod client;
 pub mod firmware;
@@ -12,6 +13,7 @@ pub mod text;
 
 pub mod bundle;
 pub mod explain;
+pub mod export;
 pub mod forecast;
 pub mod keep;
 pub mod partner;
@@ -81,6 +83,8 @@ pub enum Command {
     Backup(keep::Keep),
     /// Lay a backup ready; the next start of the daemon puts it in place
     Restore(keep::Keep),
+    /// Sessions or CDRs for billing, as CSV or JSON, while the daemon runs or without it
+    Export(export::Export),
     /// What somebody who helps needs to see, without tokens and secrets
     SupportBundle(bundle::Bundle),
     /// Firmware for several chargers, one after the other
@@ -196,16 +200,16 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
         Command::Remote(command) => remote::remote(command),
         Command::Reserve(wish) => remote::reserve(wish),
         Command::Drill { evse, target } => remote::drill(target, &segment(evse)),
-        Command::Chargers(target) => ask(target, "/api/v1/site", |body| {
-            let view: View = client::read(body)?;
-            Ok(status::chargers(&view))
-        }),
+        Command::Chargers(target) => {
+            ask(target, "/api/v1/site", |body| Ok(status::chargers(&client::read(body)?)))
+        }
         Command::CancelReservation { id, target } => {
             let path = format!("/api/v1/reservations/{id}/cancel");
             remote::order(target, &path, "{}")
         }
         Command::Backup(wanted) => keep::backup(wanted).map_err(ClientError::Here),
         Command::Restore(wanted) => keep::restore(wanted).map_err(ClientError::Here),
+        Command::Export(wanted) => export::export(wanted).map_err(ClientError::Here),
         Command::SupportBundle(wanted) => bundle::write(wanted).map_err(ClientError::Here),
         Command::Firmware(wanted) => firmware::answer(wanted),
         Command::Uploads(wanted) => uploads::answer(wanted, &zone(uploads::target(wanted))?),

@@ -27,6 +27,10 @@ pub fn site(view: &View) -> String {
     for line in &view.degraded {
         out.push_str(&format!("  {}\n", clean(line)));
     }
+    for limit in &view.limits {
+        let whose = limit.evse.as_deref().unwrap_or("all chargers");
+        out.push_str(&format!("  {}: {}\n", clean(whose), clean(&limit.words)));
+    }
     out.push('\n');
     out.push_str(&power(view));
     out.push('\n');
@@ -131,7 +135,24 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
+    use crate::controller::view::LimitView;
     use crate::ui::sample;
+
+    #[test]
+    fn limits_from_outside_stand_below_what_is_wrong() {
+        let mut view = sample::busy();
+        view.limits = vec![LimitView {
+            evse: None,
+            limit_a: None,
+            limit_w: Some(Watts::new(4_200)),
+            source: "dimming".to_owned(),
+            until: None,
+            words: "limit of 4.2 kW by dimming until 14:30".to_owned(),
+        }];
+        let said = site(&view);
+        let line = "  all chargers: limit of 4.2 kW by dimming until 14:30\n";
+        assert!(said.contains(line), "{said}");
+    }
 
     #[test]
     fn the_status_says_what_is_wrong_first() {

@@ -1,4 +1,4 @@
-//! Rules of `[site]`, `[listen]`, `[mqtt]` and `[lease]`.
+//! Rules of `[site]`, `[listen]` and `[lease]`.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,6 @@ use super::zone;
 pub fn check(file: &File, report: &mut Report) {
     check_site(file, report);
     check_listen(file, report);
-    check_mqtt(file, report);
     check_timing(file, report);
 }
 
@@ -96,21 +95,5 @@ fn check_listen(file: &File, report: &mut Report) {
             "no ocpp",
             "ocpp = \"127.0.0.1:9000\" or the like: without it no charger can connect",
         );
-    }
-}
-
-fn check_mqtt(file: &File, report: &mut Report) {
-    let Some(mqtt) = &file.mqtt else { return };
-    if let Some(host) = &mqtt.host {
-        let odd = |letter: char| letter.is_whitespace() || letter.is_control() || letter == '/';
-        let has_port = host.matches(':').count() == 1;
-        if host.contains(odd) || has_port {
-            let expected = "the name or address alone, without mqtt:// and without the port \
-                            (that is port = 1883)";
-            report.error("mqtt.host", quoted(host), expected);
-        }
-    }
-    if let (Some(_), None) = (&mqtt.password_file, &mqtt.username) {
-        report.error("mqtt.password_file", "a password without username", "username beside it");
     }
 }

@@ -14,7 +14,9 @@ use super::file_access::{Access, Token};
 use super::file_diagram::{Battery, Evse, Load, Node, Pv};
 use super::file_drivers::Drivers;
 use super::file_forecast::Forecast;
+use super::file_keep::{Keep, Log};
 use super::file_meter::Meter;
+use super::file_mqtt::Mqtt;
 use super::file_ocpi::{Ocpi, Partner};
 use super::file_plan::Plan;
 use super::file_security::Security;
@@ -90,6 +92,12 @@ pub struct File {
     pub meter: Vec<Meter>,
     /// Who this site is to its partners over OCPI.
     pub ocpi: Option<Ocpi>,
+    /// How long the past is kept.
+    #[serde(default)]
+    pub keep: Keep,
+    /// What is logged.
+    #[serde(default)]
+    pub log: Log,
     /// Partners over OCPI: operators, service providers, hubs.
     #[serde(default)]
     #[schemars(length(max = 20))]
@@ -138,30 +146,6 @@ pub struct Listen {
     /// own (`ocpi.certificate_file`); see docs/ocpi.md.
     #[schemars(example = &"127.0.0.1:8085")]
     pub ocpi: Option<String>,
-}
-
-/// The MQTT broker that meters publish to.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Mqtt {
-    /// Host name or address of the broker.
-    #[schemars(required, length(min = 1, max = 253), example = &"127.0.0.1")]
-    pub host: Option<String>,
-    /// TCP port.
-    #[serde(default = "mqtt_port")]
-    #[schemars(range(min = 1, max = 65535))]
-    pub port: u16,
-    /// The name under which Ampgate connects. Two programs with one name throw each other out.
-    #[serde(default = "mqtt_client_id")]
-    #[schemars(length(min = 1, max = 65))]
-    pub client_id: String,
-    /// User name, where the broker wants one.
-    #[schemars(length(min = 1, max = 255))]
-    pub username: Option<String>,
-    /// File that holds the password, alone on its first line. The password itself never stands in
-    /// the configuration.
-    #[schemars(length(min = 1, max = 4096), example = &"/etc/ampgate/mqtt.password")]
-    pub password_file: Option<String>,
 }
 
 /// How long a limit holds without being renewed, and how fast limits move.
@@ -231,12 +215,4 @@ impl Default for Charging {
 
 fn voltage_v() -> f64 {
     230.0
-}
-
-fn mqtt_port() -> u16 {
-    1883
-}
-
-fn mqtt_client_id() -> String {
-    String::from("ampgate")
 }

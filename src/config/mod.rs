@@ -6,13 +6,16 @@
 //! is left; only a file without errors becomes a [`Config`].
 
 pub mod adopt;
+pub mod broker;
 mod build;
 mod build_ocpi;
 mod check_access;
 mod check_diagram;
 mod check_drivers;
 mod check_forecast;
+mod check_keep;
 mod check_meter;
+mod check_mqtt;
 mod check_names;
 mod check_ocpi;
 mod check_policy;
@@ -26,7 +29,9 @@ mod file_access;
 mod file_diagram;
 mod file_drivers;
 mod file_forecast;
+mod file_keep;
 mod file_meter;
+mod file_mqtt;
 mod file_ocpi;
 mod file_plan;
 mod file_security;
@@ -44,14 +49,16 @@ mod words;
 mod zone;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use toml::de::DeTable;
 
 use crate::model::drivers::PageUrl;
+use crate::model::log::Levels;
 use crate::model::partner::Ocpi;
+use crate::model::retention::Retention;
 use crate::model::site::Site;
 
+use broker::Broker;
 use network::{Security, Shown};
 use problem::{Problem, Severity};
 use report::Report;
@@ -74,29 +81,18 @@ pub struct Config {
     pub web: Option<SocketAddr>,
     /// Where drivers reach their page; none = on this machine alone.
     pub driver_page: Option<PageUrl>,
-    /// The broker; none when no meter is configured.
+    /// The broker; none when nothing is heard and told over MQTT.
     pub mqtt: Option<Broker>,
+    /// How long the past is kept.
+    pub keep: Retention,
+    /// What is logged, unless the command line or the environment says otherwise.
+    pub log: Option<Levels>,
     /// OCPI listener; none = closed.
     pub ocpi_address: Option<SocketAddr>,
     /// What the OCPI listener shows; none = it speaks plain HTTP.
     pub ocpi_tls: Option<Shown>,
     /// Partners over OCPI and what the site is to them.
     pub ocpi: Option<Ocpi>,
-}
-
-/// Where the MQTT broker is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broker {
-    /// Host name or address.
-    pub host: String,
-    /// TCP port, 1883 as a rule.
-    pub port: u16,
-    /// MQTT client id.
-    pub client_id: String,
-    /// User name, where the broker wants one.
-    pub username: Option<String>,
-    /// File that holds the password, alone on its first line.
-    pub password_file: Option<PathBuf>,
 }
 
 /// A configuration without errors, and what is odd about it.
@@ -148,6 +144,8 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
     let tree = tree::resolve(&file, report);
     let built = build::build(&file, &tree);
     check_policy::check(&file, report);
+    check_mqtt::check(&file, report);
+    check_keep::check(&file, report);
     check_security::check(&file, report);
     check_access::check(&file, report);
     check_names::check(&file, report);
@@ -168,17 +166,9 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
         security: check_security::security(&file),
         web: check_policy::address(&file.listen.web),
         driver_page: file.drivers.page_url.as_deref().and_then(PageUrl::parse),
-        mqtt: file.mqtt.as_ref().and_then(broker),
-    })
-}
-
-fn broker(mqtt: &file::Mqtt) -> Option<Broker> {
-    Some(Broker {
-        host: mqtt.host.clone()?,
-        port: mqtt.port,
-        client_id: mqtt.client_id.clone(),
-        username: mqtt.username.clone(),
-        password_file: mqtt.password_file.as_ref().map(PathBuf::from),
+        mqtt: file.mqtt.as_ref().and_then(broker::broker),
+        keep: check_keep::retention(&file),
+        log: check_keep::levels(&file),
     })
 }
 

@@ -307,6 +307,46 @@ fn what_holds_for_a_group_is_what_it_says_and_else_what_holds_for_all() {
 }
 
 #[test]
+fn the_broker_what_is_told_and_what_is_kept_are_checked() {
+    let host = |more: &str| spoiled(&[("host =", &format!("{more}\nhost ="))]);
+    let table = |more: &str| spoiled(&[("[access]", &format!("{more}\n[access]"))]);
+    let texts = [
+        ("a root without tls", host("ca_file = \"ca.pem\"")),
+        ("a certificate without key", host("tls = true\ncertificate_file = \"a.pem\"")),
+        ("a key without certificate", host("tls = true\nkey_file = \"a.key\"")),
+        (
+            "a password for all to read",
+            spoiled(&[(
+                "host = \"127.0.0.1\"",
+                "host = \"b\"\nusername = \"u\"\npassword_file = \"p\"",
+            )]),
+        ),
+        ("a topic with wildcard", table("[mqtt.publish]\ntopic = \"a/#\"")),
+        ("a topic that begins with /", table("[mqtt.publish]\ntopic = \"/a\"")),
+        ("a topic of Home Assistant", table("[mqtt.publish]\ntopic = \"homeassistant/x\"")),
+        ("too often", table("[mqtt.publish]\nevery_s = 0.1")),
+        ("fine longer than all", table("[keep]\nreadings_days = 7\nreadings_fine_days = 14")),
+        ("no level", table("[log]\nlevel = \"info,ocpp=loud\"")),
+    ];
+    expect_file!["tests/broker.txt"].assert_eq(&told(&texts));
+}
+
+#[test]
+fn a_broker_inside_tls_has_its_port_and_its_files() {
+    let more = "tls = true\nca_file = \"ca.pem\"\n[mqtt.publish]\nlimits = true\n\
+                [keep]\nreadings_days = 7";
+    let text = spoiled(&[("host = \"127.0.0.1\"", &format!("host = \"b\"\n{more}"))]);
+    let config = parse(&text, "site.toml").expect("it is sound").config;
+    let broker = config.mqtt.expect("it has one");
+    assert_eq!(broker.port, 8883);
+    assert_eq!(broker.tls.map(|tls| tls.roots), Some("ca.pem".into()));
+    let publish = broker.publish.expect("it tells");
+    assert_eq!((publish.topic.as_str(), publish.every), ("ampgate", Duration::seconds(10)));
+    assert_eq!(publish.limits_last, Some(Duration::hours(1)));
+    assert_eq!(config.keep.readings_fine, Duration::hours(7 * 24), "no longer than all");
+}
+
+#[test]
 fn policies_are_checked() {
     let door = "ocpp = \"127.0.0.1:9000\"";
     let texts = [

@@ -26,6 +26,7 @@ use crate::ground::time::{Duration, Instant};
 use crate::ground::units::{Amps, PerPhase, PhaseSet};
 use crate::model::bound::{Bound, Cause};
 use crate::model::diagram::Diagram;
+use crate::model::limit::ChargingLimit;
 use crate::model::message::{Lapse, LimitScope, Outcome};
 use crate::model::record::LeaseRecord;
 use crate::model::site::LeasePolicy;
@@ -49,6 +50,8 @@ pub struct Control {
     diagram: Arc<Diagram>,
     policy: LeasePolicy,
     rows: Rows,
+    /// A limit from outside on all chargers together; one of the rows.
+    outer: Option<ChargingLimit>,
     ledger: Vec<Entry>,
     cars: Vec<Car>,
     tickets: u64,
@@ -94,7 +97,8 @@ impl Control {
             link_down_since: None,
         };
         Self {
-            rows: Rows::new(&diagram, policy.margin),
+            rows: Rows::new(&diagram, policy.margin, None),
+            outer: None,
             ledger: diagram.evses.iter().map(entry).collect(),
             cars: vec![car; diagram.evses.len()],
             // A ledger that begins anew within one run must not give a ticket twice.
@@ -173,6 +177,14 @@ impl Control {
         self.ledger[evse].accepted()
     }
 
+    /// All chargers together may draw no more than this from here on; none = no such limit.
+    pub fn limit_charging(&mut self, outer: Option<ChargingLimit>) {
+        if self.outer != outer && !self.diagram.nodes.is_empty() {
+            self.rows = Rows::new(&self.diagram, self.policy.margin, outer.as_ref());
+            self.outer = outer;
+        }
+    }
+
     /// Keeps room for the minimum of a car that is to come to an EVSE, or no longer.
     pub fn keep_room(&mut self, evse: EvseIndex, is_kept: bool) {
         self.cars[evse].reserved = is_kept;
@@ -245,6 +257,15 @@ impl Control {
             }
         }
         overloads
+    }
+
+    /// Whether a breaker could be over its rating in the worst case. A limit from outside that
+    /// cannot be held yet is no reason to decide more often.
+    pub fn is_over(&self, now: Instant, loads: &[OtherLoad]) -> bool {
+        let drawn = self.rows.load(|evse| self.ledger[evse].draw(now));
+        let rows = self.rows.rows.iter().zip(drawn).filter(|(row, _)| !row.is_outer());
+        rows.into_iter()
+            .any(|(row, drawn)| row.room(&loads[row.constraint.node], Amps::ZERO) < drawn)
     }
 
     /// When a decision could come out differently although nothing is reported.

@@ -5,6 +5,7 @@ use crate::ground::units::{Amps, PerPhase, Phase, PhaseSet, Volts};
 use crate::model::bound::Cause;
 use crate::model::constraint::{Constraint, ConstraintKind};
 use crate::model::diagram::Diagram;
+use crate::model::limit::ChargingLimit;
 
 use super::situation::OtherLoad;
 
@@ -13,8 +14,10 @@ use super::situation::OtherLoad;
 pub struct Row {
     /// The constraint.
     pub constraint: Constraint,
-    /// Name of its node.
+    /// Name of its node, or of the limit from outside.
     pub node_name: String,
+    /// It is a limit from outside on what chargers draw: no other load counts in it.
+    is_outer: bool,
     voltage: Volts,
 }
 
@@ -39,14 +42,16 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// The rows of this diagram, each tighter by `margin`.
-    pub fn new(diagram: &Diagram, margin: Amps) -> Self {
+    /// The rows of this diagram, each tighter by `margin`, and that of a limit from outside.
+    pub fn new(diagram: &Diagram, margin: Amps, outer: Option<&ChargingLimit>) -> Self {
         let row = |constraint: Constraint| Row {
             node_name: diagram.nodes[constraint.node].name.clone(),
             constraint,
+            is_outer: false,
             voltage: diagram.voltage,
         };
-        let rows: Vec<Row> = diagram.constraints().into_iter().map(row).collect();
+        let mut rows: Vec<Row> = diagram.constraints().into_iter().map(row).collect();
+        rows.extend(outer.map(|outer| Row::outer(diagram, outer)));
         let mut of_evse = vec![Vec::new(); diagram.evses.len()];
         for (index, row) in rows.iter().enumerate() {
             for evse in &row.constraint.evses {
@@ -81,6 +86,23 @@ impl Rows {
 }
 
 impl Row {
+    /// A limit on all chargers together. It stands at the first node, whose load does not count.
+    fn outer(diagram: &Diagram, outer: &ChargingLimit) -> Self {
+        let constraint = Constraint {
+            name: outer.words.clone(),
+            node: 0,
+            kind: ConstraintKind::Power(outer.limit),
+            evses: (0..diagram.evses.len()).collect(),
+        };
+        let (node_name, voltage) = (outer.words.clone(), diagram.voltage);
+        Self { constraint, node_name, is_outer: true, voltage }
+    }
+
+    /// Whether it is a limit from outside.
+    pub fn is_outer(&self) -> bool {
+        self.is_outer
+    }
+
     /// How much it is loaded by what an EVSE draws, in its milli-units.
     pub fn load(&self, draw: Draw) -> i64 {
         match self.constraint.kind {
@@ -98,6 +120,9 @@ impl Row {
 
     /// What chargers may load it with, in its milli-units.
     pub fn room(&self, other: &OtherLoad, margin: Amps) -> i64 {
+        if self.is_outer {
+            return self.constraint.limit();
+        }
         let taken = match self.constraint.kind {
             ConstraintKind::Current(phase, _) => (other.current[phase] + margin).as_milli(),
             ConstraintKind::Power(_) => {
@@ -111,6 +136,9 @@ impl Row {
     /// The reason that this row gives to a car that it stops.
     pub fn cause(&self, other: &OtherLoad, sharing: usize) -> Cause {
         let (node, phase) = (self.node_name.clone(), self.phase());
+        if self.is_outer {
+            return Cause::Policy { words: node };
+        }
         match (&self.constraint.kind, &other.silent) {
             (ConstraintKind::Imbalance(phase, _), _) => Cause::Imbalance { node, phase: *phase },
             (_, Some((meter, since))) => {

@@ -9,6 +9,7 @@ use crate::model::ask::{Ask, AskOutcome, Signed};
 use crate::model::campaign::CampaignId;
 use crate::model::event::{Event, EventKind};
 use crate::model::feed::{FeedKind, Received};
+use crate::model::limit::LimitOf;
 use crate::model::preference::{PreferenceSource, Wish};
 use crate::model::record::{Record, Remembered};
 use crate::model::reservation::ReservationId;
@@ -102,6 +103,9 @@ pub enum Order {
     /// No more than this for an EVSE until the span is over, because a partner says so. Replaces
     /// that partner's earlier limit; without a limit it is taken back.
     PartnerLimit { evse: EvseId, partner: String, limit: Option<Amps>, lasts: Duration },
+    /// A limit from outside until the span is over. Replaces the earlier one of its source;
+    /// without an amount it is taken back.
+    OuterLimit { of: LimitOf, source: String, lasts: Duration },
     /// Questions about tokens that the site does not know go to partners from here on, or not.
     AskPartners { active: bool },
     /// The partners' word on a token; with the number of the question, where one was asked.

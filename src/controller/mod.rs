@@ -28,6 +28,8 @@ mod loads;
 pub mod message;
 mod need;
 mod newcomers;
+mod outer;
+mod outer_limit;
 mod outlook;
 mod partner;
 mod partner_limit;
@@ -228,6 +230,9 @@ impl Controller {
             Order::PartnerLimit { evse, partner, limit, lasts } => {
                 Some(self.state.partner_limit(now, &evse, partner, (limit, lasts)))
             }
+            Order::OuterLimit { of, source, lasts } => {
+                Some(self.state.outer_limit(now, of, source, lasts, out))
+            }
             Order::ClearPreference { evse, session, source } => {
                 let wish = Wish::default();
                 Some(self.state.prefer(now, Asked { evse, session, wish, source }, out))
@@ -293,7 +298,7 @@ impl Controller {
             return;
         }
         let loads = self.state.other_loads(now.mono);
-        if !self.state.control.overloads(now.mono, &loads).is_empty() {
+        if self.state.control.is_over(now.mono, &loads) {
             self.state.mark_urgent(now.mono);
         }
     }
@@ -341,7 +346,11 @@ impl Controller {
             let text = format!("{why}; facts are kept in memory meanwhile");
             self.state.event_seldom(now, EventKind::StoreFailed, "store", text, out);
         }
-        self.state.store_failing = failing;
+        let before = std::mem::replace(&mut self.state.store_failing, failing.clone());
+        if let (Some(_), None) = (before, failing) {
+            let text = "everything is written again".to_owned();
+            self.state.event(now, EventKind::StoreWorks, "store", text, out);
+        }
     }
 
     fn watch_clock(&mut self, now: Now, out: &mut Outbox) {

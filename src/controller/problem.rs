@@ -177,6 +177,9 @@ impl State {
     ) -> Vec<ProblemNode> {
         let diagram = &self.site.diagram;
         let loads = self.other_loads(now.mono);
+        let outer = self.outer_node_limits(now);
+        // Where several connections hang apart, no node holds all chargers.
+        let is_alone = diagram.nodes.iter().filter(|node| node.parent.is_none()).count() == 1;
         let is_planned = |evse: EvseIndex| evses.contains(&Some(evse));
         let kept = self.kept_room(now, &is_planned);
         let node = |index: NodeIndex| {
@@ -214,7 +217,7 @@ impl State {
                 power_limit_kw: node.power_limit.map(|limit| limit.as_f64() / 1000.0),
                 imbalance_a: node.imbalance.map(Amps::as_f64),
                 other_a: (0..grid.len() - 1).map(other).collect(),
-                limits: Vec::new(),
+                limits: if is_alone && node.parent.is_none() { outer.clone() } else { Vec::new() },
             }
         };
         (0..diagram.nodes.len()).map(node).collect()

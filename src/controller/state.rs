@@ -25,6 +25,7 @@ use super::feed_state::FeedState;
 use super::image::MeterImage;
 use super::loads::{Draw, Loads};
 use super::message::{Outbox, Output};
+use super::outer_limit::OuterLimit;
 use super::partner_limit::PartnerLimit;
 use super::planning::Planning;
 use super::view::Totals;
@@ -84,6 +85,8 @@ pub struct State {
     pub vouching: Vouching,
     /// Limits that partners have set.
     pub partner_limits: Vec<PartnerLimit>,
+    /// Limits that others have set.
+    pub outer: Vec<OuterLimit>,
     pub started: Instant,
     /// The calendar less the monotonic time in milliseconds, to notice a step of the clock.
     pub clock_offset: Option<i64>,
@@ -151,6 +154,7 @@ impl State {
             store_failing: None,
             broker_down: None,
             partner_limits: Vec::new(),
+            outer: Vec::new(),
             vouching: Vouching::default(),
             started: now.mono,
             clock_offset: None,
@@ -186,6 +190,7 @@ impl State {
         next.store_failing = self.store_failing.clone();
         next.broker_down = self.broker_down.clone();
         next.vouching = self.vouching.clone();
+        next.outer = self.outer.clone();
         for (meter, image) in next.site.meters.iter().zip(&mut next.meters) {
             let before = self.site.meters.iter().position(|known| known == meter);
             if let Some(before) = before {

@@ -46,6 +46,7 @@ impl State {
             self.abandoned_wake_at(),
             self.lists_at,
             self.partner_wake_at(seen),
+            self.outer_wake_at(),
             self.vouching_wake_at(),
             planned,
         ];
@@ -56,6 +57,7 @@ impl State {
     fn tick(&mut self, now: Now, out: &mut Outbox) {
         (self.due, self.decided) = (None, Some(now.mono));
         self.watch_meters(now, out);
+        self.watch_outer(now, out);
         self.promote(now, out);
         self.close_abandoned(now, out);
         self.watch_reservations(now, out);
@@ -86,6 +88,7 @@ impl State {
                 .take()
                 .into_iter()
                 .chain(self.partner_bounds(index, now.mono))
+                .chain(self.outer_bounds(index))
                 .chain(self.failsafe_bound(index))
                 .collect(),
         };

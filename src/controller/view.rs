@@ -58,6 +58,26 @@ pub struct View {
     /// The plan in force; none where there is none yet or nobody charges.
     #[serde(default)]
     pub plan: Option<PlanView>,
+    /// Limits from outside that are in force.
+    #[serde(default)]
+    pub limits: Vec<LimitView>,
+}
+
+/// A limit from outside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LimitView {
+    /// The EVSE; none for all chargers together.
+    pub evse: Option<String>,
+    /// The most on each phase of the EVSE.
+    pub limit_a: Option<Amps>,
+    /// The most of all chargers together.
+    pub limit_w: Option<Watts>,
+    /// Whose it is.
+    pub source: String,
+    /// Until when; none where the clock was not trusted when it was set.
+    pub until: Option<Utc>,
+    /// The same in words.
+    pub words: String,
 }
 
 /// A node of the diagram with its load.

@@ -19,7 +19,9 @@ use std::path::PathBuf;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::config::{self, Broker, Config};
+use crate::announce;
+use crate::config::broker::{Broker, Publish};
+use crate::config::{self, Config};
 use crate::daemon::{self, Daemon, DaemonError, DaemonOptions};
 use crate::desk::Desk;
 use crate::ground::ids::{ChargePointId, MeterId};
@@ -117,6 +119,7 @@ pub async fn run(options: DemoOptions) -> Result<bool, DemoError> {
     .await?;
     let handle = daemon.handle();
     let (uplink, operator) = partners(&handle, &config, &options, &clock).await?;
+    tokio::spawn(announce::run(handle.clone()));
     let web = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
     let desk = Desk::new(handle.clone(), None);
     let (page, address) = serve::page(&handle, desk, web, None).await?;
@@ -304,8 +307,13 @@ fn site(broker: SocketAddr, web: u16, speed: f64) -> Config {
         host: broker.ip().to_string(),
         port: broker.port(),
         client_id: "ampgate".to_owned(),
-        username: None,
-        password_file: None,
+        publish: Some(Publish {
+            topic: "ampgate".to_owned(),
+            discovery: Some("homeassistant".to_owned()),
+            every: Duration::seconds(10),
+            limits_last: Some(Duration::hours(1)),
+        }),
+        ..Broker::default()
     });
     config
 }

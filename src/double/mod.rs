@@ -137,7 +137,7 @@ pub enum CpoError {
 
 /// Runs the day and prints what it came to.
 pub async fn run(args: CpoArgs) -> Result<(), CpoError> {
-    crate::io::log::install();
+    crate::io::log::install(None);
     let (config, site) = read(&args)?;
     tell_prices(&args, &site)?;
     let site = Arc::new(site);

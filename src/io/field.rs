@@ -5,7 +5,10 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::config::Config;
+use crate::config::broker::Broker;
 use crate::controller::message::Input;
+use crate::controller::view::View;
 use crate::ground::ids::{ChargePointId, EvseId, IdToken};
 use crate::model::partner::{Ocpi, PartnerState};
 use crate::ocpi::engine::desk::Wish;
@@ -30,6 +33,19 @@ pub struct PartnerAsk {
     pub evse: Option<EvseId>,
 }
 
+/// Where pictures are put in and where people see the latest. In a task of its own: whoever looks
+/// at a picture for long must not hold up the loop.
+pub fn publisher(first: View) -> (mpsc::Sender<Arc<View>>, watch::Receiver<Arc<View>>) {
+    let (published, view) = watch::channel(Arc::new(first));
+    let (pictures, mut drawn) = mpsc::channel::<Arc<View>>(1);
+    tokio::spawn(async move {
+        while let Some(picture) = drawn.recv().await {
+            published.send_replace(picture);
+        }
+    });
+    (pictures, view)
+}
+
 /// The loop's surroundings; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Field {
@@ -37,6 +53,7 @@ pub struct Field {
     inbox: Inbox,
     uplink: Arc<OnceLock<Uplink>>,
     partners: Arc<watch::Sender<Vec<PartnerState>>>,
+    broker: Arc<watch::Sender<Option<Broker>>>,
 }
 
 /// The ways to the uplink.
@@ -49,9 +66,10 @@ struct Uplink {
 
 impl Field {
     /// Without an uplink so far.
-    pub fn new(links: Links, inbox: Inbox) -> Self {
+    pub fn new(links: Links, inbox: Inbox, config: &Config) -> Self {
         let partners = Arc::new(watch::Sender::new(Vec::new()));
-        Self { links, inbox, uplink: Arc::default(), partners }
+        let broker = Arc::new(watch::Sender::new(config.mqtt.clone()));
+        Self { links, inbox, uplink: Arc::default(), partners, broker }
     }
 
     /// There is an uplink: it takes questions about tokens, what people want of partners, and
@@ -66,9 +84,15 @@ impl Field {
         let _ = self.uplink.set(Uplink { asks, wishes, reloads });
     }
 
-    /// The uplink gets another configuration, if it is another. OCPI itself begins and ends only
-    /// with a restart.
-    pub fn reconfigure(&self, before: Option<&Ocpi>, ocpi: Option<&Ocpi>) {
+    /// Another configuration is in force. The uplink gets its part, if it is another; OCPI itself
+    /// begins and ends only with a restart.
+    pub fn reconfigure(&self, before: &Config, after: &Config) {
+        self.broker.send_if_modified(|known| {
+            let is_news = *known != after.mqtt;
+            known.clone_from(&after.mqtt);
+            is_news
+        });
+        let (before, ocpi) = (before.ocpi.as_ref(), after.ocpi.as_ref());
         if before == ocpi {
             return;
         }
@@ -79,6 +103,11 @@ impl Field {
         if !taken {
             log::warn!("OCPI begins or ends only with a restart");
         }
+    }
+
+    /// The broker of the configuration in force, for what is told.
+    pub fn broker(&self) -> watch::Receiver<Option<Broker>> {
+        self.broker.subscribe()
     }
 
     /// How the links to partners are at this moment.

@@ -5,12 +5,15 @@
 //! what it cannot take in time is dropped and counted. [`log::Log::flush`] waits for what is under
 //! way.
 //!
-//! `AMPGATE_LOG` names the least severe level that is shown: `error`, `warn`, `info` (the default),
-//! `debug` or `trace`. Libraries show warnings only, unless it is `debug` or `trace`.
+//! The command line (`--log-level`), else `AMPGATE_LOG`, else the configuration (`log.level`) names
+//! the least severe level that is shown: `error`, `warn`, `info` (the default), `debug` or `trace`,
+//! and others for single modules. Libraries show warnings only, unless it is `debug` or `trace`.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use log::kv::{Key, Value, VisitSource};
@@ -18,6 +21,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
 use crate::model::event::{Event, Severity};
+use crate::model::log::Levels;
 
 /// The name of this program in targets of log lines.
 const OURS: &str = env!("CARGO_CRATE_NAME");
@@ -31,21 +35,46 @@ const LINES_MAX: usize = 4096;
 /// How long a flush may take.
 const FLUSH_TIME: Duration = Duration::from_secs(1);
 
-/// Installs the logger of the process; does nothing if there is one.
+/// What is shown.
+static LEVELS: RwLock<Levels> =
+    RwLock::new(Levels { all: LevelFilter::Info, modules: BTreeMap::new() });
+
+/// The command line or the environment has said what is shown; the configuration does not count.
+static IS_ASKED: AtomicBool = AtomicBool::new(false);
+
+/// Shows what the configuration says, where nobody has asked for something else.
+pub fn configure(levels: Option<&Levels>) {
+    if !IS_ASKED.load(Ordering::Relaxed) {
+        show(levels.cloned().unwrap_or_default());
+    }
+}
+
+fn show(levels: Levels) {
+    log::set_max_level(levels.most());
+    *LEVELS.write().unwrap_or_else(PoisonError::into_inner) = levels;
+}
+
+/// Installs the logger of the process, with what the command line asks for; does nothing if there
+/// is one.
 #[expect(clippy::disallowed_methods, reason = "as usual for logs; wanted before any file is read")]
-pub fn install() {
-    let named = std::env::var(LEVEL).unwrap_or_default();
-    let level = named.trim().parse().unwrap_or(LevelFilter::Info);
+pub fn install(asked: Option<Levels>) {
+    let named = std::env::var(LEVEL).ok().map(|text| Levels::parse(&text));
+    let wrong = named.as_ref().and_then(|named| named.as_ref().err().cloned());
+    let asked = asked.or_else(|| named?.ok());
     let journal = connected_to_journal().then(|| JournalLog::new().ok()).flatten();
     let (lines, orders) = sync_channel(LINES_MAX);
-    let logger = Box::new(Logger { level, lines, dropped: AtomicU64::new(0) });
+    let logger = Box::new(Logger { lines, dropped: AtomicU64::new(0) });
     if log::set_boxed_logger(logger).is_err() {
         return;
     }
-    log::set_max_level(level);
+    IS_ASKED.store(asked.is_some(), Ordering::Relaxed);
+    show(asked.unwrap_or_default());
     let thread = std::thread::Builder::new().name("log".to_owned());
     // Without its thread the log stays silent, and the rest works.
     let _ = thread.spawn(move || write(&orders, journal.as_ref()));
+    if let Some(why) = wrong {
+        log::warn!("{LEVEL} does not count: {why}");
+    }
 }
 
 /// Tells an event with its fields, as severe as it is.
@@ -60,7 +89,6 @@ pub fn event(event: &Event) {
 }
 
 struct Logger {
-    level: LevelFilter,
     lines: SyncSender<Order>,
     dropped: AtomicU64,
 }
@@ -81,7 +109,8 @@ struct Line {
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        shows(self.level, metadata.target(), metadata.level())
+        let levels = LEVELS.read().unwrap_or_else(PoisonError::into_inner);
+        shows(&levels, metadata.target(), metadata.level())
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -171,7 +200,11 @@ impl<'kvs> VisitSource<'kvs> for Fields {
     }
 }
 
-fn shows(least: LevelFilter, target: &str, level: Level) -> bool {
+fn shows(levels: &Levels, target: &str, level: Level) -> bool {
+    if let Some(least) = levels.of(OURS, target) {
+        return level <= least;
+    }
+    let least = levels.all;
     let library = target.split("::").next().unwrap_or_default();
     let least = match library {
         OURS => least,
@@ -198,13 +231,19 @@ mod tests {
 
     #[test]
     fn libraries_are_quiet_unless_asked() {
-        use LevelFilter as Least;
-        assert!(shows(Least::Info, "ampgate::daemon", Level::Info));
-        assert!(!shows(Least::Info, "rumqttc::state", Level::Info));
-        assert!(shows(Least::Info, "rumqttc::state", Level::Warn));
-        assert!(shows(Least::Debug, "rumqttc::state", Level::Debug));
-        assert!(!shows(Least::Error, "rumqttc::state", Level::Warn));
-        assert!(!shows(Least::Info, "rumqttd::server", Level::Error));
-        assert!(!shows(Least::Info, "ampgate_other", Level::Info));
+        let shows = |asked: &str, target: &str, level: Level| {
+            super::shows(&Levels::parse(asked).unwrap(), target, level)
+        };
+        assert!(shows("info", "ampgate::daemon", Level::Info));
+        assert!(!shows("info", "rumqttc::state", Level::Info));
+        assert!(shows("info", "rumqttc::state", Level::Warn));
+        assert!(shows("debug", "rumqttc::state", Level::Debug));
+        assert!(!shows("error", "rumqttc::state", Level::Warn));
+        assert!(!shows("info", "rumqttd::server", Level::Error));
+        assert!(!shows("info", "ampgate_other", Level::Info));
+        assert!(shows("info,rumqttc=trace", "rumqttc::state", Level::Trace));
+        assert!(shows("warn,ocpp=debug", "ampgate::ocpp::boot", Level::Debug));
+        assert!(!shows("warn,ocpp=debug", "ampgate::daemon", Level::Info));
+        assert!(!shows("info,ocpp=error", "ampgate::ocpp::boot", Level::Warn));
     }
 }

@@ -5,12 +5,13 @@
 //! [`credentials`] → [`gate`] (who may come in) → [`certificate`] → [`authority`] → [`tls`] →
 //! [`stream`] → [`vault`] → `body` → [`uploads`] (files of chargers) → `handshake` →
 //! [`strangers`] → `link` (one charge point) → [`websocket`] (all of them) → [`renewal`] →
-//! [`signing`] → [`doors`] → [`mqtt`] → [`sources`] → [`journal`] → [`key`] → [`log`] →
-//! [`platform`] (systemd, memory and disk) → [`starts`] (what a program that dies does) →
-//! [`https`] → [`pace`] → [`partner`] (partners over HTTP).
+//! [`signing`] → [`doors`] → [`broker`] → [`mqtt`] → [`post`] → [`sources`] → [`journal`] →
+//! [`key`] → [`log`] → [`platform`] (systemd, memory and disk) → [`starts`] (what a program that
+//! dies does) → [`https`] → [`pace`] → [`partner`] (partners over HTTP).
 
 pub mod authority;
 mod body;
+pub mod broker;
 pub mod certificate;
 pub mod clock;
 pub mod credentials;
@@ -28,6 +29,7 @@ pub mod mqtt;
 pub mod pace;
 pub mod partner;
 pub mod platform;
+pub mod post;
 pub mod renewal;
 pub mod secret;
 pub mod signing;

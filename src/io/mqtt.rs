@@ -2,30 +2,22 @@
 //! come, connects again for ever.
 //!
 //! The controller hears of the broker when the subscription is confirmed, not when the socket is
-//! open: only then can a meter be heard. Anonymous or with a password from a file, without TLS.
+//! open: only then can a meter be heard. Anonymous or with a password from a file, with or without
+//! TLS: see [`super::broker`].
 
 use std::collections::BTreeSet;
-use std::time::Duration as RealDuration;
 
-use rumqttc::{
-    AsyncClient, ConnectReturnCode, ConnectionError, Event, MqttOptions, Packet, QoS,
-    SubscribeFilter, SubscribeReasonCode,
-};
+use rumqttc::{AsyncClient, Event, Packet, QoS, SubscribeFilter, SubscribeReasonCode};
 use tokio::task::JoinHandle;
 
-use crate::config::{Broker, Config};
+use crate::config::Config;
+use crate::config::broker::Broker;
 use crate::controller::message::Input;
 use crate::ground::time::Duration;
 
+use super::broker::{place, way, words};
 use super::clock::Clock;
 use super::inbox::{Gone, Inbox};
-
-/// The largest message that is read. Publishers of meters send some hundred bytes, a home
-/// automation with all its states in one message some ten KiB, a forecast of two weeks a hundred.
-const PACKET_BYTES_MAX: usize = 256 * 1024;
-
-/// A dead network is noticed after this and a half, in real time.
-const KEEP_ALIVE: RealDuration = RealDuration::from_secs(15);
 
 /// Requests that may wait inside rumqttc; there is one subscription and nothing is published.
 const REQUESTS_MAX: usize = 8;
@@ -91,13 +83,13 @@ struct Ended {
 }
 
 async fn session(broker: Broker, topics: BTreeSet<String>, inbox: Inbox) -> Result<Ended, Gone> {
-    let place = format!("{}:{}", broker.host, broker.port);
+    let place = place(&broker);
     let failed = |why: String| Ended { why: format!("broker {place}: {why}"), heard: false };
-    let options = match options(&broker) {
-        Ok(options) => options,
+    let way = match way(&broker, &broker.client_id).await {
+        Ok(way) => way,
         Err(why) => return Ok(failed(why)),
     };
-    let (client, mut events) = AsyncClient::new(options, REQUESTS_MAX);
+    let (client, mut events) = AsyncClient::new(way.options.clone(), REQUESTS_MAX);
     let mut heard = false;
     loop {
         match events.poll().await {
@@ -138,37 +130,6 @@ fn subscribe(client: &AsyncClient, topics: &BTreeSet<String>) -> Result<(), Stri
     client
         .try_subscribe_many(topics.iter().map(filter))
         .map_err(|error| format!("the subscription could not be sent: {error}"))
-}
-
-fn options(broker: &Broker) -> Result<MqttOptions, String> {
-    let mut options = MqttOptions::new(&broker.client_id, &broker.host, broker.port);
-    options
-        .set_keep_alive(KEEP_ALIVE)
-        .set_max_packet_size(PACKET_BYTES_MAX, PACKET_BYTES_MAX)
-        .set_clean_session(true);
-    let password = match &broker.password_file {
-        None => String::new(),
-        Some(file) => {
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| format!("password file {}: {error}", file.display()))?;
-            text.lines().next().unwrap_or_default().to_owned()
-        }
-    };
-    if let Some(username) = &broker.username {
-        options.set_credentials(username, password);
-    }
-    Ok(options)
-}
-
-fn words(error: &ConnectionError) -> String {
-    match error {
-        ConnectionError::ConnectionRefused(
-            ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized,
-        ) => "it does not accept our user name and password".to_owned(),
-        ConnectionError::NetworkTimeout => "it does not answer".to_owned(),
-        ConnectionError::Io(error) => error.to_string(),
-        other => other.to_string(),
-    }
 }
 
 /// Hears what the configuration wants to be heard; none without a broker or a topic.

@@ -9,6 +9,7 @@ use std::path::Path;
 use sd_notify::NotifyState;
 
 use crate::ground::time::{Duration, Instant};
+use crate::model::machine::{Machine, StoreFigures};
 
 /// Feeds the watchdog, four times as often as it asks for.
 #[derive(Debug)]
@@ -85,6 +86,13 @@ impl Resources {
                 .map(|disk| u64::from(disk.blocks_available()) * u64::from(disk.fragment_size())),
         }
     }
+}
+
+/// The machine of this moment, with what the store tells of itself.
+pub fn machine(data: &Path, store: StoreFigures) -> Machine {
+    let file_bytes = std::fs::metadata(data.join("ampgate.redb")).ok().map(|file| file.len());
+    let Resources { resident_bytes, disk_free_bytes } = Resources::look(data);
+    Machine { store: StoreFigures { file_bytes, ..store }, resident_bytes, disk_free_bytes }
 }
 
 /// Ends the process with the task that holds it, if that panics.

@@ -17,7 +17,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -169,6 +169,38 @@ fn texts(files: &TlsFiles) -> Result<[Vec<u8>; 3], TlsError> {
     };
     let roots = files.client_roots.as_deref().map(read).transpose()?.unwrap_or_default();
     Ok([read(&files.certificate)?, read(&files.key)?, roots])
+}
+
+/// A file with what it holds.
+pub type Read = (PathBuf, Vec<u8>);
+
+/// What a client needs that trusts these roots, and shows this certificate with this key.
+///
+/// # Errors
+/// A file holds something else, or certificate and key do not fit.
+pub fn client(roots: &Read, shown: Option<&(Read, Read)>) -> Result<Arc<ClientConfig>, TlsError> {
+    let wrong = |error: &dyn std::fmt::Display| TlsError::Settings(error.to_string());
+    let mut store = RootCertStore::empty();
+    let (file, text) = roots;
+    let (_, unusable) = store.add_parsable_certificates(certificates(file, text)?);
+    if store.is_empty() {
+        let why = format!("{unusable} certificates, none of which can be a root");
+        return Err(TlsError::Content { file: file.clone(), why });
+    }
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| wrong(&error))?
+        .with_root_certificates(store);
+    let Some(((chain_file, chain), (key_file, key))) = shown else {
+        return Ok(Arc::new(builder.with_no_client_auth()));
+    };
+    let chain = certificates(chain_file, chain)?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| TlsError::Content {
+        file: key_file.clone(),
+        why: format!("no private key in PEM ({error})"),
+    })?;
+    let config = builder.with_client_auth_cert(chain, key);
+    Ok(Arc::new(config.map_err(|error| wrong(&error))?))
 }
 
 /// All certificates of a PEM file, at least one.

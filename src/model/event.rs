@@ -110,6 +110,10 @@ catalogue! {
     LimitIgnored = "limit.ignored", Alarm;
     /// A charger that ignored its limit obeys again.
     LimitObeyed = "limit.obeyed", Info;
+    /// Somebody outside has set a limit or taken it back, or a limit has run out.
+    OuterLimit = "limit.outside", Info;
+    /// A limit from outside could not be taken; the text says why.
+    OuterLimitRefused = "limit.outside_refused", Warning;
     /// A charger did not prove that it falls to its safe share by itself.
     FailsafeUnproven = "failsafe.unproven", Alarm;
     /// A charger has proved that it falls to its safe share by itself.
@@ -178,6 +182,8 @@ catalogue! {
     FeedHeard = "forecast.heard", Info;
     /// The store cannot write; the site goes on and facts wait in memory.
     StoreFailed = "store.failed", Alarm;
+    /// The store writes again.
+    StoreWorks = "store.works", Info;
     /// A person asked for a backup; the text says what came of it.
     BackupWritten = "store.backup", Info;
     /// A backup was put in place of the store; the files of before are kept.

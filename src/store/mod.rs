@@ -13,11 +13,12 @@
 //!
 //! Reading order: [`state`] → [`queue`] (what waits) → [`table`] (what stands in the file) →
 //! `migrate`, `files` (how the file is opened) → `retention` → `load` → `worker` → [`reader`]
-//! → [`archive`] → [`backup`].
+//! → [`archive`] → [`backup`] → [`export`].
 
 pub mod archive;
 pub mod backup;
 pub mod error;
+pub mod export;
 pub mod files;
 mod load;
 mod migrate;
@@ -38,7 +39,9 @@ use std::time::Duration;
 use redb::Database;
 use tokio::sync::watch;
 
+use crate::ground::time::Duration as Span;
 use crate::model::record::{Record, Remembered};
+use crate::model::retention::Retention;
 
 use error::StoreError;
 use files::{Ids, Place};
@@ -134,6 +137,16 @@ impl Store {
     /// earlier ones.
     pub fn commit(&self, records: Vec<Record>) -> CommitNumber {
         self.shared.add(records)
+    }
+
+    /// How long the past is kept from here on.
+    pub fn keep(&self, keep: Retention) {
+        self.shared.keep(keep);
+    }
+
+    /// Commits are timed with this from here on, for figures.
+    pub fn time_with(&self, watch: impl Fn() -> Span + Send + Sync + 'static) {
+        self.shared.time_with(Box::new(watch));
     }
 
     /// Tells that [`TICK`] has passed.

@@ -117,6 +117,11 @@ impl Queue {
         !self.urgent.is_empty()
     }
 
+    /// How many facts wait that must be on disk at once.
+    pub fn urgent(&self) -> usize {
+        self.urgent.len()
+    }
+
     /// How many facts wait for the next batch.
     pub fn batched(&self) -> usize {
         self.batched.len()

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::ground::ids::{EvseId, SessionId, TransactionId};
 use crate::ground::time::{Duration, Utc};
 use crate::model::event::Event;
+use crate::model::machine::StoreFigures;
 use crate::model::record::{ReadingRecord, Record, SetpointRecord};
 use crate::model::session::{Session, Transaction};
 
@@ -44,6 +45,11 @@ pub struct StoreReader {
 impl StoreReader {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
+    }
+
+    /// How the store is doing, without the size of its file.
+    pub fn figures(&self) -> StoreFigures {
+        self.shared.figures()
     }
 
     /// Copies the store as of its last commit to a file of its own, without leases.

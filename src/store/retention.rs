@@ -5,35 +5,24 @@
 //! stepped back by years deletes nothing. Open transactions and sessions are never forgotten.
 
 use std::borrow::Borrow;
+use std::collections::BTreeSet;
 
 use redb::{Key, ReadableTable, ReadableTableMetadata, Table, TableDefinition, WriteTransaction};
 
 use crate::ground::time::{Duration, Utc};
 use crate::model::event::Event;
+use crate::model::retention::Retention;
 
 use super::table::{
     CAMPAIGNS, EVENTS, OPEN, PREFERENCES, READINGS, RESERVATIONS, SESSIONS, SETPOINTS,
     TRANSACTIONS, value,
 };
 
-/// Readings are for curves of recent sessions: five weeks, or 35 days of 12 busy chargers with a
-/// reading a minute for 11 hours a day; some 60 MB at the most.
-pub const READINGS_MAX: u64 = 300_000;
-/// See [`READINGS_MAX`].
-pub const READINGS_AGE: Duration = Duration::hours(35 * 24);
-
-/// Setpoints with their causes explain complaints: a quarter of a year.
+/// Setpoints, whatever their age.
 pub const SETPOINTS_MAX: u64 = 100_000;
-/// See [`SETPOINTS_MAX`].
-pub const SETPOINTS_AGE: Duration = Duration::hours(92 * 24);
 
-/// Events: a year, some 10 MB at the most.
+/// Events, whatever their age: some 10 MB.
 pub const EVENTS_MAX: u64 = 50_000;
-/// See [`EVENTS_MAX`].
-pub const EVENTS_AGE: Duration = Duration::hours(366 * 24);
-
-/// Sessions and their transactions: ten years of 30 a day.
-pub const SESSIONS_MAX: u64 = 110_000;
 
 /// Reservations: some years of a busy site.
 pub const RESERVATIONS_MAX: u64 = 10_000;
@@ -43,16 +32,53 @@ pub const CAMPAIGNS_MAX: u64 = 100;
 /// Rows that one trim deletes from a table at the most, so that no commit takes long.
 const TRIM_MAX: usize = 5_000;
 
+/// Rows that one trim looks at to thin them.
+const THIN_MAX: usize = 50_000;
+
 /// Forgets what is too old or too much.
-pub fn trim(write: &WriteTransaction) -> Result<(), redb::Error> {
-    trim_timed(write, READINGS, READINGS_MAX, READINGS_AGE)?;
-    trim_timed(write, SETPOINTS, SETPOINTS_MAX, SETPOINTS_AGE)?;
-    trim_events(write)?;
-    trim_closed(write, TRANSACTIONS, "transaction", |id| id as u64)?;
-    trim_closed(write, SESSIONS, "session", |id| id)?;
+pub fn trim(write: &WriteTransaction, keep: &Retention) -> Result<(), redb::Error> {
+    trim_timed(write, READINGS, keep.readings_max, keep.readings)?;
+    trim_timed(write, SETPOINTS, SETPOINTS_MAX, keep.setpoints)?;
+    trim_events(write, keep.events)?;
+    trim_closed(write, TRANSACTIONS, "transaction", keep.sessions_max, |id| id as u64)?;
+    trim_closed(write, SESSIONS, "session", keep.sessions_max, |id| id)?;
     trim_preferences(write)?;
     trim_numbered(write, RESERVATIONS, RESERVATIONS_MAX)?;
     trim_numbered(write, CAMPAIGNS, CAMPAIGNS_MAX)
+}
+
+/// Of old readings keeps the first of each quarter of an hour and EVSE. Goes on at `from`, which a
+/// trim before has reached, and tells how far it came; whole quarters only.
+pub fn thin(write: &WriteTransaction, keep: &Retention, from: i64) -> Result<i64, redb::Error> {
+    let coarse = Retention::COARSE.as_millis();
+    let mut table = write.open_table(READINGS)?;
+    let Some(newest) = table.last()?.map(|(key, _)| Utc::from_millis(key.value().0)) else {
+        return Ok(from);
+    };
+    let end = (newest - keep.readings_fine).as_millis().div_euclid(coarse) * coarse;
+    if keep.readings <= keep.readings_fine || end <= from {
+        return Ok(from);
+    }
+    let (mut quarter, mut kept, mut doomed) = (i64::MIN, BTreeSet::new(), Vec::new());
+    let mut reached = end;
+    for (row, seen) in table.range((from, "")..(end, ""))?.zip(0..) {
+        let (key, _) = row?;
+        let (at, evse) = key.value();
+        if at.div_euclid(coarse) != quarter {
+            if THIN_MAX <= seen || TRIM_MAX <= doomed.len() {
+                reached = at.div_euclid(coarse) * coarse;
+                break;
+            }
+            (quarter, kept) = (at.div_euclid(coarse), BTreeSet::new());
+        }
+        if !kept.insert(evse.to_owned()) {
+            doomed.push((at, evse.to_owned()));
+        }
+    }
+    for (at, evse) in doomed {
+        table.remove((at, evse.as_str()))?;
+    }
+    Ok(reached)
 }
 
 /// All but the newest; the open ones are among these.
@@ -127,7 +153,7 @@ fn remove_oldest(
     Ok(())
 }
 
-fn trim_events(write: &WriteTransaction) -> Result<(), redb::Error> {
+fn trim_events(write: &WriteTransaction, age: Duration) -> Result<(), redb::Error> {
     let mut table = write.open_table(EVENTS)?;
     let at = |bytes: &[u8]| value::<Event>(bytes).and_then(|event| event.at);
     let newest = table.last()?.and_then(|(_, row)| at(row.value()));
@@ -135,7 +161,7 @@ fn trim_events(write: &WriteTransaction) -> Result<(), redb::Error> {
     let mut doomed = Vec::new();
     for (row, index) in table.iter()?.take(TRIM_MAX).zip(0..) {
         let (key, row) = row?;
-        let old = at(row.value()).zip(newest).is_some_and(|(at, newest)| at + EVENTS_AGE < newest);
+        let old = at(row.value()).zip(newest).is_some_and(|(at, newest)| at + age < newest);
         if surplus <= index && !old {
             break;
         }
@@ -166,11 +192,12 @@ fn trim_closed<K: for<'k> Key<SelfType<'k> = K> + Copy + for<'k> Borrow<K> + 'st
     write: &WriteTransaction,
     definition: TableDefinition<K, &[u8]>,
     kind: &str,
+    most: u64,
     number: fn(K) -> u64,
 ) -> Result<(), redb::Error> {
     let open = write.open_table(OPEN)?;
     let mut table = write.open_table(definition)?;
-    let surplus = table.len()?.saturating_sub(SESSIONS_MAX);
+    let surplus = table.len()?.saturating_sub(most);
     let mut doomed = Vec::new();
     for row in table.iter()?.take(TRIM_MAX.min(surplus as usize)) {
         let id = row?.0.value();
@@ -183,4 +210,76 @@ fn trim_closed<K: for<'k> Key<SelfType<'k> = K> + Copy + for<'k> Borrow<K> + 'st
         table.remove(id)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use redb::{Database, ReadableDatabase, backends::InMemoryBackend};
+
+    use super::*;
+    use crate::store::table;
+
+    const MINUTE: i64 = 60_000;
+
+    /// A store with a reading a minute of two EVSEs over this many hours.
+    fn filled(hours: i64) -> Database {
+        let made = Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
+        table::create(&made).unwrap();
+        let write = made.begin_write().unwrap();
+        let mut readings = write.open_table(READINGS).unwrap();
+        for minute in 0..hours * 60 {
+            for evse in ["E1", "E2"] {
+                readings.insert((minute * MINUTE, evse), b"{}".as_slice()).unwrap();
+            }
+        }
+        drop(readings);
+        write.commit().unwrap();
+        made
+    }
+
+    fn rows(made: &Database, from_h: i64, to_h: i64) -> usize {
+        let read = made.begin_read().unwrap();
+        let table = read.open_table(READINGS).unwrap();
+        table.range((from_h * 60 * MINUTE, "")..(to_h * 60 * MINUTE, "")).unwrap().count()
+    }
+
+    /// Trims and thins until nothing changes; how often.
+    fn tend(made: &Database, keep: &Retention) -> usize {
+        let mut reached = i64::MIN;
+        for round in 1..100 {
+            let before = (rows(made, 0, 10_000), reached);
+            let write = made.begin_write().unwrap();
+            trim(&write, keep).unwrap();
+            reached = thin(&write, keep, reached).unwrap();
+            write.commit().unwrap();
+            if before == (rows(made, 0, 10_000), reached) {
+                return round;
+            }
+        }
+        panic!("it never comes to rest");
+    }
+
+    #[test]
+    fn old_readings_are_thinned_and_older_ones_forgotten() {
+        let made = filled(100);
+        let keep = Retention {
+            readings: Duration::hours(72),
+            readings_fine: Duration::hours(24),
+            ..Retention::default()
+        };
+        tend(&made, &keep);
+        assert_eq!(rows(&made, 0, 27), 0, "older than three days");
+        assert_eq!(rows(&made, 30, 70), 2 * 40 * 4, "one each quarter of an hour and EVSE");
+        assert_eq!(rows(&made, 77, 100), 2 * 23 * 60, "the last day as it was");
+        assert_eq!(tend(&made, &keep), 2, "once is enough");
+    }
+
+    #[test]
+    fn readings_are_bounded_by_number_and_kept_whole_by_default() {
+        let made = filled(50);
+        tend(&made, &Retention::default());
+        assert_eq!(rows(&made, 0, 50), 2 * 50 * 60);
+        tend(&made, &Retention { readings_max: 1000, ..Retention::default() });
+        assert_eq!(rows(&made, 0, 50), 1000);
+    }
 }

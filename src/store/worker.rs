@@ -12,13 +12,16 @@
 //! there is space again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use redb::{Database, WriteTransaction};
 use tokio::sync::watch;
 
+use crate::ground::time::Duration;
+use crate::model::machine::StoreFigures;
 use crate::model::record::{Durability, Record};
+use crate::model::retention::Retention;
 
 use super::error::StoreError;
 use super::files::{Ids, Place};
@@ -44,12 +47,16 @@ const FULL: &str = "the disk is full: transactions are recorded, readings are gi
 const RELIEF: [usize; 2] = [200, 4000];
 
 /// What the handle, the thread and the readers share.
-#[derive(Debug)]
 pub struct Shared {
     inner: Mutex<Inner>,
     changed: Condvar,
     report: watch::Sender<StoreState>,
+    /// Tells the time that has passed, for figures; the store itself holds no clock.
+    watch: OnceLock<Watch>,
 }
+
+/// The time that has passed since some moment.
+pub type Watch = Box<dyn Fn() -> Duration + Send + Sync>;
 
 #[derive(Debug)]
 struct Inner {
@@ -65,6 +72,15 @@ struct Inner {
     ticks: u32,
     retry: bool,
     closing: bool,
+    keep: Retention,
+    /// Commits so far, the time of all, and of the longest.
+    commits: (u64, Duration, Duration),
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Shared(…)")
+    }
 }
 
 struct Work {
@@ -88,8 +104,52 @@ impl Shared {
             ticks: 0,
             retry: false,
             closing: false,
+            keep: Retention::default(),
+            commits: Default::default(),
         };
-        Self { inner: Mutex::new(inner), changed: Condvar::new(), report }
+        let watch = OnceLock::new();
+        Self { inner: Mutex::new(inner), changed: Condvar::new(), report, watch }
+    }
+
+    /// What is forgotten from the next trim on.
+    pub fn keep(&self, keep: Retention) {
+        self.lock().keep = keep;
+    }
+
+    /// Commits are timed with this from here on.
+    pub fn time_with(&self, watch: Watch) {
+        // A second one would find the place taken; there is only ever one.
+        let _ = self.watch.set(watch);
+    }
+
+    /// How the store is doing, without the size of its file.
+    pub fn figures(&self) -> StoreFigures {
+        let inner = self.lock();
+        let (commits, all, longest) = inner.commits;
+        let seconds = |span: Duration| span.as_millis() as f64 / 1000.0;
+        let figures = StoreFigures {
+            file_bytes: None,
+            waiting_urgent: inner.queue.urgent() as u64,
+            waiting_batched: inner.queue.batched() as u64,
+            commits,
+            commit_seconds: seconds(all),
+            commit_seconds_max: seconds(longest),
+            thinned: inner.queue.thinned(),
+            full: inner.full,
+            failing: None,
+        };
+        drop(inner);
+        StoreFigures { failing: self.report.borrow().failing.clone(), ..figures }
+    }
+
+    fn passed(&self) -> Duration {
+        self.watch.get().map_or(Duration::ZERO, |watch| watch())
+    }
+
+    fn count(&self, took: Duration) {
+        let mut inner = self.lock();
+        let (commits, all, longest) = inner.commits;
+        inner.commits = (commits + 1, all + took, longest.max(took));
     }
 
     /// See [`Store::commit`](super::Store::commit).
@@ -230,7 +290,7 @@ pub fn start(
     place: Option<Arc<Place>>,
     ids: Ids,
 ) -> Result<JoinHandle<()>, StoreError> {
-    let mut worker = Worker { shared, backing, place, ids, batches: 0 };
+    let mut worker = Worker { shared, backing, place, ids, batches: 0, thinned: i64::MIN };
     let run = move || {
         let guard = EndsProcess;
         worker.run();
@@ -262,6 +322,8 @@ struct Worker {
     /// The ids that are set aside beside the store.
     ids: Ids,
     batches: u32,
+    /// Readings before this time are thinned, in milliseconds since 1970.
+    thinned: i64,
 }
 
 impl Worker {
@@ -323,14 +385,22 @@ impl Worker {
         self.transact(|write| retention::relieve(write, rows))
     }
 
-    fn try_write(&self, facts: &Facts, trim: bool) -> Result<(), StoreError> {
+    fn try_write(&mut self, facts: &Facts, trim: bool) -> Result<(), StoreError> {
         if facts.is_empty() && !trim {
             return self.database().map(|_| ());
         }
+        let keep = self.shared.lock().keep;
+        let (from, mut reached) = (self.thinned, self.thinned);
         self.transact(|write| {
             table::put(write, facts)?;
-            if trim { retention::trim(write) } else { Ok(()) }
-        })
+            if trim {
+                retention::trim(write, &keep)?;
+                reached = retention::thin(write, &keep, from)?;
+            }
+            Ok(())
+        })?;
+        self.thinned = reached;
+        Ok(())
     }
 
     /// Changes the file, durably and whole or not at all.
@@ -345,7 +415,9 @@ impl Worker {
             write.commit()?;
             Ok(())
         };
+        let begun = self.shared.passed();
         let done = catch_unwind(AssertUnwindSafe(transact)).map_err(|_| panicked())?;
+        self.shared.count(self.shared.passed() - begun);
         done.map_err(StoreError::from_use)
     }
 

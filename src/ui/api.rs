@@ -19,6 +19,7 @@ use crate::model::record::{ReadingRecord, SetpointRecord};
 use crate::model::session::{Session, Transaction};
 
 use super::explain::{self, Explanation};
+use super::health;
 use super::history::{COUNT_DEFAULT, COUNT_MAX, Page, ReadOf};
 use super::metrics;
 use super::order;
@@ -193,18 +194,34 @@ pub async fn openapi() -> Response {
 
 /// `GET /metrics`
 pub async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
-    let text = metrics::text(&shared.view());
+    let machine = (shared.machine)();
+    let seen = metrics::Seen {
+        view: &shared.view(),
+        partners: &shared.partner_states(),
+        machine: &machine,
+        is_fresh: shared.is_fresh(),
+    };
+    let text = metrics::text(&seen);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
+/// How strict a health check is.
+#[derive(Deserialize)]
+pub struct Strictness {
+    strict: Option<u8>,
+}
+
 /// `GET /healthz`
-pub async fn healthz(State(shared): State<Arc<Shared>>) -> Result<&'static str, Trouble> {
-    if shared.is_fresh() {
-        return Ok("ok\n");
-    }
-    let expected = "a view of the controller at least every 5 s";
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    Err(Trouble::new(status, "the controller has published nothing for 5 s", expected))
+pub async fn healthz(
+    State(shared): State<Arc<Shared>>,
+    asked: Result<Query<Strictness>, QueryRejection>,
+) -> Response {
+    let is_strict = asked.is_ok_and(|Query(asked)| asked.strict == Some(1));
+    let health = health::look(&shared.view(), &(shared.machine)(), shared.is_fresh());
+    let most = if is_strict { health::State::Ok } else { health::State::Degraded };
+    let status =
+        if health.status <= most { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(health)).into_response()
 }
 
 /// A session of the past for people, with its token hidden and the reason of its end.

@@ -7,9 +7,10 @@
 //! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`links`] (to partners) → [`plan`]
 //! → [`forecast`] → [`page`] → [`chart`] →
 //! [`detail`] (the page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] →
-//! [`history`] → [`live`] → [`pass`] → [`state`] → [`order`] → [`metrics`] → [`remote`] (orders to
-//! chargers) → [`api`] → [`learned`] → [`firmware`] → [`uploads`] → [`partners`] → [`wish`] →
-//! [`driver`] (the page for a phone) → [`qr`] → [`visit`]. The
+//! [`history`] → [`live`] → [`pass`] → [`state`] → [`order`] → [`health`] →
+//! [`exposition`] → [`metrics`] → [`remote`] (orders to chargers) → [`api`] → [`learned`] →
+//! [`firmware`] → [`uploads`] → [`partners`] → [`wish`] → [`driver`] (the page for a phone) →
+//! [`qr`] → [`visit`]. The
 //! routes are here: one table names each with what serves it, and the description of the API is
 //! compared with it.
 
@@ -45,6 +46,8 @@ pub mod state;
 
 pub mod order;
 
+pub mod exposition;
+pub mod health;
 pub mod metrics;
 pub mod pending;
 

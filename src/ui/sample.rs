@@ -306,6 +306,7 @@ fn bare() -> View {
         },
         forecasts: Vec::new(),
         plan: None,
+        limits: Vec::new(),
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use crate::controller::message::{Answer, Order};
 use crate::controller::view::View;
 use crate::model::drivers::PageUrl;
+use crate::model::machine::Machine;
 use crate::model::partner::PartnerState;
 
 use crate::ocpi::engine::desk::Wish;
@@ -21,6 +22,9 @@ use super::security::Counter;
 
 /// A view older than this, in real time, is no longer the truth.
 const FRESH: Duration = Duration::from_secs(5);
+
+/// Looks at the machine and the store.
+pub type LookAtMachine = Arc<dyn Fn() -> Machine + Send + Sync>;
 
 /// What a person wants of a partner, with the place for its answer.
 pub type PartnerWish = (Wish, oneshot::Sender<Result<String, String>>);
@@ -44,6 +48,8 @@ pub struct UiState {
     pub partner_states: watch::Receiver<Vec<PartnerState>>,
     /// What the driver pages stand on.
     pub drivers: DriverDoor,
+    /// How the machine is.
+    pub machine: LookAtMachine,
 }
 
 /// What the handlers share.
@@ -62,6 +68,8 @@ pub struct Shared {
     pub partners: Option<mpsc::Sender<PartnerWish>>,
     /// How the links to partners are.
     pub partner_states: watch::Receiver<Vec<PartnerState>>,
+    /// How the machine is.
+    pub machine: LookAtMachine,
     /// Codes and passes of drivers.
     pub passes: Passes,
     /// Where drivers reach their page.
@@ -80,6 +88,7 @@ impl Shared {
             security: state.security,
             partners: state.partners,
             partner_states: state.partner_states,
+            machine: state.machine,
             passes: Passes::new(&state.drivers.secret),
             page_url: state.drivers.page_url,
         }
