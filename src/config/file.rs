@@ -19,6 +19,7 @@ use super::file_ocpi::{Ocpi, Partner};
 use super::file_plan::Plan;
 use super::file_security::Security;
 use super::file_tariff::Tariff;
+use super::file_update::Update;
 
 /// The configuration of an Ampgate site.
 ///
@@ -94,6 +95,8 @@ pub struct File {
     #[serde(default)]
     #[schemars(length(max = 20))]
     pub partner: Vec<Partner>,
+    /// Updates of the box itself through RAUC. Without this table there are none.
+    pub update: Option<Update>,
 }
 
 /// The site itself.

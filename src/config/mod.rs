@@ -19,6 +19,7 @@ mod check_policy;
 mod check_security;
 mod check_shares;
 mod check_tariff;
+mod check_update;
 mod derive;
 mod derive_plan;
 mod file;
@@ -31,6 +32,7 @@ mod file_ocpi;
 mod file_plan;
 mod file_security;
 mod file_tariff;
+mod file_update;
 mod maps;
 pub mod network;
 mod pointer;
@@ -51,6 +53,7 @@ use toml::de::DeTable;
 use crate::model::drivers::PageUrl;
 use crate::model::partner::Ocpi;
 use crate::model::site::Site;
+use crate::model::update::UpdateSettings;
 
 use network::Security;
 use problem::{Problem, Severity};
@@ -80,6 +83,8 @@ pub struct Config {
     pub ocpi_address: Option<SocketAddr>,
     /// Partners over OCPI and what the site is to them.
     pub ocpi: Option<Ocpi>,
+    /// Updates of the box itself; none = off.
+    pub update: Option<UpdateSettings>,
 }
 
 /// Where the MQTT broker is.
@@ -155,6 +160,7 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
     check_diagram::check(&file, &tree, report);
     check_meter::check(&file, &built, report);
     check_ocpi::check(&file, report);
+    check_update::check(&file, report);
     check_shares::check(&built, report);
     Some(Config {
         ocpi_address: check_policy::address(&file.listen.ocpi),
@@ -166,6 +172,7 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
         web: check_policy::address(&file.listen.web),
         driver_page: file.drivers.page_url.as_deref().and_then(PageUrl::parse),
         mqtt: file.mqtt.as_ref().and_then(broker),
+        update: check_update::settings(&file),
     })
 }
 

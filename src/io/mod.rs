@@ -6,7 +6,8 @@
 //! [`stream`] → [`vault`] → `body` → [`uploads`] (files of chargers) → `handshake` →
 //! [`strangers`] → `link` (one charge point) → [`websocket`] (all of them) → [`renewal`] →
 //! [`signing`] → [`doors`] → [`mqtt`] → [`sources`] → [`journal`] → [`key`] → [`log`] →
-//! [`platform`] (systemd, memory and disk) → [`starts`] (what a program that dies does).
+//! [`platform`] (systemd, memory and disk) → [`starts`] (what a program that dies does)
+//! → [`fetch`] (bundles of updates) → [`rauc`].
 
 pub mod authority;
 mod body;
@@ -14,6 +15,7 @@ pub mod certificate;
 pub mod clock;
 pub mod credentials;
 pub mod doors;
+pub mod fetch;
 pub mod field;
 pub mod gate;
 mod handshake;
@@ -25,6 +27,7 @@ pub mod log;
 pub mod mqtt;
 pub mod partner;
 pub mod platform;
+pub mod rauc;
 pub mod renewal;
 pub mod secret;
 pub mod signing;
