@@ -27,5 +27,7 @@ pub mod simulate;
 pub mod store;
 pub mod twin;
 pub mod ui;
+pub mod update;
+pub mod updater;
 pub mod upkeep;
 pub mod uplink;

@@ -1,7 +1,10 @@
 //! Floor 6: `ampgate run` and `ampgate check`: a configuration file becomes a running daemon.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use tokio::task::JoinHandle;
 
 use crate::announce;
 use crate::config::network::Shown;
@@ -18,8 +21,10 @@ use crate::model::event::EventKind;
 use crate::model::log::Levels;
 use crate::serve;
 use crate::store::backup;
+use crate::store::before::{self, Done};
 use crate::store::error::StoreError;
 use crate::ui::UiError;
+use crate::updater;
 use crate::upkeep;
 use crate::uplink::{self, Uplink, UplinkError, UplinkOptions};
 
@@ -88,12 +93,14 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     }
     let data = args.data.unwrap_or_else(data_directory);
     let restored = backup::restore_staged(&data);
+    let before = before::start(&data, updater::PROGRAM);
     let starts = Arc::new(Starts::begin(&data));
     let failsafe = starts.failsafe();
     if let Some(why) = &failsafe {
         starts::restrict(&mut checked.config, why);
     }
     let (web, driver_page) = (checked.config.web, checked.config.driver_page.clone());
+    let (update, zone) = (checked.config.update.clone(), checked.config.site.zone.clone());
     let (ocpi, ocpi_address) = (checked.config.ocpi.clone(), checked.config.ocpi_address);
     let tls = checked.config.ocpi_tls.clone().map(shown);
     let clock = Clock::real();
@@ -108,6 +115,11 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     let handle = daemon.handle();
     tokio::spawn(settle(starts.clone(), handle.clone()));
     tell_restored(&handle, restored).await;
+    tell_before(&handle, before).await;
+    let updater = match update {
+        None => None,
+        Some(settings) => Some(updater::start(settings, &zone, handle.clone()).await),
+    };
     let uplink_running = match ocpi {
         None => None,
         Some(ocpi) => {
@@ -125,10 +137,8 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
         None => None,
         Some(address) => {
             let desk = Desk::new(handle.clone(), Some(args.config.clone()));
-            let page = serve::page(&handle, desk, address, driver_page).await;
-            let (page, address) = page.map_err(|error| RunError::Page { error })?;
-            log::info!("page and API at http://{address} (loopback only: there are no users yet)");
-            Some(page)
+            let page = serve::page(&handle, desk, updater, address, driver_page).await;
+            Some(told_page(page)?)
         }
     };
     let file = args.config.clone();
@@ -153,6 +163,14 @@ fn shown(shown: Shown) -> TlsFiles {
     TlsFiles { certificate: shown.certificate, key: shown.key, client_roots: None }
 }
 
+fn told_page(
+    page: Result<(JoinHandle<()>, SocketAddr), UiError>,
+) -> Result<JoinHandle<()>, RunError> {
+    let (page, address) = page.map_err(|error| RunError::Page { error })?;
+    log::info!("page and API at http://{address} (loopback only: there are no users yet)");
+    Ok(page)
+}
+
 async fn tell_restored(handle: &Handle, restored: Result<Option<PathBuf>, StoreError>) {
     let (kind, words) = match restored {
         Ok(None) => return,
@@ -161,6 +179,25 @@ async fn tell_restored(handle: &Handle, restored: Result<Option<PathBuf>, StoreE
             (EventKind::Restored, words)
         }
         Err(error) => (EventKind::StoreFailed, format!("a backup was not put in place: {error}")),
+    };
+    handle.tell(kind, "store".to_owned(), words).await;
+}
+
+async fn tell_before(handle: &Handle, before: Result<Done, StoreError>) {
+    let (kind, words) = match before {
+        Ok(Done::Nothing) => return,
+        Ok(Done::Kept { version }) => {
+            log::info!("the store as {version} left it is kept until the next version");
+            return;
+        }
+        Ok(Done::PutBack { aside }) => {
+            let words = "the store is as it was before a later version; what that one wrote is in";
+            (EventKind::Restored, format!("{words} {}", aside.display()))
+        }
+        Err(error) => {
+            let words = format!("the store of the version before is not kept: {error}");
+            (EventKind::StoreFailed, words)
+        }
     };
     handle.tell(kind, "store".to_owned(), words).await;
 }

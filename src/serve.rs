@@ -15,21 +15,23 @@ use crate::store::error::StoreError;
 use crate::store::reader::StoreReader;
 use crate::ui::history::{History, Page};
 use crate::ui::pass::{self, DriverDoor, SECRET_BYTES};
-use crate::ui::security::{Counter, Files};
+use crate::ui::security::{Counter, Files, Updates};
 use crate::ui::state::UiState;
 use crate::ui::{self, UiError};
+use crate::updater::Updater;
 
 /// Serves page and API of a daemon. Comes back with the address that was bound.
 pub async fn page(
     handle: &Handle,
     desk: Desk,
+    updater: Option<Updater>,
     address: SocketAddr,
     page_url: Option<PageUrl>,
 ) -> Result<(JoinHandle<()>, SocketAddr), UiError> {
     let (view, orders) = (handle.view.clone(), handle.orders.clone());
     let drivers = DriverDoor { secret: secret(handle.data()), page_url };
     let (partners, partner_states) = (handle.field.wishes(), handle.field.partners());
-    let (history, security) = (history(&handle.store), counter(desk));
+    let (history, security) = (history(&handle.store), counter(desk, updater));
     let here = handle.clone();
     let state = UiState {
         view,
@@ -44,7 +46,7 @@ pub async fn page(
     ui::serve(state, address).await
 }
 
-fn counter(desk: Desk) -> Counter {
+fn counter(desk: Desk, updater: Option<Updater>) -> Counter {
     let files = files(&desk);
     let (look, order) = (desk.clone(), desk);
     Counter {
@@ -54,6 +56,18 @@ fn counter(desk: Desk) -> Counter {
             Box::pin(async move { desk.order(wish).await })
         }),
         files,
+        updates: updater.map_or_else(Updates::off, updates),
+    }
+}
+
+fn updates(updater: Updater) -> Updates {
+    let looked = updater.clone();
+    Updates {
+        look: Arc::new(move || looked.view()),
+        order: Arc::new(move |order| {
+            let updater = updater.clone();
+            Box::pin(async move { updater.order(order).await })
+        }),
     }
 }
 

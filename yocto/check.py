@@ -86,9 +86,9 @@ def look(path, data):
             if not data.getVar(name):
                 yield f"{name} is empty"
     if path.name == "ampgate_git.bb":
-        unit = data.getVar("SYSTEMD_SERVICE:ampgate")
-        if not (ROOT / "systemd" / unit).exists():
-            yield f"{unit} is not in systemd/"
+        for unit in data.getVar("SYSTEMD_SERVICE:ampgate").split():
+            if not (ROOT / "systemd" / unit).exists():
+                yield f"{unit} is not in systemd/"
         digest = hashlib.md5((ROOT / "LICENSE").read_bytes()).hexdigest()
         if digest not in data.getVar("LIC_FILES_CHKSUM"):
             yield f"LIC_FILES_CHKSUM: LICENSE has md5 {digest}"

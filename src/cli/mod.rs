@@ -22,6 +22,7 @@ pub mod prefer;
 pub mod remote;
 pub mod secure;
 pub mod status;
+pub mod update;
 pub mod uploads;
 
 use std::io::Write;
@@ -90,6 +91,9 @@ pub enum Command {
     /// Firmware for several chargers, one after the other
     #[command(subcommand)]
     Firmware(firmware::Firmware),
+    /// Updates of this box itself: install, status, confirm, rollback
+    #[command(subcommand)]
+    Update(update::Update),
     /// Files that chargers have uploaded to this box
     #[command(subcommand)]
     Uploads(uploads::Uploads),
@@ -204,14 +208,14 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
             ask(target, "/api/v1/site", |body| Ok(status::chargers(&client::read(body)?)))
         }
         Command::CancelReservation { id, target } => {
-            let path = format!("/api/v1/reservations/{id}/cancel");
-            remote::order(target, &path, "{}")
+            remote::order(target, &format!("/api/v1/reservations/{id}/cancel"), "{}")
         }
         Command::Backup(wanted) => keep::backup(wanted).map_err(ClientError::Here),
         Command::Restore(wanted) => keep::restore(wanted).map_err(ClientError::Here),
         Command::Export(wanted) => export::export(wanted).map_err(ClientError::Here),
         Command::SupportBundle(wanted) => bundle::write(wanted).map_err(ClientError::Here),
         Command::Firmware(wanted) => firmware::answer(wanted),
+        Command::Update(wanted) => update::answer(wanted),
         Command::Uploads(wanted) => uploads::answer(wanted, &zone(uploads::target(wanted))?),
         Command::Forecasts(target) => {
             let path = if target.json { "/api/v1/forecasts" } else { "/api/v1/site" };

@@ -21,6 +21,7 @@ use super::file_ocpi::{Ocpi, Partner};
 use super::file_plan::Plan;
 use super::file_security::Security;
 use super::file_tariff::Tariff;
+use super::file_update::Update;
 
 /// The configuration of an Ampgate site.
 ///
@@ -102,6 +103,8 @@ pub struct File {
     #[serde(default)]
     #[schemars(length(max = 20))]
     pub partner: Vec<Partner>,
+    /// Updates of the box itself through RAUC. Without this table there are none.
+    pub update: Option<Update>,
 }
 
 /// The site itself.

@@ -22,6 +22,7 @@ mod check_policy;
 mod check_security;
 mod check_shares;
 mod check_tariff;
+mod check_update;
 mod derive;
 mod derive_plan;
 mod file;
@@ -36,6 +37,7 @@ mod file_ocpi;
 mod file_plan;
 mod file_security;
 mod file_tariff;
+mod file_update;
 mod maps;
 pub mod network;
 mod pointer;
@@ -57,6 +59,7 @@ use crate::model::log::Levels;
 use crate::model::partner::Ocpi;
 use crate::model::retention::Retention;
 use crate::model::site::Site;
+use crate::model::update::UpdateSettings;
 
 use broker::Broker;
 use network::{Security, Shown};
@@ -93,6 +96,8 @@ pub struct Config {
     pub ocpi_tls: Option<Shown>,
     /// Partners over OCPI and what the site is to them.
     pub ocpi: Option<Ocpi>,
+    /// Updates of the box itself; none = off.
+    pub update: Option<UpdateSettings>,
 }
 
 /// A configuration without errors, and what is odd about it.
@@ -155,6 +160,7 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
     check_diagram::check(&file, &tree, report);
     check_meter::check(&file, &built, report);
     check_ocpi::check(&file, report);
+    check_update::check(&file, report);
     check_shares::check(&built, report);
     Some(Config {
         ocpi_address: check_policy::address(&file.listen.ocpi),
@@ -169,6 +175,7 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
         mqtt: file.mqtt.as_ref().and_then(broker::broker),
         keep: check_keep::retention(&file),
         log: check_keep::levels(&file),
+        update: check_update::settings(&file),
     })
 }
 

@@ -208,6 +208,28 @@ fn what_holds_for_drivers_is_checked() {
 }
 
 #[test]
+fn updates_are_checked() {
+    let with = |text: &str| spoiled(&[("[[node]]", &format!("[update]\n{text}\n\n[[node]]"))]);
+    let server = |keys: &str| {
+        let url = "url = \"https://h.example\"\ncontroller_id = \"site-17\"";
+        with(&format!("[update.hawkbit]\n{url}\n{keys}"))
+    };
+    let texts = [
+        ("the least", with("")),
+        ("no window", with("window = \"at night\"")),
+        ("no bus", with("bus = \"system\"")),
+        ("never confirmed", with("trial_min = 0.5\nsettle_s = 60")),
+        ("in the clear", with("[update.index]\nurl = \"http://updates.example/i.json\"")),
+        ("this machine", with("[update.index]\nurl = \"http://127.0.0.1:8000/i.json\"")),
+        ("no address", with("[update.index]")),
+        ("no token", server("")),
+        ("two tokens", server("target_token_file = \"a\"\ngateway_token_file = \"b\"")),
+        ("a tenant that is no name", server("target_token_file = \"a\"\ntenant = \"a/b\"")),
+    ];
+    expect_file!["tests/update.txt"].assert_eq(&told(&texts));
+}
+
+#[test]
 fn tariffs_are_checked() {
     let with = |text: &str| spoiled(&[("[[node]]", &format!("{text}\n\n[[node]]"))]);
     let period = |keys: &str| format!("[[tariff.period]]\nid = \"night\"\n{keys}");

@@ -122,7 +122,7 @@ pub async fn run(options: DemoOptions) -> Result<bool, DemoError> {
     tokio::spawn(announce::run(handle.clone()));
     let web = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
     let desk = Desk::new(handle.clone(), None);
-    let (page, address) = serve::page(&handle, desk, web, None).await?;
+    let (page, address) = serve::page(&handle, desk, None, web, None).await?;
     let ocpp = handle.ocpp_address.unwrap_or(web);
     let midnight = Utc::from_millis(begins.as_millis().div_euclid(86_400_000) * 86_400_000);
     let scenario = day::scenario(&config.site, midnight);

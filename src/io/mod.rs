@@ -7,7 +7,8 @@
 //! [`strangers`] → `link` (one charge point) → [`websocket`] (all of them) → [`renewal`] →
 //! [`signing`] → [`doors`] → [`broker`] → [`mqtt`] → [`post`] → [`sources`] → [`journal`] →
 //! [`key`] → [`log`] → [`platform`] (systemd, memory and disk) → [`starts`] (what a program that
-//! dies does) → [`https`] → [`pace`] → [`partner`] (partners over HTTP).
+//! dies does) → [`https`] → [`pace`] → [`partner`] (partners over HTTP) → [`fetch`] (bundles of
+//! updates) → [`rauc`].
 
 pub mod authority;
 mod body;
@@ -16,6 +17,7 @@ pub mod certificate;
 pub mod clock;
 pub mod credentials;
 pub mod doors;
+pub mod fetch;
 pub mod field;
 pub mod gate;
 mod handshake;
@@ -30,6 +32,7 @@ pub mod pace;
 pub mod partner;
 pub mod platform;
 pub mod post;
+pub mod rauc;
 pub mod renewal;
 pub mod secret;
 pub mod signing;

@@ -188,6 +188,22 @@ catalogue! {
     BackupWritten = "store.backup", Info;
     /// A backup was put in place of the store; the files of before are kept.
     Restored = "store.restored", Warning;
+    /// There is an update for this box.
+    UpdateFound = "update.found", Info;
+    /// An update is here and waits; the text says for what.
+    UpdateWaiting = "update.waiting", Info;
+    /// An update is in the other slot; the box has to start anew.
+    UpdateInstalled = "update.installed", Info;
+    /// The box runs a version for the first time; it is confirmed once the site works again.
+    UpdateTrial = "update.trial", Info;
+    /// A version was confirmed.
+    UpdateConfirmed = "update.confirmed", Info;
+    /// A version was left; the box goes back to what ran before, or is back there.
+    UpdateRolledBack = "update.rolled_back", Alarm;
+    /// An update was refused or given up; nothing has changed.
+    UpdateFailed = "update.failed", Warning;
+    /// RAUC or a server for updates does not answer, or something is tried again later.
+    UpdateTrouble = "update.trouble", Warning;
     /// A token A was made for a partner, so that it can register.
     PartnerInvited = "partner.invited", Info;
     /// A partner is registered: both sides have tokens and endpoints of each other.

@@ -30,4 +30,5 @@ pub mod session;
 pub mod site;
 pub mod tariff;
 pub mod token;
+pub mod update;
 pub mod upload;

@@ -240,7 +240,7 @@ fn owned_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// A fresh folder for what a restore replaces.
-fn aside(dir: &Path) -> io::Result<PathBuf> {
+pub fn aside(dir: &Path) -> io::Result<PathBuf> {
     let mut number = 1;
     loop {
         let aside = dir.join(format!("before-restore-{number}"));

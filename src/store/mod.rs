@@ -13,10 +13,11 @@
 //!
 //! Reading order: [`state`] → [`queue`] (what waits) → [`table`] (what stands in the file) →
 //! `migrate`, `files` (how the file is opened) → `retention` → `load` → `worker` → [`reader`]
-//! → [`archive`] → [`backup`] → [`export`].
+//! → [`archive`] → [`backup`] → [`before`] → [`export`].
 
 pub mod archive;
 pub mod backup;
+pub mod before;
 pub mod error;
 pub mod export;
 pub mod files;

@@ -5,12 +5,12 @@
 //!
 //! Reading order: [`html`] (nothing unescaped) → [`words`] → [`bar`] → [`explain`] (the rows
 //! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`links`] (to partners) → [`plan`]
-//! → [`forecast`] → [`page`] → [`chart`] →
+//! → [`forecast`] → [`updates`] → [`page`] → [`chart`] →
 //! [`detail`] (the page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] →
 //! [`history`] → [`live`] → [`pass`] → [`state`] → [`order`] → [`health`] →
 //! [`exposition`] → [`metrics`] → [`remote`] (orders to chargers) → [`api`] → [`learned`] →
-//! [`firmware`] → [`uploads`] → [`partners`] → [`wish`] → [`driver`] (the page for a phone) →
-//! [`qr`] → [`visit`]. The
+//! [`firmware`] → [`update_api`] → [`uploads`] → [`partners`] → [`wish`] → [`driver`] (the page for
+//! a phone) → [`qr`] → [`visit`]. The
 //! routes are here: one table names each with what serves it, and the description of the API is
 //! compared with it.
 
@@ -26,6 +26,7 @@ pub mod forecast;
 pub mod links;
 pub mod plan;
 pub mod table;
+pub mod updates;
 
 pub mod page;
 
@@ -56,6 +57,7 @@ pub mod firmware;
 pub mod learned;
 pub mod partners;
 pub mod remote;
+pub mod update_api;
 pub mod uploads;
 
 pub mod wish;
@@ -182,6 +184,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/api/v1/plan", get(api::plan)),
         ("/api/v1/firmware", get(firmware::list).post(firmware::begin)),
         ("/api/v1/firmware/{id}/cancel", post(firmware::cancel)),
+        ("/api/v1/update", get(update_api::read).post(update_api::order)),
         ("/api/v1/uploads", get(uploads::list)),
         ("/api/v1/uploads/{name}", get(uploads::read).delete(uploads::remove)),
         ("/api/v1/remote", post(remote::remote)),
@@ -194,12 +197,14 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
 }
 
 async fn site_page(State(shared): State<Arc<Shared>>) -> Response {
-    Html(page::site(&shared.view(), &shared.partner_states()).into_string()).into_response()
+    let update = (shared.security.updates.look)();
+    let page = page::site(&shared.view(), &shared.partner_states(), &update);
+    Html(page.into_string()).into_response()
 }
 
 async fn site_live(State(shared): State<Arc<Shared>>) -> Response {
-    let partners = shared.partner_states.clone();
-    shared.live.parts(move |view| page::parts(view, &partners.borrow()))
+    let (partners, updates) = (shared.partner_states.clone(), shared.security.updates.clone());
+    shared.live.parts(move |view| page::parts(view, &partners.borrow(), &(updates.look)()))
 }
 
 async fn evse_page(State(shared): State<Arc<Shared>>, id: Named) -> Result<Response, Missing> {

@@ -9,6 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use crate::controller::view::View;
 use crate::ground::units::{Amps, Watts};
 use crate::model::partner::PartnerState;
+use crate::model::update::UpdateView;
 
 use super::bar::{self, Part};
 use super::diagram;
@@ -18,6 +19,7 @@ use super::html::Html;
 use super::links;
 use super::plan;
 use super::table;
+use super::updates;
 use super::words::{self, Calendar};
 
 /// Styles of all pages.
@@ -33,7 +35,7 @@ pub const SYMBOLS: &str = include_str!("assets/symbols.svg");
 pub type Parts = Vec<(String, Html)>;
 
 /// The page of the site.
-pub fn site(view: &View, partners: &[PartnerState]) -> Html {
+pub fn site(view: &View, partners: &[PartnerState], update: &UpdateView) -> Html {
     let calendar = Calendar::new(&view.zone);
     let mut out = opened(view, "/live", &view.site);
     out.append(&balance(view));
@@ -54,11 +56,12 @@ pub fn site(view: &View, partners: &[PartnerState]) -> Html {
     out.append(&links::section(partners, view, &calendar));
     out.append(&table::meters(view));
     out.append(&table::charge_points(view));
+    out.append(&updates::section(update));
     closed(out)
 }
 
 /// All parts of the page of the site that can change.
-pub fn parts(view: &View, partners: &[PartnerState]) -> Parts {
+pub fn parts(view: &View, partners: &[PartnerState], update: &UpdateView) -> Parts {
     let calendar = Calendar::new(&view.zone);
     let mut parts = vec![
         ("head".to_owned(), head(view)),
@@ -76,6 +79,7 @@ pub fn parts(view: &View, partners: &[PartnerState]) -> Parts {
     parts.push(("partners".to_owned(), links::section(partners, view, &calendar)));
     parts.push(("meters".to_owned(), table::meters(view)));
     parts.push(("chargers".to_owned(), table::charge_points(view)));
+    parts.push(("updates".to_owned(), updates::section(update)));
     parts
 }
 

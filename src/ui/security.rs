@@ -1,4 +1,5 @@
-//! What page and API see and order of who may connect and of what chargers upload, without knowing
+//! What page and API see and order of who may connect, of what chargers upload and of updates of
+//! the box, without knowing
 //! where that is kept: the doors stand on the same floor, and `serve` joins the two.
 
 use std::pin::Pin;
@@ -6,6 +7,7 @@ use std::sync::Arc;
 
 use crate::model::ask::{Ask, AskOutcome};
 use crate::model::security::{SecurityDone, SecurityOrder, SecurityView};
+use crate::model::update::{UpdateDone, UpdateOrder, UpdateView};
 use crate::model::upload::UploadedFile;
 
 /// What an order comes to; the error is in words for people.
@@ -30,6 +32,30 @@ pub struct Files {
     pub order: Arc<dyn Fn(String, Ask) -> Uploading + Send + Sync>,
 }
 
+/// What an order about updates comes to; the error is in words for people.
+pub type Updating = Pin<Box<dyn Future<Output = Result<UpdateDone, String>> + Send>>;
+
+/// Updates of the box itself.
+#[derive(Clone)]
+pub struct Updates {
+    /// As they stand.
+    pub look: Arc<dyn Fn() -> UpdateView + Send + Sync>,
+    /// Does what is ordered.
+    pub order: Arc<dyn Fn(UpdateOrder) -> Updating + Send + Sync>,
+}
+
+impl Updates {
+    /// Where there are none.
+    pub fn off() -> Self {
+        const WORDS: &str = "this box is not updated: its configuration has no [update]";
+        let view = || UpdateView { words: WORDS.to_owned(), ..UpdateView::default() };
+        Self {
+            look: Arc::new(view),
+            order: Arc::new(|_| Box::pin(async { Err(WORDS.to_owned()) })),
+        }
+    }
+}
+
 /// Where people see and order who may connect.
 #[derive(Clone)]
 pub struct Counter {
@@ -39,6 +65,8 @@ pub struct Counter {
     pub order: Arc<dyn Fn(SecurityOrder) -> Ordered + Send + Sync>,
     /// What chargers upload.
     pub files: Files,
+    /// Updates of the box itself.
+    pub updates: Updates,
 }
 
 impl Counter {
@@ -53,6 +81,7 @@ impl Counter {
                 remove: Arc::new(|_| Ok(false)),
                 order: Arc::new(|_, _| Box::pin(async { Err("not here".to_owned()) })),
             },
+            updates: Updates::off(),
         }
     }
 }

@@ -5,7 +5,7 @@
 use super::source::{Source, Word};
 
 /// Folders (and the one file) whose output depends on their input alone.
-const PURE: [&str; 12] = [
+const PURE: [&str; 13] = [
     "ground",
     "model",
     "config",
@@ -16,6 +16,7 @@ const PURE: [&str; 12] = [
     "forecast",
     "learn",
     "ocpi",
+    "update",
     "controller",
     "twin",
 ];

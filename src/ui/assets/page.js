@@ -84,7 +84,9 @@
     const answer = button.parentElement.querySelector("output");
     button.disabled = true;
     try {
-      const response = await fetch(button.dataset.post, { method: "POST" });
+      const { post, body: wanted } = button.dataset;
+      const headers = wanted ? { "content-type": "application/json" } : {};
+      const response = await fetch(post, { method: "POST", headers, body: wanted });
       const body = await response.json();
       answer.textContent = response.ok ? button.dataset.done : `${body.error}: ${body.expected}`;
     } catch {

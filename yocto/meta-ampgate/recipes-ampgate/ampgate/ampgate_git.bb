@@ -20,7 +20,7 @@ CARGO_BUILD_FLAGS += "--no-default-features"
 BUILD_MODE = "--profile appliance"
 BUILD_DIR = "appliance"
 
-SYSTEMD_SERVICE:${PN} = "ampgate.service"
+SYSTEMD_SERVICE:${PN} = "ampgate.service ampgate-reboot.path ampgate-trial.timer"
 SYSTEMD_AUTO_ENABLE = "enable"
 
 USERADD_PACKAGES = "${PN}"
@@ -29,13 +29,17 @@ USERADD_PARAM:${PN} = "--system --user-group -M -d ${localstatedir}/lib/ampgate 
 do_install:append() {
     install -D -m 0644 ${S}/systemd/ampgate.service ${D}${systemd_system_unitdir}/ampgate.service
     install -D -m 0644 ${S}/systemd/ampgate.default ${D}${sysconfdir}/default/ampgate
+    for unit in reboot.path reboot.service trial.timer trial.service; do
+        install -m 0644 ${S}/systemd/ampgate-$unit ${D}${systemd_system_unitdir}/ampgate-$unit
+    done
+    install -D -m 0644 ${S}/systemd/ampgate-rauc.conf ${D}${sysconfdir}/dbus-1/system.d/ampgate-rauc.conf
     install -d -m 0750 -o root -g ampgate ${D}${sysconfdir}/ampgate
     for example in ${S}/config/*.toml; do
         install -D -m 0644 $example ${D}${docdir}/ampgate/examples/$(basename $example)
     done
 }
 
-FILES:${PN} += "${systemd_system_unitdir}/ampgate.service ${sysconfdir}/ampgate"
+FILES:${PN} += "${systemd_system_unitdir}/ampgate*.service ${sysconfdir}/ampgate"
 CONFFILES:${PN} = "${sysconfdir}/default/ampgate"
 
 RRECOMMENDS:${PN} += "tzdata"

@@ -1,0 +1,76 @@
+//! Updates of the box itself on the page.
+
+use crate::model::update::{UpdateStage, UpdateView};
+
+use super::html::Html;
+
+/// Updates on the page; nothing where there are none.
+pub fn section(view: &UpdateView) -> Html {
+    let mut out = Html::new();
+    out.add("<section class=\"list updates\" id=\"updates\" data-part=\"updates\"", &[]);
+    if !view.enabled {
+        out.add(" hidden></section>", &[]);
+        return out;
+    }
+    out.add("><h2>Updates</h2><p class=\"update {}\">", &[&view.stage.word()]);
+    out.icon(match view.stage {
+        UpdateStage::Idle | UpdateStage::Confirmed => "finished",
+        UpdateStage::RolledBack | UpdateStage::Failed => "alarm",
+        _ => "reserved",
+    });
+    out.add(" {}", &[&view.words]);
+    if let Some(percent) = view.percent {
+        out.add(" ({} %)", &[&percent]);
+    }
+    out.add("</p><p>{} runs here", &[&view.running]);
+    if let Some(least) = &view.least {
+        out.add("; nothing older than {} is installed", &[least]);
+    }
+    out.add(".</p>", &[]);
+    for words in &view.trouble {
+        out.add("<p class=\"alert\">{}</p>", &[words]);
+    }
+    for words in &view.polled {
+        out.add("<p>Asked by itself: {}.</p>", &[words]);
+    }
+    out.add("<p class=\"orders\">", &[]);
+    for (order, title) in [
+        ("force", "Do not wait"),
+        ("confirm", "Confirm"),
+        ("rollback", "Roll back"),
+        ("cancel", "Cancel"),
+    ] {
+        if view.orders.iter().any(|known| known == order) {
+            let body = format!("{{\"order\": \"{order}\"}}");
+            out.add(
+                "<button type=\"button\" data-post=\"/api/v1/update\" data-body=\"{}\" \
+                 data-done=\"done\">{}</button> ",
+                &[&body, &title],
+            );
+        }
+    }
+    out.add("<output></output></p></section>", &[]);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_part_says_why_it_waits_and_has_the_orders_that_can_be_given() {
+        let view = UpdateView {
+            enabled: true,
+            stage: UpdateStage::Waiting,
+            words: "2.0.0 waits: the car at <EVSE-07> still wants energy".to_owned(),
+            running: "1.0.0".to_owned(),
+            orders: vec!["force".to_owned(), "cancel".to_owned()],
+            ..UpdateView::default()
+        };
+        let html = section(&view).into_string();
+        assert!(html.contains("the car at &lt;EVSE-07&gt; still wants energy"), "{html}");
+        assert!(html.contains("Do not wait</button>") && html.contains("Cancel</button>"));
+        assert!(!html.contains("Roll back"));
+        assert!(section(&UpdateView::default()).into_string().contains("hidden"));
+    }
+}
