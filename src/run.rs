@@ -88,9 +88,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     lines::install(args.log_level.clone());
     let (mut checked, text) = read(&args.config).map_err(RunError::Config)?;
     lines::configure(checked.config.log.as_ref());
-    for warning in &checked.warnings {
-        log::warn!("{warning}");
-    }
+    checked.warnings.iter().for_each(|warning| log::warn!("{warning}"));
     let data = args.data.unwrap_or_else(data_directory);
     let restored = backup::restore_staged(&data);
     let before = before::start(&data, updater::PROGRAM);
@@ -123,10 +121,8 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     let uplink_running = match ocpi {
         None => None,
         Some(ocpi) => {
-            let (handle, data) = (&handle, data.as_path());
-            let address = ocpi_address;
-            let options = UplinkOptions { handle, ocpi, address, tls, data, clock };
-            Some(uplink::start(options).await?)
+            let (handle, data, address) = (&handle, data.as_path(), ocpi_address);
+            Some(uplink::start(UplinkOptions { handle, ocpi, address, tls, data, clock }).await?)
         }
     };
     let partners = uplink_running.as_ref().map(|uplink| uplink.reader.clone());

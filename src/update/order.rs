@@ -112,12 +112,12 @@ impl Updates {
             Stage::Idle
             | Stage::Confirmed { .. }
             | Stage::RolledBack { .. }
-            | Stage::Failed { .. } => self.to_other(out),
+            | Stage::Failed { .. } => self.go_back(out),
         }
     }
 
     /// To the other slot, long after; it goes through a trial like every version.
-    fn to_other(&mut self, out: &mut Vec<Action>) -> Result<String, String> {
+    fn go_back(&mut self, out: &mut Vec<Action>) -> Result<String, String> {
         let slots = self.slots.clone().ok_or("RAUC does not answer")?;
         let (Some(booted), Some(other)) = (slots.booted(), slots.other()) else {
             return Err("this box has no other slot".to_owned());

@@ -16,7 +16,7 @@ mod servers;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration as RealDuration, Instant as RealInstant};
+use std::time::Duration as RealDuration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
@@ -24,6 +24,7 @@ use ureq::Agent;
 
 use crate::controller::view::View;
 use crate::daemon::Handle;
+use crate::ground::time::{Duration, Instant};
 use crate::io::fetch::{self, Line, Wanted};
 use crate::io::rauc::Rauc;
 use crate::model::event::EventKind;
@@ -38,11 +39,11 @@ use servers::Upstream;
 /// The site is looked at this often.
 const TICK: RealDuration = RealDuration::from_secs(1);
 /// RAUC that does not answer is looked for this often.
-const RAUC_AGAIN: RealDuration = RealDuration::from_secs(10);
+const RAUC_AGAIN: Duration = Duration::seconds(10);
 /// RAUC that answers is asked how the box is this often.
-const RAUC_LOOK: RealDuration = RealDuration::from_secs(600);
+const RAUC_LOOK: Duration = Duration::seconds(600);
 /// A picture of the site that is older than this comes from a guard that does not decide.
-const PICTURE_AGE_MAX: RealDuration = RealDuration::from_secs(5);
+const PICTURE_AGE_MAX: Duration = Duration::seconds(5);
 /// Things that may wait for the task.
 const WAITING_MAX: usize = 64;
 /// Differs with each boot of the machine.
@@ -119,6 +120,7 @@ pub async fn start(settings: UpdateSettings, zone: &str, handle: Handle) -> Upda
     if let Ok(agent) = &agent {
         servers::start(&settings, agent, &upstream, &events);
     }
+    let now = handle.clock.now().mono;
     let world = World {
         saved: memory,
         updates,
@@ -135,7 +137,7 @@ pub async fn start(settings: UpdateSettings, zone: &str, handle: Handle) -> Upda
         steps: VecDeque::new(),
         steps_again: None,
         trouble: trouble.into_iter().collect(),
-        picture: (-1, RealInstant::now()),
+        picture: (-1, now),
     };
     tokio::spawn(world.run(asked, heard));
     Updater { orders, view }
@@ -152,15 +154,15 @@ struct World {
     shown: watch::Sender<UpdateView>,
     upstream: watch::Sender<Upstream>,
     rauc: Option<Rauc>,
-    rauc_asked: Option<RealInstant>,
+    rauc_asked: Option<Instant>,
     /// The download that runs.
     line: Option<Arc<Line>>,
     steps: VecDeque<Step>,
-    steps_again: Option<RealInstant>,
+    steps_again: Option<Instant>,
     /// What does not answer, by its name.
     trouble: Vec<(&'static str, String)>,
     /// Age of the newest picture: its time, and when it came.
-    picture: (i64, RealInstant),
+    picture: (i64, Instant),
 }
 
 impl World {
@@ -186,7 +188,7 @@ impl World {
 
     async fn tick(&mut self) {
         let pause = if self.rauc.is_none() { RAUC_AGAIN } else { RAUC_LOOK };
-        if self.rauc_asked.is_none_or(|asked| pause <= asked.elapsed()) {
+        if self.rauc_asked.is_none_or(|asked| pause <= self.mono().since(asked)) {
             self.look();
         }
         if let Some(line) = &self.line {
@@ -198,9 +200,13 @@ impl World {
         self.walk().await;
     }
 
+    fn mono(&self) -> Instant {
+        self.handle.clock.now().mono
+    }
+
     /// Asks RAUC how the box is.
     fn look(&mut self) {
-        self.rauc_asked = Some(RealInstant::now());
+        self.rauc_asked = Some(self.mono());
         let (bus, events) = (self.settings.bus.clone(), self.events.clone());
         let rauc = self.rauc.clone();
         tokio::spawn(async move {
@@ -312,7 +318,7 @@ impl World {
 
     /// Marks and the wish to start anew, in their order; what fails is tried again.
     async fn walk(&mut self) {
-        if self.steps_again.is_some_and(|again| RealInstant::now() < again) {
+        if self.steps_again.is_some_and(|again| self.mono() < again) {
             return;
         }
         self.steps_again = None;
@@ -326,7 +332,7 @@ impl World {
                 }
             };
             if let Err(why) = done {
-                self.steps_again = Some(RealInstant::now() + RAUC_AGAIN);
+                self.steps_again = Some(self.mono() + RAUC_AGAIN);
                 self.rauc = None;
                 return self.settle("marks of the boot loader", Err(why)).await;
             }
@@ -415,9 +421,9 @@ impl World {
     fn site(&mut self) -> Site {
         let view = self.handle.view.borrow().clone();
         if self.picture.0 != view.uptime_ms {
-            self.picture = (view.uptime_ms, RealInstant::now());
+            self.picture = (view.uptime_ms, self.mono());
         }
-        let is_ticking = self.picture.1.elapsed() < PICTURE_AGE_MAX;
+        let is_ticking = self.mono().since(self.picture.1) < PICTURE_AGE_MAX;
         let store_failing = view.degraded.iter().find(|words| words.contains("the store cannot"));
         Site {
             busy: busy(&view),
