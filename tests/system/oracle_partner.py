@@ -15,6 +15,74 @@ from site_harness import free_port, note, until
 
 import pytest
 
+# Bounds of the total, nights over midnight, bands of duration, steps across prices, two VAT rates.
+MORE = """
+[[ocpi.tariff]]
+id = "capped"
+min_price = 2.0
+max_price = 2.9
+[[ocpi.tariff.element]]
+flat = 0.5
+per_kwh = 0.31
+vat_percent = 20
+
+[[ocpi.tariff]]
+id = "night"
+[[ocpi.tariff.element]]
+per_hour = 0.9
+per_kwh = 0.12
+step_s = 300
+vat_percent = 10
+from = "22:00"
+until = "06:00"
+[[ocpi.tariff.element]]
+per_hour = 2.4
+per_kwh = 0.39
+step_s = 300
+vat_percent = 21
+
+[[ocpi.tariff]]
+id = "durations"
+[[ocpi.tariff.element]]
+flat = 0.75
+per_kwh = 0.20
+vat_percent = 20
+max_duration_s = 1800
+[[ocpi.tariff.element]]
+per_kwh = 0.35
+per_hour = 1.0
+vat_percent = 20
+min_duration_s = 1800
+max_duration_s = 5400
+[[ocpi.tariff.element]]
+per_kwh = 0.70
+vat_percent = 20
+
+[[ocpi.tariff]]
+id = "work-days"
+[[ocpi.tariff.element]]
+per_kwh = 0.44
+step_wh = 500
+vat_percent = 20
+days = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY"]
+from = "08:00"
+until = "18:00"
+[[ocpi.tariff.element]]
+per_kwh = 0.22
+step_wh = 500
+vat_percent = 20
+
+[[ocpi.connector]]
+evse = "EVSE-06"
+tariff = "night"
+[[ocpi.connector]]
+evse = "EVSE-07"
+tariff = "durations"
+[[ocpi.connector]]
+evse = "EVSE-08"
+tariff = "work-days"
+"""
+
 VERSIONS = ["2.2.1", "2.3.0"]
 DAY = 86_400
 
@@ -167,6 +235,29 @@ async def test_totals_of_cdrs_are_those_of_another_implementation(idle, tmp_path
                 wrong.append((cdr["id"], cdr["tariffs"][0]["id"], said))
         assert not wrong, "\n".join(f"{one}" for one in wrong[:5])
         note(f"ocpi-tariffs: {len(cdrs)} CDRs of {len(tariffs)} tariffs, {split} with several "
+             "periods, all totals equal")
+    finally:
+        partner.cut()
+
+
+async def test_totals_of_a_second_set_of_tariffs_are_those_of_another_implementation(
+        idle, tmp_path):
+    partner = await registered(idle, tariffs=MORE)
+    try:
+        await busy(idle, partner)
+        cdrs, _ = partner.pull("cdrs")
+        tariffs = {cdr["tariffs"][0]["id"] for cdr in cdrs}
+        assert tariffs == {"capped", "night", "durations", "work-days"}, tariffs
+        wrong = {}
+        for cdr in cdrs:
+            file = tmp_path / f"{cdr['id']}.json"
+            file.write_text(json.dumps(cdr))
+            said = await asyncio.to_thread(price, file)
+            if said is not None:
+                wrong.setdefault(cdr["tariffs"][0]["id"], []).append((cdr["id"], said))
+        assert not wrong, "\n".join(f"{name} {len(all)}: {all[:2]}" for name, all in wrong.items())
+        split = sum(1 < len(cdr["charging_periods"]) for cdr in cdrs)
+        note(f"ocpi-tariffs: {len(cdrs)} CDRs of {len(tariffs)} more tariffs, {split} with several "
              "periods, all totals equal")
     finally:
         partner.cut()
