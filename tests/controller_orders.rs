@@ -443,7 +443,7 @@ fn what_cannot_be_reserved_is_refused_in_words_and_what_was_can_be_given_up() {
     assert_eq!(yard.sent("ReserveNow")[0]["connectorId"], 0);
     yard.settle();
     assert!(yard.said(request).0);
-    let request = yard.order(Order::CancelReservation { id: ReservationId(2) });
+    let request = yard.order(Order::CancelReservationOf { target: "CP-2".to_owned() });
     assert_eq!(yard.sent("CancelReservation"), [json!({ "reservationId": 2 })]);
     assert_eq!(yard.reply(request), Some(&Answer::Done));
     assert_eq!(yard.reservation(2), ReservationState::Cancelled);

@@ -90,6 +90,8 @@ pub enum Order {
     Reserve { target: String, token: IdToken, group: Option<IdToken>, until: Utc },
     /// Give a reservation up.
     CancelReservation { id: ReservationId },
+    /// Give up what is reserved at an EVSE or a charge point.
+    CancelReservationOf { target: String },
     /// Install firmware on several chargers, one after the other; on all where none is named.
     Campaign { location: String, signed: Option<Signed>, targets: Vec<String> },
     /// Call off what of a firmware campaign has not begun.

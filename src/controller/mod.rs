@@ -203,6 +203,9 @@ impl Controller {
                 self.state.reserve(now, request, wanted, traffic, out)
             }
             Order::CancelReservation { id } => Some(self.state.give_up(now, id, traffic, out)),
+            Order::CancelReservationOf { target } => {
+                Some(self.state.give_up_at(now, &target, traffic, out))
+            }
             Order::Campaign { location, signed, targets } => {
                 let wanted = campaign::Wanted { location, signed, targets };
                 Some(self.state.begin_campaign(now, wanted, out))

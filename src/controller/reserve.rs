@@ -157,6 +157,21 @@ impl State {
         self.mark(now.mono);
     }
 
+    /// Whoever knows the place and not the number gives a reservation up.
+    pub fn give_up_at(
+        &mut self,
+        now: Now,
+        target: &str,
+        traffic: &mut Traffic,
+        out: &mut Outbox,
+    ) -> Answer {
+        let open = self.reservations.values().find(|one| one.is_open() && subject(one) == target);
+        match open.map(|one| one.id) {
+            Some(id) => self.give_up(now, id, traffic, out),
+            None => Answer::Refused { why: format!("nothing is reserved at {target}") },
+        }
+    }
+
     /// A person gives a reservation up.
     pub fn give_up(
         &mut self,

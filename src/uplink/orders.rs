@@ -7,7 +7,6 @@ use crate::ground::ids::{EvseId, IdToken, SessionId};
 use crate::ground::units::Amps;
 use crate::model::ask::Ask;
 use crate::model::preference::{PreferenceSource, Wish};
-use crate::model::reservation::ReservationId;
 use crate::ocpi::engine::desk::{OrderOutcome, SiteOrder};
 
 /// Gives an order to the daemon and waits for what becomes of it.
@@ -63,10 +62,8 @@ fn translate(view: Option<&View>, wanted: SiteOrder) -> Result<Order, OrderOutco
             Ok(Order::Reserve { target: evse.to_string(), token, group: None, until })
         }
         SiteOrder::Cancel { evse, reservation: _ } => {
-            let known = view.map(|view| view.reservations.as_slice()).unwrap_or_default();
-            let held = known.iter().find(|one| one.open && one.target == evse.as_str());
-            let held = held.ok_or(OrderOutcome::Rejected)?;
-            Ok(Order::CancelReservation { id: ReservationId(held.id) })
+            // By its place: the view may not have it yet when a partner is quick.
+            Ok(Order::CancelReservationOf { target: evse.to_string() })
         }
         SiteOrder::Prefer(wanted) => {
             let evse = evse_of(view, wanted.session.0).ok_or(OrderOutcome::Rejected)?;
