@@ -106,7 +106,7 @@ async def busy(site, partner, each=40):
         charger.cut()
         queue(charger, each, now - 12 * DAY, every=3.3 * 3600, lasts=2.4 * 3600, energy=6500)
     await asyncio.gather(*(charger.reconnect() for charger in chargers))
-    await until(lambda: len(partner.cdrs()) == each * len(chargers), 120, "all CDRs are told",
+    await until(lambda: each * len(chargers) <= len(partner.cdrs()), 120, "all CDRs are told",
                 site.daemon)
 
 
@@ -210,15 +210,18 @@ async def test_totals_of_cdrs_are_those_of_another_implementation(idle, tmp_path
     partner = await registered(idle)
     try:
         parked = idle.chargers[8]
-        await parked.connect()
+        await idle.connect_all()  # a charger that was never heard leaves no room
         await parked.plug_in("TAG-P")
-        await until(lambda: 0 < parked.energy(), 30, "it charges", idle.daemon)
+        await until(lambda: 0 < parked.current(), 30, "it charges", idle.daemon)
+        await parked.send_meter_values()
         await asyncio.sleep(4)
         parked.demand = 0.0
         await parked.send_meter_values()
         await parked.status("SuspendedEV")
         await asyncio.sleep(6)
         await parked.unplug()
+        for number in range(4, 8):
+            idle.chargers[number].cut()
         await busy(idle, partner)
         cdrs, _ = partner.pull("cdrs")
         assert any(period for cdr in cdrs for period in cdr["charging_periods"]
@@ -278,8 +281,14 @@ def price(file):
             continue  # a tariff without VAT has no totals with it here
         if "Time" in name and "Cost" not in name and abs(seconds(report) - seconds(cdr)) <= 0.36:
             continue  # the standard's four decimals of an hour
+        if "Cost" in name and abs(euros(report) - euros(cdr)) < 0.00015:
+            continue  # the fourth decimal: ties go to even there, and sums are not of rounded parts
         differ.append([name, report, cdr])
     return differ or None
+
+
+def euros(text):
+    return float(text.removeprefix("€"))
 
 
 def seconds(text):
