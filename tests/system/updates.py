@@ -162,6 +162,9 @@ class Box:
         self.stop()
         self.bus.terminate()
         self.bus.wait()
+        # RAUC that is killed while it writes leaves its bundle mounted.
+        for mounted in (self.folder / "mnt").iterdir():
+            subprocess.run(["umount", mounted], stdin=subprocess.DEVNULL, capture_output=True)
         shutil.rmtree(self.bus_folder)
 
 
