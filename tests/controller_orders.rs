@@ -1,275 +1,18 @@
 //! Orders of people, tokens and reservations through the whole controller: what goes to the charger
 //! and what comes back to the person, the disk and the screen.
 
-use ampgate::config;
-use ampgate::controller::Controller;
-use ampgate::controller::message::{Answer, Input, Order, Outbox, Output};
-use ampgate::ground::ids::{ChargePointId, IdToken, LinkId, RequestId};
-use ampgate::ground::time::{Duration, Instant, Now, Utc};
+mod yard;
+
+use ampgate::controller::message::{Answer, Input, Order, Output};
+use ampgate::ground::ids::IdToken;
+use ampgate::ground::time::{Duration, Now};
 use ampgate::model::ask::Ask;
 use ampgate::model::event::EventKind;
 use ampgate::model::record::{Record, Remembered};
 use ampgate::model::reservation::{ReservationId, ReservationState};
 use serde_json::{Value, json};
 
-const SITE: &str = r#"
-[site]
-name = "Yard"
-time_zone = "Europe/Paris"
-
-[listen]
-ocpp = "127.0.0.1:9000"
-
-[access]
-tokens = ["PLAIN"]
-
-[[token]]
-id = "FLEET1"
-group = "FLEET"
-
-[[token]]
-id = "FLEET2"
-group = "FLEET"
-
-[[token]]
-id = "OLD"
-valid_until = "2019-01-01T00:00:00Z"
-
-[[token]]
-id = "LOST"
-blocked = true
-
-[[token]]
-id = "ONLY2"
-evses = ["E2"]
-
-[[token]]
-id = "SINGLE"
-single = true
-
-[[node]]
-id = "grid"
-rating_a = 40
-worst_case_load_a = 0
-
-[[evse]]
-id = "E1"
-node = "grid"
-charge_point = "CP-1"
-phases = "L1L2L3"
-rated_a = 32
-safe_a = 6
-
-[[evse]]
-id = "E2"
-node = "grid"
-charge_point = "CP-2"
-phases = "L1L2L3"
-rated_a = 32
-safe_a = 0
-
-[[evse]]
-id = "E3"
-node = "grid"
-charge_point = "CP-3"
-phases = "L1L2L3"
-rated_a = 32
-safe_a = 6
-free = true
-"#;
-
-/// A site, its controller, and everything that was caused.
-struct Yard {
-    controller: Controller,
-    now: Now,
-    out: Outbox,
-    requests: u64,
-    /// Every call that was answered: the number of the charge point and the action.
-    seen: Vec<(u64, String)>,
-}
-
-impl Yard {
-    fn new(remembered: &Remembered) -> Self {
-        Self::of(SITE, remembered)
-    }
-
-    fn of(text: &str, remembered: &Remembered) -> Self {
-        let site = config::parse(text, "yard.toml").expect("a sound site").config.site;
-        let now = Now { mono: Instant::START, utc: Utc::parse("2024-05-17T18:00:00Z") };
-        let controller = Controller::new(site, remembered, now);
-        let mut yard = Self { controller, now, out: Outbox::new(), requests: 0, seen: Vec::new() };
-        for point in 1..=3u64 {
-            let charge_point = ChargePointId::new(&format!("CP-{point}"));
-            let address = "10.0.0.1".to_owned();
-            yard.step(Input::LinkUp { charge_point, link: LinkId(point), address });
-            let boot =
-                r#"[2,"b","BootNotification",{"chargePointVendor":"A","chargePointModel":"B"}]"#;
-            yard.frame(point, boot);
-            yard.status(point, "Available");
-        }
-        yard.settle();
-        yard
-    }
-
-    fn step(&mut self, input: Input) {
-        self.controller.step(self.now, input, &mut self.out);
-    }
-
-    fn frame(&mut self, point: u64, text: &str) {
-        let charge_point = ChargePointId::new(&format!("CP-{point}"));
-        let text = text.to_owned();
-        self.step(Input::Frame { charge_point, link: LinkId(point), text });
-    }
-
-    fn status(&mut self, point: u64, status: &str) {
-        self.frame(
-            point,
-            &format!(
-                r#"[2,"s","StatusNotification",{{"connectorId":1,"errorCode":"NoError","status":"{status}"}}]"#
-            ),
-        );
-    }
-
-    /// Answers every call of the central system with Accepted until there are no more.
-    fn settle(&mut self) {
-        while self.answer_all(&|_, _| None) {}
-    }
-
-    /// Answers what is in flight, as told or with Accepted; whether there was anything.
-    fn answer_all(&mut self, say: &dyn Fn(&str, &Value) -> Option<Value>) -> bool {
-        let frames: Vec<(u64, Value)> = self.calls();
-        let is_any = !frames.is_empty();
-        self.out.retain(|output| !matches!(output, Output::Frame { .. }));
-        for (point, call) in frames {
-            let action = call[2].as_str().unwrap_or_default();
-            self.seen.push((point, action.to_owned()));
-            let usual = json!({ "status": "Accepted", "configurationKey": [], "listVersion": 0 });
-            let payload = say(action, &call[3]).unwrap_or(usual);
-            self.frame(point, &json!([3, call[1], payload]).to_string());
-        }
-        is_any
-    }
-
-    /// Calls that were sent since the last look, with the number of their charge point.
-    fn calls(&self) -> Vec<(u64, Value)> {
-        let call = |output: &Output| match output {
-            Output::Frame { link, text, .. } => {
-                let frame: Value = serde_json::from_str(text).expect("JSON");
-                (frame[0] == 2).then_some((link.0, frame))
-            }
-            _ => None,
-        };
-        self.out.iter().filter_map(call).collect()
-    }
-
-    fn sent(&self, action: &str) -> Vec<Value> {
-        let calls = self.calls().into_iter().map(|(_, call)| call);
-        calls.filter(|call| call[2] == action).map(|call| call[3].clone()).collect()
-    }
-
-    fn order(&mut self, order: Order) -> RequestId {
-        self.requests += 1;
-        let request = RequestId(self.requests);
-        self.step(Input::Operator { request, order });
-        request
-    }
-
-    fn reply(&self, wanted: RequestId) -> Option<&Answer> {
-        self.out.iter().find_map(|output| match output {
-            Output::Reply { request, answer } if *request == wanted => Some(answer),
-            _ => None,
-        })
-    }
-
-    /// What the charger said to an order, in words; whether it was accepted.
-    fn said(&self, request: RequestId) -> (bool, String) {
-        match self.reply(request) {
-            Some(Answer::Charger { outcome }) => (outcome.accepted, outcome.words.clone()),
-            Some(Answer::Refused { why }) => (false, why.clone()),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn pass(&mut self, span: Duration) {
-        let end = self.now.mono + span;
-        while self.now.mono < end {
-            let wake = self.controller.wake_at(self.now.mono);
-            let next = wake.max(self.now.mono + Duration::millis(1)).min(end);
-            let passed = next.since(self.now.mono);
-            self.now = Now { mono: next, utc: self.now.utc.map(|utc| utc + passed) };
-            self.step(Input::Wake);
-            self.settle();
-        }
-    }
-
-    fn authorized(&mut self, point: u64, token: &str) -> Value {
-        self.out.clear();
-        self.frame(point, &format!(r#"[2,"a","Authorize",{{"idTag":"{token}"}}]"#));
-        self.result("a")["idTagInfo"].clone()
-    }
-
-    fn result(&self, id: &str) -> Value {
-        let result = |output: &Output| match output {
-            Output::Frame { text, .. } => {
-                let frame: Value = serde_json::from_str(text).expect("JSON");
-                (frame[0] == 3 && frame[1] == id).then(|| frame[2].clone())
-            }
-            _ => None,
-        };
-        self.out.iter().find_map(result).expect("an answer")
-    }
-
-    fn start(&mut self, point: u64, token: &str, more: &str) -> Value {
-        let at = self.now.utc.expect("set").to_text();
-        let id = format!("start-{token}-{at}");
-        self.frame(
-            point,
-            &format!(
-                r#"[2,"{id}","StartTransaction",{{"connectorId":1,"idTag":"{token}","meterStart":0,"timestamp":"{at}"{more}}}]"#
-            ),
-        );
-        self.result(&id)
-    }
-
-    fn stop(&mut self, point: u64, transaction: &Value, reason: &str) {
-        let at = self.now.utc.expect("set").to_text();
-        self.frame(
-            point,
-            &format!(
-                r#"[2,"stop-{at}","StopTransaction",{{"transactionId":{transaction},"meterStop":9,"timestamp":"{at}","reason":"{reason}"}}]"#
-            ),
-        );
-    }
-
-    fn reserve(&mut self, target: &str, token: &str, minutes: i64) -> RequestId {
-        let until = self.now.utc.expect("set") + Duration::minutes(minutes);
-        let token = IdToken::new(token);
-        self.order(Order::Reserve { target: target.to_owned(), token, group: None, until })
-    }
-
-    fn reservation(&self, id: i32) -> ReservationState {
-        let all = self.controller.remembered().reservations;
-        let one = all.into_iter().find(|one| one.id == ReservationId(id));
-        one.expect("a reservation").state
-    }
-
-    fn events(&self, kind: EventKind) -> Vec<String> {
-        let event = |output: &Output| match output {
-            Output::Event(event) if event.kind == kind => {
-                Some(format!("{}: {}", event.subject, event.text))
-            }
-            _ => None,
-        };
-        self.out.iter().filter_map(event).collect()
-    }
-}
-
-fn yard() -> Yard {
-    let mut yard = Yard::new(&Remembered::default());
-    yard.pass(Duration::seconds(5));
-    yard.out.clear();
-    yard
-}
+use yard::{SITE, Yard, draw, yard};
 
 #[test]
 fn an_order_of_a_person_reaches_the_charger_and_its_answer_the_person() {
@@ -504,121 +247,6 @@ fn a_plan_leaves_the_minimum_of_a_reserved_evse_free_until_the_reservation_is_ov
     assert_eq!(more.last(), Some(&0.0), "{more:?}");
 }
 
-/// A car that draws so much at E1, told for some time, a reading every ten seconds.
-fn draw(yard: &mut Yard, amps: i64, seconds: i64) {
-    for _ in 0..seconds / 10 {
-        yard.pass(Duration::seconds(10));
-        let at = yard.now.utc.expect("set").to_text();
-        yard.frame(
-            1,
-            &format!(
-                r#"[2,"m{at}","MeterValues",{{"connectorId":1,"meterValue":[{{"timestamp":"{at}","sampledValue":[{{"value":"{amps}","measurand":"Current.Import","unit":"A"}}]}}]}}]"#
-            ),
-        );
-        yard.settle();
-    }
-}
-
-fn drill(yard: &mut Yard) -> RequestId {
-    yard.order(Order::Drill { evse: ampgate::ground::ids::EvseId::new("E1") })
-}
-
-#[test]
-fn a_drill_stops_refreshing_and_is_passed_when_the_current_falls() {
-    let mut yard = yard();
-    let request = drill(&mut yard);
-    assert!(yard.said(request).1.contains("no car charges at E1"));
-    yard.start(1, "PLAIN", "");
-    yard.status(1, "Charging");
-    draw(&mut yard, 20, 120);
-    let request = drill(&mut yard);
-    assert_eq!(yard.reply(request), Some(&Answer::Done));
-    yard.out.clear();
-    yard.seen.clear();
-    // The charger is told nothing, and falls by itself.
-    yard.pass(Duration::seconds(170));
-    let told = |yard: &Yard| yard.seen.contains(&(1, "SetChargingProfile".to_owned()));
-    assert!(!told(&yard));
-    assert_eq!(yard.controller.view(yard.now).drill.expect("a drill").passed, None);
-    draw(&mut yard, 6, 10);
-    let drill = yard.controller.view(yard.now).drill.expect("a drill");
-    assert_eq!(drill.passed, Some(true), "{}", drill.words);
-    assert!(drill.words.starts_with("passed: it fell from 20.0 A to 6.0 A"), "{}", drill.words);
-    yard.pass(Duration::seconds(5));
-    assert!(told(&yard), "{:?}", yard.seen);
-}
-
-#[test]
-fn a_transaction_whose_stop_never_comes_is_closed_when_nobody_is_there() {
-    let mut yard = yard();
-    yard.start(1, "PLAIN", "");
-    yard.status(1, "Charging");
-    draw(&mut yard, 20, 60);
-    yard.status(1, "Available");
-    let lost = |yard: &Yard| yard.events(EventKind::StopLost).len();
-    let ended = |yard: &Yard| yard.controller.view(yard.now).sessions[0].ended.is_some();
-    yard.pass(Duration::minutes(20));
-    assert!(lost(&yard) == 0 && !ended(&yard), "its charger may still deliver it");
-    yard.pass(Duration::minutes(90));
-    assert!(lost(&yard) == 1 && ended(&yard), "once");
-    // A car that is there keeps its transaction, whatever it draws.
-    yard.start(1, "PLAIN", "");
-    yard.status(1, "SuspendedEV");
-    yard.pass(Duration::minutes(120));
-    assert!(!ended(&yard));
-}
-
-#[test]
-fn a_car_that_itself_draws_less_proves_nothing_in_a_drill() {
-    let words = |yard: &Yard| yard.controller.view(yard.now).drill.expect("a drill").words;
-    let begun = || {
-        let mut yard = yard();
-        yard.start(1, "PLAIN", "");
-        yard.status(1, "Charging");
-        draw(&mut yard, 16, 120);
-        let request = drill(&mut yard);
-        assert_eq!(yard.reply(request), Some(&Answer::Done));
-        yard
-    };
-    // It tapers down to the safe share over three minutes.
-    let mut yard = begun();
-    for amps in (6..16).rev() {
-        draw(&mut yard, amps, 20);
-    }
-    assert!(words(&yard).contains("drew less and less, 6.0 A"), "{}", words(&yard));
-    assert_eq!(yard.events(EventKind::DrillBroken).len(), 1);
-    assert!(yard.events(EventKind::DrillPassed).is_empty());
-    // It is full at the moment at which the charger should fall.
-    let mut yard = begun();
-    draw(&mut yard, 15, 150);
-    draw(&mut yard, 0, 10);
-    assert!(words(&yard).contains("stopped, 0.0 A"), "{}", words(&yard));
-    // It comes down before the lease can have run out.
-    let mut yard = begun();
-    draw(&mut yard, 6, 30);
-    assert!(words(&yard).contains("broken off"), "{}", words(&yard));
-    // It tapers a little, and then the charger falls.
-    let mut yard = begun();
-    draw(&mut yard, 14, 150);
-    draw(&mut yard, 6, 10);
-    assert!(words(&yard).starts_with("passed"), "{}", words(&yard));
-}
-
-#[test]
-fn a_charger_that_does_not_fall_fails_the_drill_and_counts_for_ever() {
-    let mut yard = yard();
-    yard.start(1, "PLAIN", "");
-    yard.status(1, "Charging");
-    draw(&mut yard, 20, 120);
-    drill(&mut yard);
-    draw(&mut yard, 20, 230);
-    let drill = yard.controller.view(yard.now).drill.expect("a drill");
-    assert_eq!(drill.passed, Some(false));
-    assert_eq!(drill.words, "failed: it still draws 20.0 A");
-    assert_eq!(yard.events(EventKind::DrillFailed).len(), 1);
-    assert!(!yard.controller.view(yard.now).evses[0].armed);
-}
-
 #[test]
 fn a_charger_that_ends_its_charge_at_zero_is_started_again_when_there_is_room() {
     let site = SITE.replace("safe_a = 6", "safe_a = 0").replace("rating_a = 40", "rating_a = 8");
@@ -652,4 +280,24 @@ fn a_charger_that_ends_its_charge_at_zero_is_started_again_when_there_is_room() 
     yard.seen.clear();
     yard.pass(Duration::minutes(5));
     assert!(!started(&yard));
+}
+
+#[test]
+fn a_transaction_whose_stop_never_comes_is_closed_when_nobody_is_there() {
+    let mut yard = yard();
+    yard.start(1, "PLAIN", "");
+    yard.status(1, "Charging");
+    draw(&mut yard, 20, 60);
+    yard.status(1, "Available");
+    let lost = |yard: &Yard| yard.events(EventKind::StopLost).len();
+    let ended = |yard: &Yard| yard.controller.view(yard.now).sessions[0].ended.is_some();
+    yard.pass(Duration::minutes(20));
+    assert!(lost(&yard) == 0 && !ended(&yard), "its charger may still deliver it");
+    yard.pass(Duration::minutes(90));
+    assert!(lost(&yard) == 1 && ended(&yard), "once");
+    // A car that is there keeps its transaction, whatever it draws.
+    yard.start(1, "PLAIN", "");
+    yard.status(1, "SuspendedEV");
+    yard.pass(Duration::minutes(120));
+    assert!(!ended(&yard));
 }

@@ -19,6 +19,7 @@ use crate::ground::time::{Duration, Instant, Now};
 use crate::ground::units::{Amps, PerPhase};
 use crate::model::event::EventKind;
 use crate::model::message::Lapse;
+use crate::model::site::LeasePolicy;
 
 use super::evse::Drill;
 use super::message::{Answer, Outbox};
@@ -41,15 +42,15 @@ type Ready = (EvseIndex, Amps, (Instant, Amps));
 type Verdict = (Option<Lapse>, String);
 
 /// The current has come down to the safe share: was it the charger, or the car?
-fn judge(drill: &Drill, safe: Amps, drawn: Amps, now: Now) -> Verdict {
+fn judge(drill: &Drill, safe: Amps, drawn: Amps, lease: &LeasePolicy, now: Now) -> Verdict {
     let before = drill.before.as_f64();
     let passed = now.mono.since(drill.begun);
     // Half way down from what was drawn at the beginning: a car that tapers was below it before.
     let half = safe + (drill.before - safe) / 2;
     let stepped = drill.recent.iter().any(|(_, seen)| half <= *seen);
     let stopped = Amps::ZERO < safe && drawn < safe / 2;
-    // Nothing is refreshed for two thirds of a lease at least before it can run out.
-    let earliest = drill.begun + (drill.until.since(drill.begun) - PATIENCE) / 3;
+    // It was refreshed a third of its life ago at most; a charger's clock may be off by the grace.
+    let earliest = drill.begun + (lease.ttl - lease.ttl / 3) - lease.grace;
     if stopped || !stepped || now.mono < earliest {
         let how = if stopped { "stopped" } else { "drew less and less" };
         let text = format!(
@@ -152,7 +153,9 @@ impl State {
         }
         let read = self.drawn_at(evse, now).filter(|(at, _)| drill.recent[0].0 < *at);
         let end = match read {
-            Some((_, drawn)) if drawn <= safe + TOLERANCE => Some(judge(&drill, safe, drawn, now)),
+            Some((_, drawn)) if drawn <= safe + TOLERANCE => {
+                Some(judge(&drill, safe, drawn, &self.site.lease, now))
+            }
             _ if drill.until <= now.mono => Some(overdue(self.drawn_at(evse, now))),
             _ => None,
         };
@@ -161,6 +164,15 @@ impl State {
         }
         if let Some((lapse, text)) = end {
             self.end_drill(now, lapse, text, out);
+        }
+    }
+
+    /// Another configuration is in force, perhaps with another safe share: a drill that runs cannot
+    /// prove anything any more.
+    pub fn break_drill_off(&mut self, now: Now, out: &mut Outbox) {
+        if self.drill.as_ref().is_some_and(|drill| drill.ended.is_none()) {
+            let text = "broken off: the configuration was loaded anew".to_owned();
+            self.end_drill(now, None, text, out);
         }
     }
 

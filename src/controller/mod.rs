@@ -124,6 +124,7 @@ impl Controller {
         let mut next = Self { state: self.state.reconfigured(site, now, &mut traffic) };
         let text = "the configuration was loaded anew".to_owned();
         next.state.event(now, EventKind::Reconfigured, "", text, out);
+        next.state.break_drill_off(now, out);
         next.state.absorb(now, traffic, out);
         next.state.tick_if_due(now, out);
         next

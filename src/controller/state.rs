@@ -204,6 +204,12 @@ impl State {
             let before = self.site.diagram.evse_at(&evse.charge_point, evse.connector);
             let Some(before) = before else { continue };
             next.evses[index] = self.evses[before].clone();
+            let own = self.partner_limits.iter().filter(|one| one.evse == before);
+            let own = own.map(|one| PartnerLimit { evse: index, ..one.clone() });
+            next.partner_limits.extend(own);
+            let drill = self.drill.as_ref().filter(|drill| drill.evse == before);
+            let drill = drill.map(|drill| Drill { evse: index, ..drill.clone() });
+            next.drill = next.drill.take().or(drill);
             if next.points[&evse.charge_point].online_since.is_some() {
                 next.control.link_up(index);
             }
