@@ -326,6 +326,22 @@ mod tests {
     }
 
     #[test]
+    fn nobody_charges_at_once_before_the_car_is_there() {
+        let (mut problem, plan) = (problem([0.1, 0.3, 0.5, 0.1]), plan());
+        problem.series.pv_kw = vec![Quantiles::certain(0.0); 4];
+        let cost = |problem: &Problem| {
+            let found = savings::savings(problem, &plan).expect("it charges");
+            (found.cost_eur, found.cost_at_once_eur, found.words)
+        };
+        let (by_plan, at_once, _) = cost(&problem);
+        assert!((by_plan - at_once - 3.68 * 0.4).abs() < 1e-9, "{by_plan} {at_once}");
+        problem.cars[0].from = hour(1);
+        let (by_plan, at_once, words) = cost(&problem);
+        assert!((by_plan - at_once).abs() < 1e-9, "{by_plan} {at_once}");
+        assert_eq!(words, "", "it charges as soon as it is there");
+    }
+
+    #[test]
     fn every_reason_is_told_in_words() {
         let zone = Zone::new("Europe/Paris");
         let text = |reason: &Reason| reason_words(reason, &zone, Some(NOON));

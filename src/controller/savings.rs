@@ -42,7 +42,8 @@ pub fn savings(problem: &Problem, plan: &Plan) -> Option<Savings> {
         let mut left: f64 = each.map(|(kw, hours)| kw * hours).sum();
         for (step, hours) in hours.iter().enumerate() {
             planned[step] += course.power_kw.get(step).copied().unwrap_or(0.0);
-            let kwh = left.min(full_kw * hours).max(0.0);
+            let is_there = car.from < problem.grid[step + 1];
+            let kwh = if is_there { left.min(full_kw * hours).max(0.0) } else { 0.0 };
             at_once[step] += if 0.0 < *hours { kwh / hours } else { 0.0 };
             left -= kwh;
         }
