@@ -307,7 +307,7 @@ impl Updates {
         });
         match fits {
             Ok(bundle) => {
-                let text = format!("{} of {} fits this box", bundle.version, job.source);
+                let text = format!("{} from {} fits this box", bundle.version, job.source);
                 let job = Job { version: Some(bundle.version), ..job };
                 out.push(Action::Tell { kind: EventKind::UpdateFound, text });
                 self.memory.stage = Stage::Waiting { job };

@@ -269,6 +269,10 @@ pub fn is_location(location: &str) -> Result<(), String> {
 /// Whether what follows `http://` is on this machine.
 pub fn is_this_machine(rest: &str) -> bool {
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    // What stands before an `@` is a name and a password, and not the host.
+    if host.contains('@') {
+        return false;
+    }
     if host == "[::1]" || host.starts_with("[::1]:") {
         return true;
     }

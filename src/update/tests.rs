@@ -406,3 +406,21 @@ fn no_order_of_things_writes_what_was_not_looked_at() {
         }
     });
 }
+
+#[test]
+fn a_bundle_comes_from_a_file_or_a_secure_place() {
+    let from = super::order::is_location;
+    for good in ["/media/b.raucb", "https://example.org/b.raucb", "http://127.0.0.1:8000/b.raucb"] {
+        assert_eq!(from(good), Ok(()), "{good}");
+    }
+    for bad in [
+        "b.raucb",
+        "https://",
+        "http://example.org/b.raucb",
+        "http://127.0.0.1:80@example.org/b.raucb",
+        "http://localhost@example.org/b.raucb",
+        "http://127.0.0.1.example.org/b.raucb",
+    ] {
+        assert!(from(bad).is_err(), "{bad}");
+    }
+}

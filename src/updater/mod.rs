@@ -134,6 +134,7 @@ pub async fn start(settings: UpdateSettings, zone: &str, handle: Handle) -> Upda
         rauc: None,
         rauc_asked: None,
         line: None,
+        due: Vec::new(),
         steps: VecDeque::new(),
         steps_again: None,
         trouble: trouble.into_iter().collect(),
@@ -157,6 +158,8 @@ struct World {
     rauc_asked: Option<Instant>,
     /// The download that runs.
     line: Option<Arc<Line>>,
+    /// Waits until what is to be remembered is on disk.
+    due: Vec<Action>,
     steps: VecDeque<Step>,
     steps_again: Option<Instant>,
     /// What does not answer, by its name.
@@ -247,7 +250,7 @@ impl World {
             }
             Event::Reported(report) => {
                 self.updates.reported(&report);
-                self.save();
+                self.act(Vec::new()).await;
             }
             Event::Server(name, state) => self.settle(name, state).await,
         }
@@ -270,25 +273,35 @@ impl World {
         self.act(actions).await;
     }
 
-    fn save(&mut self) {
+    /// Whether what is to be remembered is on disk.
+    async fn save(&mut self) -> bool {
         if self.saved == self.updates.memory {
-            return;
+            return true;
         }
-        match self.keep.save(&self.updates.memory) {
-            Ok(()) => self.saved = self.updates.memory.clone(),
-            Err(error) => log::error!("how far an update is cannot be kept: {error}"),
+        let kept = self.keep.save(&self.updates.memory).map_err(|error| error.to_string());
+        let is_kept = kept.is_ok();
+        self.settle("update/state.json", kept).await;
+        if !is_kept {
+            return false;
         }
+        self.saved = self.updates.memory.clone();
         let reports = self.saved.reports.clone();
         self.upstream.send_if_modified(|known| {
             let is_news = known.reports != reports;
             known.reports = reports;
             is_news
         });
+        true
     }
 
+    /// Does what is due. Where it cannot be remembered it waits for a disk that takes it: each tick
+    /// comes by here.
     async fn act(&mut self, actions: Vec<Action>) {
-        self.save();
-        for action in actions {
+        self.due.extend(actions);
+        if !self.save().await {
+            return;
+        }
+        for action in std::mem::take(&mut self.due) {
             match action {
                 Action::Fetch { url, sha256, size_bytes } => {
                     self.fetch(url, sha256, size_bytes);
