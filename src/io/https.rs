@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_rustls::server::TlsStream;
 
-use super::stream::Stream;
+use super::stream::{Stream, accepted};
 use super::tls::Tls;
 
 /// Handshakes that may be under way at a time.
@@ -24,9 +24,6 @@ const HANDSHAKES_MAX: usize = 32;
 
 /// A handshake takes at most this long.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
-
-/// After an error of the system this long nothing is accepted.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 
 /// Who is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,14 +56,7 @@ async fn accept(listener: TcpListener, tls: Option<Tls>, done: mpsc::Sender<(Str
     let hands = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     loop {
         let Ok(hand) = Arc::clone(&hands).acquire_owned().await else { return };
-        let (stream, from) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                log::warn!("no connection can be accepted: {error}");
-                tokio::time::sleep(ACCEPT_AGAIN).await;
-                continue;
-            }
-        };
+        let (stream, from) = accepted(&listener).await;
         let (tls, done) = (tls.clone(), done.clone());
         tokio::spawn(async move {
             let shaken = tokio::time::timeout(HANDSHAKE_TIME, greet(stream, tls)).await;

@@ -1,11 +1,14 @@
-//! A connection with or without TLS. Reads and writes; nothing else is asked of it after the door.
+//! Connections as they come in, with or without TLS. They read and write; nothing else is asked of
+//! them after the door.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::server::TlsStream;
 
 /// A connection that came in.
@@ -15,6 +18,20 @@ pub enum Stream {
     Plain(TcpStream),
     /// Inside TLS; on the heap, because most are plain.
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// After an error of the system this long nothing is accepted.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
+
+/// The next connection. Errors of the system (no more descriptors) pass with time.
+pub async fn accepted(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => log::warn!("no connection can be accepted: {error}"),
+        }
+        tokio::time::sleep(ACCEPT_AGAIN).await;
+    }
 }
 
 impl AsyncRead for Stream {

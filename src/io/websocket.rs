@@ -31,7 +31,7 @@ use super::handshake::{Caller, Refused, Shaken, Welcome, shake};
 use super::inbox::Inbox;
 use super::link::{End, Line, OUTGOING_MAX, Outgoing};
 use super::strangers::Strangers;
-use super::stream::Stream;
+use super::stream::{Stream, accepted};
 use super::tls::{self, Failure, Tls};
 use super::uploads::{Offer, Uploads};
 use super::vault::Vault;
@@ -44,9 +44,6 @@ const HANDSHAKES_MAX: usize = 256;
 
 /// From the TCP connection to the end of the handshake, in real time.
 const HANDSHAKE_TIME: RealDuration = RealDuration::from_secs(10);
-
-/// When the system has no more sockets, wait before the next is tried.
-const ACCEPT_AGAIN: RealDuration = RealDuration::from_millis(100);
 
 /// Numbers of links that one run may use; the run counts in the bits above.
 const LINKS_PER_RUN: u64 = 1 << 32;
@@ -375,14 +372,7 @@ async fn accept(listener: TcpListener, world: World) {
     let hands = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     loop {
         let Ok(hand) = Arc::clone(&hands).acquire_owned().await else { return };
-        let (stream, from) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                log::warn!("no connection can be accepted: {error}");
-                tokio::time::sleep(ACCEPT_AGAIN).await;
-                continue;
-            }
-        };
+        let (stream, from) = accepted(&listener).await;
         match Arc::clone(&seats).try_acquire_owned() {
             Ok(seat) => {
                 tokio::spawn(serve(stream, from, world.clone(), hand, seat));
