@@ -131,21 +131,25 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", place], check=True)
 
 
-async def test_a_full_disk_takes_transactions_and_recovers(small_disk, idle):
-    idle.daemon.data = small_disk / "data"
-    await idle.start()
-    await idle.connect_all()
-    assert await idle.chargers[4].plug_in("BEFORE") == "Accepted"
-    with (small_disk / "filler").open("wb") as filler:
+async def charge_though_it_is_full(disk, site):
+    """Fills it; every plug is a transaction that must be on disk before it is answered."""
+    with (disk / "filler").open("wb") as filler:
         try:
             while True:
                 filler.write(bytes(65536))
         except OSError:
             pass
-    # Every plug is a transaction that must be on disk before it is answered.
     for number in range(6):
-        assert await idle.chargers[5].plug_in(f"FULL-{number}") == "Accepted"
-        await idle.chargers[5].unplug()
+        assert await site.chargers[5].plug_in(f"FULL-{number}") == "Accepted"
+        await site.chargers[5].unplug()
+
+
+async def test_a_full_disk_takes_transactions_and_recovers(small_disk, idle):
+    idle.daemon.data = small_disk / "data"
+    await idle.start()
+    await idle.connect_all()
+    assert await idle.chargers[4].plug_in("BEFORE") == "Accepted"
+    await charge_though_it_is_full(small_disk, idle)
     await idle.daemon.sees("store.failed", "the disk is full: transactions are recorded",
                            timeout=60)
     status, body = health(idle.daemon)
@@ -167,15 +171,7 @@ async def test_a_disk_that_has_room_again_is_told(small_disk, idle):
     idle.daemon.data = small_disk / "data"
     await idle.start()
     await idle.connect_all()
-    with (small_disk / "filler").open("wb") as filler:
-        try:
-            while True:
-                filler.write(bytes(65536))
-        except OSError:
-            pass
-    for number in range(6):
-        assert await idle.chargers[5].plug_in(f"FULL-{number}") == "Accepted"
-        await idle.chargers[5].unplug()
+    await charge_though_it_is_full(small_disk, idle)
     await until(lambda: health(idle.daemon)[0] == 503, 60, "the disk is full", idle.daemon)
     (small_disk / "filler").unlink()
     await until(lambda: health(idle.daemon)[0] == 200, 60, "it writes again", idle.daemon)

@@ -160,13 +160,19 @@ async def test_a_download_that_was_cut_goes_on(updated, web):
     assert left == [], left
 
 
-async def test_a_cut_while_it_is_written_goes_on(updated):
+async def killed_while_it_is_written(updated):
+    """The daemon dies, and RAUC goes on writing until the file that is returned goes."""
     await updated.start()
     hold = updated.box.folder / "hold"
     hold.touch()
     await updated.order("install", updated.box.bundle("2.0.0"))
     await updated.until("installing")
     updated.daemon.kill()
+    return hold
+
+
+async def test_a_cut_while_it_is_written_goes_on(updated):
+    hold = await killed_while_it_is_written(updated)
     await updated.daemon.start()
     # RAUC is writing still: it is followed, and not begun a second time.
     await updated.until("installing")
@@ -176,12 +182,7 @@ async def test_a_cut_while_it_is_written_goes_on(updated):
 
 
 async def test_a_power_cut_while_it_is_written_begins_anew(updated):
-    await updated.start()
-    hold = updated.box.folder / "hold"
-    hold.touch()
-    await updated.order("install", updated.box.bundle("2.0.0"))
-    await updated.until("installing")
-    updated.daemon.kill()
+    hold = await killed_while_it_is_written(updated)
     updated.box.rauc.kill()
     updated.box.stop()
     hold.unlink()
