@@ -100,6 +100,11 @@ impl Updates {
         *failed = Some(why);
     }
 
+    /// Whether the version on trial has failed and the box is about to leave it.
+    pub fn goes_back(&self) -> bool {
+        matches!(self.memory.stage, Stage::Trial { failed: Some(_), .. })
+    }
+
     /// The box is back on what ran before.
     pub(super) fn rolled_back(&mut self, job: Job, why: String, out: &mut Vec<Action>) {
         if let Some(version) = &job.version {

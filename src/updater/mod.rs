@@ -295,10 +295,10 @@ impl World {
     }
 
     /// Does what is due. Where it cannot be remembered it waits for a disk that takes it: each tick
-    /// comes by here.
+    /// comes by here. The way back waits for nothing: a disk that fails may be why.
     async fn act(&mut self, actions: Vec<Action>) {
         self.due.extend(actions);
-        if !self.save().await {
+        if !self.save().await && !self.updates.goes_back() {
             return;
         }
         for action in std::mem::take(&mut self.due) {
