@@ -29,7 +29,9 @@ fn stay(token: &str, arrival: f64, hours: f64, kwh: f64) -> Stay {
         arrival_soc: None,
         target_soc: None,
         most_a: 16.0,
+        most_is_limit: false,
         phases: 3,
+        wires: 3,
         max_kw: 11.0,
     }
 }
@@ -178,6 +180,22 @@ fn the_battery_follows_from_charge_and_energy() {
     let vehicle = habits.vehicle(&IdToken::new("aa")).expect("seen");
     assert!((vehicle.capacity_kwh.expect("told") - 60.0).abs() < 0.1, "{vehicle:?}");
     assert_eq!((vehicle.phases, vehicle.max_kw, vehicle.most_a), (3, 11.0, 16.0));
+}
+
+#[test]
+fn a_narrow_point_does_not_show_what_a_car_takes_of_a_wide_one() {
+    let mut habits = habits();
+    let narrow = |day: f64| Stay { phases: 1, wires: 1, ..stay("AA", day * 24.0, 8.0, 10.0) };
+    habits.observe(&narrow(0.0));
+    let seen = habits.vehicle(&IdToken::new("AA")).expect("seen");
+    assert_eq!((seen.takes_of(16.0), seen.loads_of(1)), (Some(16.0), Some(1)));
+    assert_eq!((seen.takes_of(32.0), seen.loads_of(3)), (None, None));
+    let wide = Stay { most_a: 20.0, most_is_limit: true, ..stay("AA", 24.0, 8.0, 10.0) };
+    habits.observe(&wide);
+    habits.observe(&narrow(2.0));
+    let seen = habits.vehicle(&IdToken::new("AA")).expect("seen");
+    assert_eq!((seen.takes_of(32.0), seen.loads_of(3)), (Some(20.0), Some(3)));
+    assert_eq!((seen.takes_of(16.0), seen.loads_of(1)), (Some(16.0), Some(1)));
 }
 
 #[test]

@@ -105,6 +105,7 @@ fn costs(plan: &Plan) -> String {
         ("CO2", cost.co2_eur),
         ("peak", cost.peak_eur),
         ("missing", cost.missing_eur),
+        ("unsure room", cost.unsure_eur),
         ("lateness", cost.late_eur),
     ];
     let told = terms.iter().filter(|term| 0.005 <= term.1.abs());

@@ -368,13 +368,16 @@ impl Entry {
         self.safe.map_or(self.evse.rated, |safe| safe.max(self.evse.safe))
     }
 
+    /// The phases that the car of the running session was seen to load, where that may be trusted.
+    pub fn seen_phases(&self) -> Option<PhaseSet> {
+        self.phases
+            .certain()
+            .filter(|_| self.trust_phases && self.session && self.scope == LimitScope::Transaction)
+    }
+
     /// The phases on which the running session can draw.
     pub fn car_phases(&self) -> PhaseSet {
-        let certain = self
-            .phases
-            .certain()
-            .filter(|_| self.trust_phases && self.session && self.scope == LimitScope::Transaction);
-        certain.unwrap_or(self.evse.phases())
+        self.seen_phases().unwrap_or(self.evse.phases())
     }
 
     /// The most it may draw, by grid phase: LIMIT-1 counts with this.

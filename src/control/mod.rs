@@ -230,9 +230,9 @@ impl Control {
         entry.offer(now).filter(|_| entry.has_read_since_change() && !entry.awaits_answer())
     }
 
-    /// The grid phases that the car at an EVSE loads, as far as it was seen.
-    pub fn car_phases(&self, evse: EvseIndex) -> PhaseSet {
-        self.ledger[evse].car_phases()
+    /// The grid phases that the car at an EVSE was seen to load; none before that is certain.
+    pub fn seen_phases(&self, evse: EvseIndex) -> Option<PhaseSet> {
+        self.ledger[evse].seen_phases()
     }
 
     /// Whether the charger of an EVSE takes limits.

@@ -3,7 +3,7 @@
 
 use crate::ground::ids::EvseIndex;
 use crate::ground::time::{Duration, Now, Utc};
-use crate::ground::units::Amps;
+use crate::ground::units::PhaseSet;
 use crate::learn::habits::Question;
 use crate::learn::stay::Stay;
 use crate::model::policy::PlanPolicy;
@@ -78,10 +78,11 @@ impl State {
         let Some(session) = self.book.session(live.session) else { return };
         let said = self.preference(session.id);
         let charge = said.and_then(|said| said.charge);
-        let phases = self.control.car_phases(evse).count();
-        let most = self.evses[evse].takes.unwrap_or(self.evses[evse].most_seen);
+        let wired = &self.site.diagram.evses[evse];
+        let phases = self.control.seen_phases(evse).map_or(0, PhaseSet::count);
+        let takes = self.evses[evse].takes;
+        let most = takes.unwrap_or(self.evses[evse].most_seen);
         let volts = self.site.diagram.voltage.as_f64();
-        let was_seen = Amps::ZERO < self.evses[evse].most_seen;
         let stay = Stay {
             token: Some(session.token.clone()),
             evse: session.evse.clone(),
@@ -96,7 +97,9 @@ impl State {
             arrival_soc: charge.map(|charge| charge.arrival_percent),
             target_soc: charge.map(|charge| charge.target_percent),
             most_a: most.as_f64(),
-            phases: if was_seen { phases as u8 } else { 0 },
+            most_is_limit: takes.is_some_and(|takes| takes < wired.rated),
+            phases: phases as u8,
+            wires: wired.wiring.len() as u8,
             max_kw: most.as_f64() * phases as f64 * volts / 1000.0,
         };
         let changed = self.planning.habits.observe(&stay);

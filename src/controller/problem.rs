@@ -17,6 +17,8 @@ const NEAR: Duration = Duration::minutes(15);
 /// … as far as this; later ones are an hour.
 const NEAR_STEPS: usize = 16;
 const FAR: Duration = Duration::hours(1);
+/// What counts on room which is there only perhaps may be missed: this share of its price.
+const UNSURE: f64 = 0.15;
 
 /// Room that a reservation needs on the grid's phases.
 struct Kept {
@@ -71,6 +73,7 @@ impl State {
                 + policy.cost * self.planning.outlook.peak_eur_per_kw(utc),
             peak_so_far_kw: self.planning.outlook.peak_so_far_kw(utc),
             early_eur_per_kwh_h: policy.early_eur_per_kwh_h,
+            unsure_eur_per_kwh: policy.missing_eur_per_kwh * UNSURE,
         }
     }
 
@@ -114,13 +117,10 @@ impl State {
 
     /// The phases that a car loads: as seen in this session, else as it did before.
     fn phases(&self, evse: EvseIndex, vehicle: Option<Vehicle>) -> PhaseSet {
-        let seen = self.control.car_phases(evse);
         let wiring = &self.site.diagram.evses[evse].wiring;
-        let known = vehicle.map_or(0, |vehicle| usize::from(vehicle.phases));
-        if 0 < known && known < seen.count() && known < wiring.len() {
-            return PhaseSet::of(&wiring[..known]);
-        }
-        seen
+        let known = vehicle.and_then(|vehicle| vehicle.loads_of(wiring.len()));
+        let usual = || PhaseSet::of(&wiring[..known.unwrap_or(wiring.len())]);
+        self.control.seen_phases(evse).unwrap_or_else(usual)
     }
 
     /// The most that a car takes on a phase, in A, with the reason.
@@ -197,18 +197,25 @@ impl State {
             };
             let here = loads[index].current.0.map(Amps::as_f64);
             let voltage = diagram.voltage.as_f64();
+            let net_a = |kw: f64| {
+                let net = kw * 1000.0 / 3.0 / voltage;
+                if node.generation_counts { net } else { net.max(0.0) }
+            };
             let other = |step: usize| -> [f64; 3] {
                 let ahead = if step == 0 || node.parent.is_some() {
                     here
                 } else {
                     let (load, sun) = (series.load_kw[step], series.pv_kw[step]);
-                    // On the safe side: what a plan counts on and is not there makes cars short.
-                    let net = load.high - sun.low;
-                    let net = net * 1000.0 / 3.0 / voltage;
-                    [if node.generation_counts { net } else { net.max(0.0) }; 3]
+                    [net_a(load.mid - sun.mid); 3]
                 };
                 std::array::from_fn(|phase| ahead[phase] + reserved[phase] + kept(step, phase))
             };
+            let unsure = |step: usize| -> [f64; 3] {
+                let (load, sun) = (series.load_kw[step], series.pv_kw[step]);
+                let more = net_a(load.high - sun.low) - net_a(load.mid - sun.mid);
+                [if step == 0 { 0.0 } else { more.max(0.0) }; 3]
+            };
+            let is_root = node.parent.is_none();
             ProblemNode {
                 id: node.id.to_string(),
                 name: node.name.clone(),
@@ -217,7 +224,8 @@ impl State {
                 power_limit_kw: node.power_limit.map(|limit| limit.as_f64() / 1000.0),
                 imbalance_a: node.imbalance.map(Amps::as_f64),
                 other_a: (0..grid.len() - 1).map(other).collect(),
-                limits: if is_alone && node.parent.is_none() { outer.clone() } else { Vec::new() },
+                unsure_a: (0..grid.len() - 1).filter(|_| is_root).map(unsure).collect(),
+                limits: if is_alone && is_root { outer.clone() } else { Vec::new() },
             }
         };
         (0..diagram.nodes.len()).map(node).collect()

@@ -106,7 +106,10 @@ impl State {
         };
         let session = self.evses[evse].live.and_then(|live| self.book.session(live.session));
         let known = session.and_then(|session| self.planning.habits.vehicle(&session.token));
-        let is_known = known.is_some_and(|vehicle| 0.0 < vehicle.most_a);
+        let is_known = known.is_some_and(|vehicle| {
+            vehicle.takes_of(wired.rated.as_f64()).is_some()
+                && vehicle.loads_of(wired.wiring.len()).is_some()
+        });
         if is_known || self.evses[evse].is_probed(now.mono) {
             return intent;
         }

@@ -32,8 +32,12 @@ pub struct Stay {
     pub target_soc: Option<f64>,
     /// The highest current that was seen on a phase, in A.
     pub most_a: f64,
-    /// Phases that were seen to carry current; 0 if none was seen.
+    /// The car was offered more than that and took no more.
+    pub most_is_limit: bool,
+    /// Phases that were seen to carry current; 0 if that never was certain.
     pub phases: u8,
+    /// Phases that the EVSE has.
+    pub wires: u8,
     /// The highest power that was seen, in kW.
     pub max_kw: f64,
 }

@@ -15,12 +15,25 @@ pub struct Vehicle {
     pub max_kw: f64,
     /// The highest current that it was seen to take lately, in A.
     pub most_a: f64,
+    /// Up to this offer, in A, it is known to take no more than `most_a`: a 16 A point does not show
+    /// what a car takes of 32 A.
+    #[serde(default)]
+    pub offered_a: f64,
     /// Phases on which it charges; zero if never seen.
     pub phases: u8,
+    /// Phases of the widest EVSE at which that was seen: one with a single phase shows nothing.
+    #[serde(default)]
+    pub wires: u8,
 }
+
+/// An offer that no AC point exceeds, in A.
+const ANY_OFFER_A: f64 = 1000.0;
 
 /// A charger and a battery lose about this much of what is metered.
 const EFFICIENCY: f64 = 0.9;
+
+/// Currents that differ by no more are the same: meters round.
+const SAME_A: f64 = 1.0;
 
 /// Less than this share of a battery says nothing of its size.
 const SHARE_MIN: f64 = 0.15;
@@ -34,11 +47,20 @@ const FADE: f64 = 0.93;
 impl Vehicle {
     /// Takes in a stay.
     pub fn observe(&mut self, stay: &Stay) {
-        if 0 < stay.phases && stay.phases <= 3 && stay.max_kw.is_finite() && 0.1 < stay.max_kw {
-            self.phases = stay.phases;
+        if (1..=3).contains(&stay.phases) && stay.phases <= stay.wires {
+            self.phases = if self.wires <= stay.wires { stay.phases } else { self.phases };
+            self.phases = self.phases.max(stay.phases);
+            self.wires = self.wires.max(stay.wires);
+        }
+        if stay.max_kw.is_finite() && 0.1 < stay.max_kw {
             self.max_kw = rounded(stay.max_kw.max(self.max_kw * FADE).min(1e4));
-            let most = if stay.most_a.is_finite() { stay.most_a } else { 0.0 };
-            self.most_a = rounded(most.max(self.most_a * FADE).min(1e4));
+        }
+        if stay.most_a.is_finite() && 1.0 < stay.most_a {
+            let most = stay.most_a.min(ANY_OFFER_A);
+            let offered = if stay.most_is_limit { ANY_OFFER_A } else { most };
+            let known = if offered < self.offered_a { self.most_a } else { self.most_a * FADE };
+            self.most_a = rounded(most.max(known));
+            self.offered_a = self.offered_a.max(offered);
         }
         let (Some(from), Some(to)) = (stay.arrival_soc, stay.target_soc) else { return };
         let share = (to - from) / 100.0;
@@ -53,5 +75,19 @@ impl Vehicle {
         self.capacity_from = (self.capacity_from + 1).min(10);
         let known = self.capacity_kwh.unwrap_or(seen);
         self.capacity_kwh = Some(rounded(known + (seen - known) / f64::from(self.capacity_from)));
+    }
+
+    /// The most that it takes on a phase of an EVSE with this rating, both in A, as far as that is
+    /// known.
+    pub fn takes_of(&self, rated_a: f64) -> Option<f64> {
+        let is_known = 0.0 < self.most_a && rated_a <= self.offered_a + SAME_A;
+        is_known.then_some(self.most_a.min(rated_a))
+    }
+
+    /// The phases that it loads of so many, as far as that is known.
+    pub fn loads_of(&self, wires: usize) -> Option<usize> {
+        let seen = usize::from(self.phases);
+        let is_known = 0 < seen && (wires <= seen || wires <= usize::from(self.wires));
+        is_known.then_some(seen.min(wires))
     }
 }

@@ -53,14 +53,54 @@ pub fn weigh(problem: &Problem, current_a: &[Vec<f64>]) -> Weighed {
         weighed.missing_kwh.push(missing);
     }
     site(problem, &edges, &cars_kwh, &mut weighed);
+    weighed.terms.unsure_eur = unsure_eur(problem, &edges, current_a);
     let terms = &mut weighed.terms;
     terms.total_eur = terms.energy_eur
         + terms.grid_eur
         + terms.co2_eur
         + terms.peak_eur
         + terms.missing_eur
+        + terms.unsure_eur
         + terms.late_eur;
     weighed
+}
+
+/// Energy on room that may not be there, node by node.
+fn unsure_eur(problem: &Problem, edges: &[f64], current_a: &[Vec<f64>]) -> f64 {
+    let mut kwh = 0.0;
+    for (index, node) in problem.nodes.iter().enumerate() {
+        let (Some(rating), false) = (node.rating_a, node.unsure_a.is_empty()) else { continue };
+        let below: Vec<(&Car, &Vec<f64>)> = problem
+            .cars
+            .iter()
+            .zip(current_a)
+            .filter(|(car, _)| is_below(problem, car, index))
+            .collect();
+        for step in 0..edges.len().saturating_sub(1) {
+            let of = |all: &[[f64; 3]]| all.get(step).or(all.last()).copied().unwrap_or_default();
+            let (other, unsure) = (of(&node.other_a), of(&node.unsure_a));
+            for phase in 0..3 {
+                let on = below.iter().filter(|(car, _)| car.phases[phase]);
+                let load: f64 = on.map(|(_, current)| figure(current, step)).sum();
+                let sure = (rating[phase] - other[phase] - finite(unsure[phase])).max(0.0);
+                let hours = edges[step + 1] - edges[step];
+                kwh += (load - sure).max(0.0) * problem.voltage_v / 1000.0 * hours;
+            }
+        }
+    }
+    kwh * finite(problem.objective.unsure_eur_per_kwh).max(0.0)
+}
+
+/// Whether a car hangs below a node.
+fn is_below(problem: &Problem, car: &Car, node: usize) -> bool {
+    let mut at = Some(car.node);
+    while let Some(here) = at.filter(|here| *here < problem.nodes.len()) {
+        if here == node {
+            return true;
+        }
+        at = problem.nodes[here].parent.filter(|parent| *parent < here);
+    }
+    false
 }
 
 /// Energy from and to the grid over all steps.

@@ -23,6 +23,8 @@ pub struct Figures {
     pub peak_eur_per_kw: f64,
     /// What the cars may take by step before the peak of the site rises, in kW.
     pub free_kw: Vec<f64>,
+    /// EUR for each A and hour of room on a phase that may not be there.
+    pub unsure_eur_per_a_h: f64,
     /// EUR for each kWh and hour that it comes later.
     pub early_eur_per_kwh_h: f64,
 }
@@ -36,11 +38,10 @@ impl Figures {
         for at in 1..edges_h.len() {
             edges_h[at] = edges_h[at].max(edges_h[at - 1]);
         }
-        let steps = edges_h.len().saturating_sub(1);
         let mut wishes: Vec<Wish> =
             problem.cars.iter().map(|car| Wish::new(problem, car, &edges_h)).collect();
         let rows = rows::build(problem, &mut wishes, &edges_h);
-        let tariffs: Vec<Tariff> = (0..steps).map(|step| Tariff::new(problem, step)).collect();
+        let tariffs = Tariff::of_steps(problem);
         let want = &problem.objective;
         let base = tariffs.iter().map(|tariff| -tariff.surplus_kw);
         let base = base.fold(at(&[want.peak_so_far_kw], 0), f64::max);
@@ -51,6 +52,8 @@ impl Figures {
             rows,
             tariffs,
             peak_eur_per_kw: at(&[want.peak_eur_per_kw], 0).max(0.0),
+            unsure_eur_per_a_h: at(&[want.unsure_eur_per_kwh * problem.voltage_v / 1000.0], 0)
+                .max(0.0),
             early_eur_per_kwh_h: at(&[want.early_eur_per_kwh_h], 0),
         }
     }

@@ -79,7 +79,7 @@ impl<'a> Block<'a> {
             }
             let mut limits: Vec<(Vec<usize>, f64)> = Vec::new();
             for row in now {
-                let (mut members, mut left, mut factor) = (Vec::new(), row.limit, 1.0);
+                let (mut members, mut left, mut factor) = (Vec::new(), row.sure_a(), 1.0);
                 for (car, each) in &row.terms {
                     match place[*car] {
                         Some(at) => {

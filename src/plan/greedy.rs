@@ -82,7 +82,7 @@ impl<'a> Greedy<'a> {
         let mut greedy = Self {
             figures,
             current_a: figures.nothing(),
-            left: figures.rows.iter().map(|row| row.limit).collect(),
+            left: figures.rows.iter().map(|row| row.sure_a()).collect(),
             loads,
             expected_kw: vec![0.0; figures.steps()],
             raised_kw: 0.0,

@@ -55,6 +55,10 @@ pub struct ProblemNode {
     /// By step, the load by phase in A that is not planned here: building, chargers that cannot be
     /// told, safe shares that are reserved. Negative where generation makes room.
     pub other_a: Vec<[f64; 3]>,
+    /// By step, how much more that load is in the bad case, by phase in A: less sun, more building.
+    /// Who counts on this room pays `unsure_eur_per_kwh`. Empty where the load is certain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsure_a: Vec<[f64; 3]>,
     /// Limits from outside for a time, each with its cause.
     pub limits: Vec<NodeLimit>,
 }
@@ -215,6 +219,9 @@ pub struct Objective {
     pub peak_so_far_kw: f64,
     /// EUR for each kWh and hour that it comes later: early finish; small, it is the tie-break.
     pub early_eur_per_kwh_h: f64,
+    /// EUR for each kWh that counts on room which may not be there.
+    #[serde(default)]
+    pub unsure_eur_per_kwh: f64,
 }
 
 impl Problem {

@@ -96,10 +96,15 @@ impl Program {
             let term = |(car, factor): &(usize, f64)| {
                 self.current[*car][row.step].map(|column| (column, *factor))
             };
-            let terms: Vec<(usize, f64)> = row.terms.iter().filter_map(term).collect();
-            if !terms.is_empty() {
-                self.at_most(terms, row.limit);
+            let mut terms: Vec<(usize, f64)> = row.terms.iter().filter_map(term).collect();
+            if terms.is_empty() {
+                continue;
             }
+            if 0.0 < row.unsure_a {
+                let eur = figures.unsure_eur_per_a_h * figures.length_h(row.step);
+                terms.push((self.column(eur, (0.0, row.unsure_a)), -1.0));
+            }
+            self.at_most(terms, row.limit - row.unsure_a);
         }
     }
 

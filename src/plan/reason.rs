@@ -43,7 +43,7 @@ impl<'a> Scene<'a> {
                 }
             }
         }
-        let tariffs: Vec<Tariff> = (0..steps).map(|step| Tariff::new(problem, step)).collect();
+        let tariffs = Tariff::of_steps(problem);
         let cars_kw: Vec<f64> = import_kw
             .iter()
             .zip(&tariffs)

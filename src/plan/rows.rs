@@ -20,8 +20,17 @@ pub struct Row {
     pub step: usize,
     /// … the sum of factor times current of these cars …
     pub terms: Vec<(usize, f64)>,
-    /// … is at most this.
+    /// … is at most this …
     pub limit: f64,
+    /// … of which so much, in A, may not be there.
+    pub unsure_a: f64,
+}
+
+impl Row {
+    /// The part of the limit that is there in the bad case, too.
+    pub fn sure_a(&self) -> f64 {
+        self.limit - self.unsure_a
+    }
 }
 
 /// What a row adds up.
@@ -44,13 +53,17 @@ pub fn phase(position: usize) -> Phase {
 pub fn build(problem: &Problem, wishes: &mut [Wish], edges_h: &[f64]) -> Vec<Row> {
     let groups = groups(problem, wishes);
     let steps = edges_h.len().saturating_sub(1);
-    let limits: Vec<(Terms, Vec<f64>)> = groups
+    let limits: Vec<(Terms, Vec<(f64, f64)>)> = groups
         .into_iter()
         .map(|((_, members), sources)| {
             let least = |step: usize| {
-                let each =
-                    sources.iter().map(|(node, kind)| limit(problem, *node, *kind, step, edges_h));
-                each.fold(f64::INFINITY, f64::min)
+                let mut least = (f64::INFINITY, f64::INFINITY);
+                for (node, kind) in &sources {
+                    let limit = limit(problem, *node, *kind, step, edges_h);
+                    let sure = (limit - unsure(problem, *node, *kind, step)).max(0.0);
+                    least = (least.0.min(limit), least.1.min(sure));
+                }
+                least
             };
             let per_a = |car: &usize| match sources[0].1 {
                 Kind::Power => wishes[*car].kw_per_a,
@@ -61,7 +74,7 @@ pub fn build(problem: &Problem, wishes: &mut [Wish], edges_h: &[f64]) -> Vec<Row
         })
         .collect();
     for (terms, limits) in &limits {
-        for (step, limit) in limits.iter().enumerate() {
+        for (step, (limit, _)) in limits.iter().enumerate() {
             tighten(wishes, terms, step, *limit);
         }
     }
@@ -131,6 +144,14 @@ fn limit(problem: &Problem, node: usize, kind: Kind, step: usize, edges_h: &[f64
     if left.is_nan() { 0.0 } else { left.max(0.0) }
 }
 
+/// How much of that may not be there, in A.
+fn unsure(problem: &Problem, node: usize, kind: Kind, step: usize) -> f64 {
+    let Kind::Phase(phase) = kind else { return 0.0 };
+    let unsure = &problem.nodes[node].unsure_a;
+    let value = unsure.get(step).or(unsure.last()).map_or(0.0, |phases| phases[phase]);
+    if value.is_finite() { value.max(0.0) } else { 0.0 }
+}
+
 /// The tightest limit from outside that reaches into a step, in kW.
 fn outside_kw(problem: &Problem, node: &ProblemNode, step_h: (f64, f64)) -> f64 {
     let begin = problem.grid.first().copied().unwrap_or_default();
@@ -157,14 +178,20 @@ fn tighten(wishes: &mut [Wish], terms: &[(usize, f64)], step: usize, limit: f64)
 }
 
 /// The row, if its cars together can fill it.
-fn row(wishes: &[Wish], terms: &[(usize, f64)], step: usize, limit: f64) -> Option<Row> {
+fn row(
+    wishes: &[Wish],
+    terms: &[(usize, f64)],
+    step: usize,
+    (limit, sure): (f64, f64),
+) -> Option<Row> {
     if limit.is_infinite() {
         return None;
     }
     let most: f64 = terms.iter().map(|(car, factor)| wishes[*car].cap_a[step] * factor).sum();
-    if most <= limit + NOTHING_A {
+    if most <= sure + NOTHING_A {
         return None;
     }
     let active = |term: &&(usize, f64)| 0.0 < wishes[term.0].cap_a[step];
-    Some(Row { step, terms: terms.iter().filter(active).copied().collect(), limit })
+    let terms = terms.iter().filter(active).copied().collect();
+    Some(Row { step, terms, limit, unsure_a: limit - sure })
 }

@@ -35,6 +35,7 @@ pub fn office() -> Problem {
             name: String::from("cost"),
             cost: 1.0,
             early_eur_per_kwh_h: 1e-4,
+            unsure_eur_per_kwh: 0.0,
             ..Objective::default()
         },
     }
@@ -50,6 +51,7 @@ pub fn node(name: &str, parent: Option<usize>, rating_a: f64) -> ProblemNode {
         power_limit_kw: None,
         imbalance_a: None,
         other_a: vec![[0.0; 3]; 8],
+        unsure_a: Vec::new(),
         limits: Vec::new(),
     }
 }

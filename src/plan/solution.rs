@@ -97,6 +97,9 @@ pub struct CostTerms {
     pub peak_eur: f64,
     /// Needs that are missed.
     pub missing_eur: f64,
+    /// Energy that counts on room which may not be there.
+    #[serde(default)]
+    pub unsure_eur: f64,
     /// Lateness, the tie-break.
     pub late_eur: f64,
     /// All of it.

@@ -10,6 +10,8 @@ use super::problem::Problem;
 
 /// Weights of the low, middle and high level (Swanson's rule for 10, 50 and 90 of 100).
 const WEIGHTS: [f64; 3] = [0.3, 0.4, 0.3];
+/// What waiting for sun that nobody counts on is worth, as a share of the price of import.
+const WAITING: f64 = 0.02;
 /// Levels closer than this are one, in kW.
 const MERGED_KW: f64 = 1e-3;
 
@@ -31,8 +33,30 @@ pub fn at(series: &[f64], step: usize) -> f64 {
 }
 
 impl Tariff {
+    /// Of all steps. What is bought can wait while sun may still come that nobody counts on: the
+    /// later, the cheaper, by a little, down to where no such sun is left.
+    pub fn of_steps(problem: &Problem) -> Vec<Self> {
+        let steps = problem.grid.len().saturating_sub(1);
+        let mut tariffs: Vec<Self> = (0..steps).map(|step| Self::new(problem, step)).collect();
+        let perhaps = |step: usize| {
+            let ends = &tariffs[step].ends_kw;
+            let kw = ends.last().copied().unwrap_or(0.0) - ends.first().copied().unwrap_or(0.0);
+            kw * problem.grid[step + 1].since(problem.grid[step]).as_hours().max(0.0)
+        };
+        let perhaps: Vec<f64> = (0..steps).map(perhaps).collect();
+        let all_kwh: f64 = perhaps.iter().sum();
+        let mut gone_kwh = 0.0;
+        for (tariff, kwh) in tariffs.iter_mut().zip(perhaps) {
+            if let Some(price) = tariff.eur_per_kwh.last_mut().filter(|_| 0.0 < all_kwh) {
+                *price -= price.max(0.0) * WAITING * gone_kwh / all_kwh;
+            }
+            gone_kwh += kwh;
+        }
+        tariffs
+    }
+
     /// Of step `step`.
-    pub fn new(problem: &Problem, step: usize) -> Self {
+    fn new(problem: &Problem, step: usize) -> Self {
         let series = &problem.series;
         let want = &problem.objective;
         let level = |all: &[Quantiles]| {

@@ -49,6 +49,46 @@ fn a_car_waits_for_the_sun() {
 }
 
 #[test]
+fn what_has_to_be_bought_waits_while_sun_may_come_that_nobody_counts_on() {
+    let mut problem = office();
+    problem.cars.truncate(1);
+    problem.cars[0].needs[0].kwh = 20.0;
+    problem.objective.cost = 0.0;
+    problem.objective.grid_eur_per_kwh = 0.2;
+    problem.series.pv_kw[4] = Quantiles { low: 0.0, mid: 2.0, high: 4.0 };
+    let plan = best(&problem);
+    let before: f64 = plan.cars[0].power_kw[..4].iter().sum();
+    assert!(before < 1e-6, "{:?}", plan.cars[0].power_kw);
+    assert!((energy(&plan, 0) - 20.0).abs() < 1e-6);
+    // Once nothing more can come, it buys at once.
+    problem.series.pv_kw[4] = Quantiles::certain(2.0);
+    let plan = best(&problem);
+    assert!((plan.cars[0].power_kw[0] - 11.04).abs() < 1e-6, "{:?}", plan.cars[0].power_kw);
+}
+
+#[test]
+fn room_that_may_not_be_there_is_used_only_where_it_must_be() {
+    let mut problem = office();
+    problem.objective.unsure_eur_per_kwh = 0.1;
+    problem.nodes[1].other_a = vec![[16.0; 3]; 8];
+    problem.nodes[1].unsure_a = vec![[10.0; 3]; 4];
+    problem.nodes[1].unsure_a.extend([[0.0; 3]; 4]);
+    // 16 A for four hours are sure.
+    let plan = best(&problem);
+    assert!(plan.cost.unsure_eur < 1e-6 && plan.cost.missing_eur < 1e-6, "{:?}", plan.cost);
+    assert!(plan.cars.iter().all(|car| car.power_kw[..4].iter().sum::<f64>() < 16.6));
+    // More is wanted than that: rather perhaps than not at all.
+    for car in &mut problem.cars {
+        car.needs[0].kwh = 35.0;
+    }
+    let plan = best(&problem);
+    assert!(plan.cost.missing_eur < 1e-6, "{:?}", plan.cost);
+    let sure_kwh = 4.0 * 0.69 * (6.0 + 16.0);
+    let expected = (70.0 - sure_kwh) * 0.1;
+    assert!((plan.cost.unsure_eur - expected).abs() < 0.05, "{:?}", plan.cost);
+}
+
+#[test]
 fn the_breaker_and_its_phase_are_named_and_the_shortfall_is_told() {
     let mut problem = office();
     for car in &mut problem.cars {

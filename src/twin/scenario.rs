@@ -209,7 +209,7 @@ impl Default for MeterModel {
         Self {
             interval: Duration::seconds(5),
             quiet: None,
-            on_change_a: Some(0.2),
+            on_change_a: Some(0.05),
             least_gap: Duration::seconds(1),
             delay: Duration::millis(200),
             gain_error: 0.0,

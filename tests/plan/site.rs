@@ -164,6 +164,7 @@ fn tree(kind: Kind, dice: &mut Dice) -> (Vec<ProblemNode>, Vec<usize>) {
         power_limit_kw: None,
         imbalance_a: None,
         other_a: vec![[0.0; 3]; steps],
+        unsure_a: Vec::new(),
         limits: Vec::new(),
     };
     let share = if kind.tight { 0.2 } else { 0.7 };
@@ -253,6 +254,7 @@ pub fn wild(seed: u64, senseless: bool) -> Problem {
         if dice.hits(0.2) {
             let step = dice.below(node.other_a.len());
             node.other_a[step] = [dice.between(-20.0, 200.0), 0.0, dice.between(0.0, 30.0)];
+            node.unsure_a = vec![[dice.between(-5.0, 50.0), 0.0, 9.0]; step];
         }
     }
     for car in &mut problem.cars {
