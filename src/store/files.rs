@@ -30,7 +30,7 @@ const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 
 /// Transactions of some days: a start or stop dirties about ten pages of 4 KiB at the most, and
 /// redb uses pages again after the next commit.
-const RESERVE_BYTES: i64 = 4 << 20;
+const RESERVE_BYTES: i32 = 4 << 20;
 
 /// A disk that was full counts as usable again from here on; some days of readings.
 const SPACE_ENOUGH: u64 = 16 << 20;
@@ -179,7 +179,7 @@ impl Place {
                 .truncate(false)
                 .open(self.dir.join("reserve"))?;
             let how = nix::fcntl::FallocateFlags::empty();
-            nix::fcntl::fallocate(&file, how, 0, RESERVE_BYTES).map_err(io::Error::from)
+            nix::fcntl::fallocate(&file, how, 0, RESERVE_BYTES.into()).map_err(io::Error::from)
         };
         if keep().is_err() {
             self.spend_reserve();
