@@ -157,6 +157,7 @@ impl State {
             armed: self.control.is_armed(index),
             soc_percent: state.soc_percent,
             preference: self.preference_view(index, now),
+            stay: self.stay_view(index),
             reason: cause.words(now.mono),
             cause,
         }
