@@ -53,7 +53,7 @@ impl State {
             },
             forecasts: self.forecast_views(now),
             plan: self.plan_view(),
-            limits: self.outer_views(),
+            limits: self.outer_views(now.mono),
         }
     }
 

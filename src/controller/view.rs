@@ -74,7 +74,7 @@ pub struct LimitView {
     pub limit_w: Option<Watts>,
     /// Whose it is.
     pub source: String,
-    /// Until when; none where the clock was not trusted when it was set.
+    /// Until when; none for a contact, and where the clock was not trusted when it was set.
     pub until: Option<Utc>,
     /// The same in words.
     pub words: String,
