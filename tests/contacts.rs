@@ -3,9 +3,11 @@
 
 mod yard;
 
-use ampgate::controller::message::{Input, Order, Output};
+use ampgate::config;
+use ampgate::controller::Controller;
+use ampgate::controller::message::{Input, Order, Outbox, Output};
 use ampgate::ground::ids::EvseId;
-use ampgate::ground::time::{Duration, Now};
+use ampgate::ground::time::{Duration, Instant, Now};
 use ampgate::ground::units::{Amps, Watts};
 use ampgate::model::event::EventKind;
 use ampgate::model::limit::LimitOf;
@@ -126,14 +128,6 @@ fn written(yard: &Yard) -> usize {
     yard.out.iter().filter(limits).count()
 }
 
-/// What the store holds is what the next process starts with.
-fn restarted(yard: &Yard, utc: bool) -> Yard {
-    let mut next = Yard::of(SITE, &yard.controller.remembered());
-    let utc = yard.now.utc.filter(|_| utc);
-    next.now = Now { utc, ..next.now };
-    next
-}
-
 #[test]
 fn limits_with_an_end_ahead_are_in_force_again_after_a_restart() {
     let mut yard = yard::yard();
@@ -162,14 +156,24 @@ fn limits_with_an_end_ahead_are_in_force_again_after_a_restart() {
 fn without_a_clock_a_remembered_limit_holds_for_its_whole_span_until_the_clock_is_right() {
     let mut yard = yard::yard();
     outer(&mut yard, Some(9), 30);
-    yard.pass(Duration::minutes(20));
-    let later = yard.now.utc;
-    let mut next = restarted(&yard, false);
-    next.pass(Duration::minutes(25));
-    assert_eq!(next.controller.view(next.now).limits.len(), 1, "10 minutes are left, or 30");
-    next.now.utc = later.map(|utc| utc + Duration::minutes(25));
-    next.pass(Duration::seconds(5));
-    assert!(next.controller.view(next.now).limits.is_empty(), "the clock says that it is over");
+    let remembered = yard.controller.remembered();
+    let set = yard.now.utc.expect("set");
+    // The box is away for 20 minutes and comes back without the time of day.
+    let site = config::parse(SITE, "yard.toml").expect("a sound site").config.site;
+    let mut now = Now { mono: Instant::START, utc: None };
+    let mut next = Controller::new(site, &remembered, now);
+    let mut limits = |now: Now| {
+        next.step(now, Input::Wake, &mut Outbox::new());
+        next.view(now).limits.len()
+    };
+    for _ in 0..25 {
+        assert_eq!(limits(now), 1, "10 minutes are left, or 30");
+        now.mono = now.mono + Duration::minutes(1);
+    }
+    now.utc = Some(set + Duration::minutes(45));
+    limits(now);
+    now.mono = now.mono + Duration::seconds(2);
+    assert_eq!(limits(now), 0, "the clock says that it is over");
 }
 
 #[test]

@@ -198,7 +198,8 @@ fn missing(dir: &Path, aside: &Path, names: &[&str]) -> String {
 /// How many sessions began under the later version, and how many that were open then are not.
 fn sessions_missing(dir: &Path, aside: &Path) -> Option<(u64, u64)> {
     let count = |begun: &Path| -> Result<(u64, Vec<u64>), redb::Error> {
-        let read = builder().open(begun)?.begin_read()?;
+        let database = builder().open(begun)?;
+        let read = database.begin_read()?;
         let kind = OPEN_KINDS[1];
         let open = read.open_table(OPEN)?;
         let open = open.range((kind, 0)..=(kind, u64::MAX))?;

@@ -70,7 +70,7 @@ impl Stay {
         }
         let most = self.could.iter().map(|span| span.kw).fold(0.0, f64::max);
         let hours = (need - with_pause) / most.max(f64::EPSILON);
-        let late = Duration::minutes((hours * 60.0).ceil().clamp(1.0, 1e6) as i64);
+        let late = Duration::minutes((hours * 60.0 - 1e-6).ceil().clamp(1.0, 1e6) as i64);
         Some(Miss { evse: self.evse.clone(), leaves, late })
     }
 

@@ -325,7 +325,7 @@ fn a_server_is_told_from_the_download_to_the_end() {
     updates.hear(at(1), Input::Tick(site()));
     updates.hear(at(31), Input::Tick(site()));
     let executions: Vec<String> = told(&updates).into_iter().map(|(one, _)| one).collect();
-    let all = ["download", "downloaded", "scheduled", "proceeding", "proceeding", "proceeding"];
+    let all = ["download", "downloaded", "proceeding", "proceeding", "scheduled", "proceeding"];
     assert_eq!(executions[..6], all);
     assert_eq!(told(&updates)[6..], [("closed".to_owned(), "success".to_owned())]);
     assert!(updates.memory.reports.iter().all(|report| report.action == "8"));

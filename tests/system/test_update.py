@@ -302,8 +302,9 @@ async def test_hawkbit_hears_of_failures(updated, hawkbit, tmp_path):
 async def test_hawkbit_takes_an_action_back(updated, hawkbit, tmp_path):
     await updated.start(servers=hawkbit.settings(tmp_path, "consent = true"))
     charger = updated.site.chargers[8]
-    await charger.connect()
+    await updated.site.connect_all()
     assert await charger.plug_in("TAG-1") == "Accepted"
+    await until(lambda: 6 < charger.limit(), 60, "it charges", updated.daemon)
     await updated.site.settled()
     leaves = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=2)
     await updated.daemon.cli("prefer", "EVSE-09", "--kwh", "100", "--departure",
