@@ -533,6 +533,7 @@ impl World {
         self.field.reconfigure(&before, &self.config);
         self.store.keep(self.config.keep);
         if Sources::differ(&before, &self.config) {
+            self.sources = None; // The kernel gives a GPIO line once.
             self.sources = Some(Sources::of(&self.config, &self.inbox, &self.clock));
         }
     }

@@ -186,9 +186,9 @@ async fn tell_before(handle: &Handle, before: Result<Done, StoreError>) {
             log::info!("the store as {version} left it is kept until the next version");
             return;
         }
-        Ok(Done::PutBack { aside }) => {
-            let words = "the store is as it was before a later version; what that one wrote is in";
-            (EventKind::Restored, format!("{words} {}", aside.display()))
+        Ok(Done::PutBack { aside, missing }) => {
+            let words = "the data is as it was before a later version; what that one wrote is in";
+            (EventKind::Restored, format!("{words} {}: {missing}", aside.display()))
         }
         Err(error) => {
             let words = format!("the store of the version before is not kept: {error}");

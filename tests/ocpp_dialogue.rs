@@ -165,6 +165,28 @@ fn a_fall_that_is_not_shown_is_told_once() {
 }
 
 #[test]
+fn a_fall_that_is_not_shown_is_not_told_again_until_something_changes() {
+    let mut script = ready();
+    let unproven = |script: &mut Script, lines: &str| {
+        script.play(lines).lines().filter(|line| line.contains("failsafe.unproven")).count()
+    };
+    let session = "start\nlimit 16\nok\nerror NotSupported";
+    assert_eq!(unproven(&mut script, session), 1);
+    assert_eq!(unproven(&mut script, session), 0, "the next session tells nothing new");
+    script.play("down\nup");
+    script.play(BOOT);
+    while !script.in_flight.is_empty() {
+        script.play("ok");
+    }
+    assert_eq!(unproven(&mut script, session), 0, "nor does a start of the charger");
+    script.play(&BOOT.replace("1.0", "2.0"));
+    while !script.in_flight.is_empty() {
+        script.play("ok");
+    }
+    assert_eq!(unproven(&mut script, session), 1, "other firmware may behave otherwise");
+}
+
+#[test]
 fn a_refused_limit_goes_down_the_ladder() {
     let mut script = ready();
     check(

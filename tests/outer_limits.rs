@@ -100,6 +100,28 @@ fn a_limit_never_raises_and_strangers_are_refused() {
     assert!(matches!(refused, Some(Answer::Refused { .. })), "{refused:?}");
 }
 
+#[test]
+fn a_power_cut_forgets_no_limit_and_nothing_is_granted_above_it() {
+    let mut twin = charging();
+    set(&mut twin, LimitOf::Charging { limit_w: Some(Watts::new(230 * 40)) }, 60);
+    twin.run_for(Duration::minutes(5));
+    let before = twin.view().expect("the box is up").limits.clone();
+    twin.restart(Duration::minutes(1));
+    let mut back = 0;
+    for _ in 0..120 {
+        twin.run_for(Duration::seconds(10));
+        let Some(view) = twin.view() else { continue };
+        back += 1;
+        assert_eq!(view.limits, before, "in force at once, with its own end");
+        let most = offered(&twin).iter().sum::<f64>();
+        assert!(most <= 40.001, "{most}");
+    }
+    assert!(100 < back, "it is back");
+    twin.run_for(Duration::minutes(45));
+    assert!(40.0 < offered(&twin).iter().sum::<f64>(), "it is over: {:?}", offered(&twin));
+    assert!(twin.checker().is_clean());
+}
+
 /// A site that plans, with one car, before and after its clock is trusted.
 struct Box {
     controller: Controller,

@@ -21,8 +21,8 @@ use ampgate::store::state::{Backing, CommitNumber, StoreState};
 use ampgate::store::{Opened, Store};
 use disk::Disk;
 use facts::{
-    Model, campaign, event, intent, lease, preference, reading, reservation, session, setpoint,
-    start, stop,
+    Model, campaign, event, intent, lease, limit, preference, reading, reservation, session,
+    setpoint, start, stop,
 };
 use proptest::prelude::*;
 use redb::{Database, ReadableDatabase, TableDefinition};
@@ -102,6 +102,23 @@ fn what_drivers_said_survives_a_restart() {
     let opened = Store::open(dir.path()).unwrap();
     assert_eq!(opened.remembered, model.remembered());
     assert_eq!((opened.remembered.preferences.len(), opened.remembered.intents.len()), (2, 1));
+}
+
+#[test]
+fn limits_from_outside_are_remembered_until_they_are_over() {
+    let mut model = Model::default();
+    let dir = tempfile::tempdir().unwrap();
+    for records in [
+        vec![limit(None, Some(9200)), limit(Some(1), Some(10))],
+        vec![limit(None, Some(4200)), limit(Some(1), None), limit(Some(2), Some(8))],
+    ] {
+        let store = Store::open(dir.path()).unwrap().store;
+        model.take(&records);
+        store.commit(records);
+        store.close().unwrap();
+        assert_eq!(Store::open(dir.path()).unwrap().remembered, model.remembered());
+    }
+    assert_eq!(model.remembered().limits.len(), 2);
 }
 
 #[test]

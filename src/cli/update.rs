@@ -13,7 +13,7 @@ use super::text::{Side, clean, row, table};
 /// Updates of the box itself.
 #[derive(Debug, Subcommand)]
 pub enum Update {
-    /// Install a bundle when no car needs the box
+    /// Install a bundle; the box starts anew when that makes no car late
     Install {
         /// A file on the box, or a URL
         #[arg(value_name = "FILE|URL")]
@@ -113,6 +113,9 @@ fn status(view: &UpdateView) -> String {
         })
         .collect();
     out.push_str(&table(&[Side::Left, Side::Left, Side::Left], &lines));
+    for words in &view.assumed {
+        out.push_str(&format!("assumed: {}\n", clean(words)));
+    }
     for words in &view.polled {
         out.push_str(&format!("asked by itself: {}\n", clean(words)));
     }
@@ -138,14 +141,14 @@ mod tests {
         let view = UpdateView {
             enabled: true,
             stage: UpdateStage::Waiting,
-            words: "2.0.0 waits: the car at EVSE-07 still wants energy".to_owned(),
+            words: "2.0.0 waits: EVSE-07 would miss 17:00 by 4 min".to_owned(),
             running: "1.0.0".to_owned(),
             source: Some("/media/two.raucb".to_owned()),
             slots: vec![slot("A", Some("1.0.0"), true), slot("B", None, false)],
             ..UpdateView::default()
         };
         expect![[r#"
-            waiting: 2.0.0 waits: the car at EVSE-07 still wants energy
+            waiting: 2.0.0 waits: EVSE-07 would miss 17:00 by 4 min
             from /media/two.raucb
             1.0.0 runs
             slot A  1.0.0  runs, starts next, good

@@ -12,7 +12,7 @@ use super::file::File;
 use super::file_access::Offline;
 use super::file_diagram::AmpsPerPhase;
 use super::tree::{Tree, find};
-use super::{check_drivers, check_forecast, check_tariff};
+use super::{check_drivers, check_forecast, check_limit, check_tariff};
 use super::{derive, derive_plan};
 
 /// The site, and where in the file its nodes stand.
@@ -38,6 +38,7 @@ pub fn build(file: &File, tree: &Tree) -> Built {
         access: access(file),
         tariff: check_tariff::build(&file.tariff),
         feeds: check_forecast::build(file),
+        contacts: check_limit::build(file),
         plan: file.plan.as_ref().and_then(derive_plan::policy),
         drivers: check_drivers::build(file),
     };

@@ -103,5 +103,6 @@ fn policy(update: &Update) -> UpdatePolicy {
         attempts_max: update.attempts,
         trial: seconds(update.trial_min * 60.0),
         settle: seconds(update.settle_s),
+        pause: seconds(update.pause_min * 60.0),
     }
 }

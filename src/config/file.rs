@@ -15,6 +15,7 @@ use super::file_diagram::{Battery, Evse, Load, Node, Pv};
 use super::file_drivers::Drivers;
 use super::file_forecast::Forecast;
 use super::file_keep::{Keep, Log};
+use super::file_limit::Limit;
 use super::file_meter::Meter;
 use super::file_mqtt::Mqtt;
 use super::file_ocpi::{Ocpi, Partner};
@@ -91,6 +92,10 @@ pub struct File {
     #[serde(default)]
     #[schemars(length(max = 200))]
     pub meter: Vec<Meter>,
+    /// Contacts that limit while they are closed, such as dimming by the grid operator.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub limit: Vec<Limit>,
     /// Who this site is to its partners over OCPI.
     pub ocpi: Option<Ocpi>,
     /// How long the past is kept.

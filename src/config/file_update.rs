@@ -24,6 +24,10 @@ pub struct Update {
     /// The site has to work for this long before a version is confirmed, in seconds.
     #[schemars(range(min = 1, max = 3600))]
     pub settle_s: f64,
+    /// The box is away for no longer than this when it starts anew, in minutes. It does not start
+    /// anew while a car that charges would miss its departure by that.
+    #[schemars(range(min = 0, max = 120))]
+    pub pause_min: f64,
     /// A bundle is no larger than this, in megabytes.
     #[schemars(range(min = 1, max = 16_384))]
     pub size_max_mb: u32,
@@ -102,6 +106,7 @@ impl Default for Update {
             attempts: 3,
             trial_min: 15.0,
             settle_s: 60.0,
+            pause_min: 10.0,
             size_max_mb: 1024,
             ca_file: None,
             index: None,

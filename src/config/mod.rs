@@ -14,6 +14,7 @@ mod check_diagram;
 mod check_drivers;
 mod check_forecast;
 mod check_keep;
+mod check_limit;
 mod check_meter;
 mod check_mqtt;
 mod check_names;
@@ -31,6 +32,7 @@ mod file_diagram;
 mod file_drivers;
 mod file_forecast;
 mod file_keep;
+mod file_limit;
 mod file_meter;
 mod file_mqtt;
 mod file_ocpi;
@@ -160,6 +162,7 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
     check_diagram::check(&file, &tree, report);
     check_meter::check(&file, &built, report);
     check_ocpi::check(&file, report);
+    check_limit::check(&file, report);
     check_update::check(&file, report);
     check_shares::check(&built, report);
     Some(Config {

@@ -230,6 +230,23 @@ fn updates_are_checked() {
 }
 
 #[test]
+fn contacts_are_checked() {
+    let with = |text: &str| spoiled(&[("[[node]]", &format!("[[limit]]\n{text}\n\n[[node]]"))]);
+    let line = "id = \"dim\"\ngpio_chip = \"/dev/gpiochip0\"\nline = 17";
+    let file = "id = \"dim\"\ncontact_file = \"/run/dim\"\nlimit_a = 8";
+    let texts = [
+        ("sound", with(&format!("{line}\nlimit_kw = 4.2"))),
+        ("half a place", with("id = \"dim\"\nline = 17\nlimit_kw = 4.2")),
+        ("two places", with(&format!("{file}\ngpio_chip = \"/dev/gpiochip0\"\nline = 1"))),
+        ("nowhere, and no limit", with("id = \"dim\"")),
+        ("both limits", with(&format!("{file}\nlimit_kw = 4.2"))),
+        ("no such EVSE", with(&format!("{file}\nevses = [\"E77\"]"))),
+        ("twice", with(&format!("{line}\nlimit_kw = 4.2\n[[limit]]\n{line}\nlimit_kw = 8"))),
+    ];
+    expect_file!["tests/limit.txt"].assert_eq(&told(&texts));
+}
+
+#[test]
 fn tariffs_are_checked() {
     let with = |text: &str| spoiled(&[("[[node]]", &format!("{text}\n\n[[node]]"))]);
     let period = |keys: &str| format!("[[tariff.period]]\nid = \"night\"\n{keys}");

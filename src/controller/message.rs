@@ -56,6 +56,8 @@ pub enum Input {
     },
     /// A feed could not be fetched or read, with the reason.
     FeedFailed { feed: String, why: String },
+    /// A contact of the site was read, by its id: whether it is closed, else why nobody can say.
+    Contact { contact: String, closed: Option<bool>, why: String },
     /// What came of [`Output::Solve`]; none where the solver failed.
     Solved { number: u64, plan: Option<Box<Plan>> },
     /// A question or an order from a person.

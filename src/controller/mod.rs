@@ -17,6 +17,8 @@ mod asker;
 mod asks;
 mod book;
 mod campaign;
+mod contact;
+mod contact_state;
 mod drill;
 mod evse;
 mod feed_state;
@@ -24,6 +26,8 @@ mod feeds;
 pub mod forecast_view;
 mod image;
 mod keep;
+mod limit_memory;
+mod limits_kept;
 mod loads;
 pub mod message;
 mod need;
@@ -44,7 +48,9 @@ mod reserve;
 mod revive;
 pub mod savings;
 mod snapshot;
+mod spare;
 mod state;
+mod stay;
 mod steer;
 mod terms;
 mod tick;
@@ -164,6 +170,9 @@ impl Controller {
             }
             Input::Feed { feed, payload } => self.state.fed(now, &feed, &payload, out),
             Input::FeedFailed { feed, why } => self.state.feed_failed(now, &feed, &why, out),
+            Input::Contact { contact, closed, why } => {
+                self.state.contact_read(now, &contact, closed.ok_or(why));
+            }
             Input::Solved { number, plan } => {
                 self.state.solved(now, number, plan.map(|plan| *plan), out);
             }
@@ -232,7 +241,7 @@ impl Controller {
                 Some(Answer::Done)
             }
             Order::PartnerLimit { evse, partner, limit, lasts } => {
-                Some(self.state.partner_limit(now, &evse, partner, (limit, lasts)))
+                Some(self.state.partner_limit(now, &evse, partner, (limit, lasts), out))
             }
             Order::OuterLimit { of, source, lasts } => {
                 Some(self.state.outer_limit(now, of, source, lasts, out))

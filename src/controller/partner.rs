@@ -5,9 +5,10 @@ use crate::ground::ids::{EvseId, EvseIndex};
 use crate::ground::time::{Duration, Instant, Now, Utc};
 use crate::ground::units::Amps;
 use crate::model::bound::{Bound, Cause};
+use crate::model::limit::LimitRecord;
 use crate::plan::problem::CarLimit;
 
-use super::message::Answer;
+use super::message::{Answer, Outbox};
 use super::partner_limit::PartnerLimit;
 use super::state::State;
 
@@ -20,9 +21,11 @@ impl State {
         evse: &EvseId,
         partner: String,
         (limit, lasts): (Option<Amps>, Duration),
+        out: &mut Outbox,
     ) -> Answer {
-        let Some(evse) = self.site.diagram.evse(evse) else {
-            return Answer::Refused { why: format!("there is no EVSE {evse}") };
+        let id = evse;
+        let Some(evse) = self.site.diagram.evse(id) else {
+            return Answer::Refused { why: format!("there is no EVSE {id}") };
         };
         // One limit for each EVSE and partner: the list cannot grow beyond their number.
         let is_this = |one: &PartnerLimit| (one.evse, &one.partner) == (evse, &partner);
@@ -34,7 +37,21 @@ impl State {
         if let Some(limit) = limit {
             let limit = limit.max(Amps::ZERO);
             let until = now.mono + lasts;
+            self.keep_limit(
+                LimitRecord {
+                    evse: Some(id.clone()),
+                    source: partner.clone(),
+                    partner: true,
+                    limit_a: Some(limit),
+                    limit_w: None,
+                    until: now.utc.map(|utc| utc + lasts),
+                    lasts_ms: lasts.as_millis(),
+                },
+                out,
+            );
             self.partner_limits.push(PartnerLimit { evse, partner, limit, until });
+        } else {
+            self.forget_limit(Some(id), &partner, true, out);
         }
         self.mark(now.mono);
         Answer::Done

@@ -10,6 +10,7 @@ use crate::plan::problem::{Car, CarKind, Need, Problem};
 use crate::plan::solution::{CarPlan, Method, Plan, Reason};
 
 use super::savings::{self, Savings};
+use super::spare;
 
 /// Less than this is nothing on a screen, in kWh.
 const ENERGY_NONE: f64 = 0.05;
@@ -72,6 +73,9 @@ pub struct CarPlanView {
     pub missing_kwh: f64,
     /// Power by step, in kW.
     pub power_kw: Vec<f64>,
+    /// The most it could be given in each step while everybody else keeps to the plan, in kW.
+    #[serde(default)]
+    pub most_kw: Vec<f64>,
     /// The same in spans of one power and one reason, without those in which it is away.
     pub course: Vec<Stretch>,
     /// Why it is planned so, in a sentence.
@@ -97,10 +101,14 @@ impl PlanView {
         let zone = Zone::new(&problem.zone);
         let steps = plan.grid.len().saturating_sub(1);
         // Cars to come have no EVSE yet.
-        let cars = plan.cars.iter().zip(&problem.cars);
-        let cars = cars.filter(|(_, car)| car.kind != CarKind::Expected);
-        let cars: Vec<CarPlanView> =
-            cars.map(|(planned, car)| car_view(plan, planned, car, &zone)).collect();
+        let cars = plan.cars.iter().zip(&problem.cars).zip(spare::most_kw(problem, plan));
+        let cars = cars.filter(|((_, car), _)| car.kind != CarKind::Expected);
+        let cars: Vec<CarPlanView> = cars
+            .map(|((planned, car), most_kw)| CarPlanView {
+                most_kw,
+                ..car_view(plan, planned, car, &zone)
+            })
+            .collect();
         let sum = |step: usize| {
             let at = |car: &CarPlanView| car.power_kw.get(step).copied().unwrap_or(0.0);
             cars.iter().map(at).sum()
@@ -148,6 +156,7 @@ fn car_view(plan: &Plan, planned: &CarPlan, car: &Car, zone: &Zone) -> CarPlanVi
         will_kwh: energy_until(&plan.grid, &planned.power_kw, by),
         missing_kwh: if missing < ENERGY_NONE { 0.0 } else { missing },
         power_kw: planned.power_kw.clone(),
+        most_kw: Vec::new(),
         course: course(&plan.grid, planned, zone),
         words: planned.words.clone(),
     }

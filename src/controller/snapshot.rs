@@ -53,7 +53,7 @@ impl State {
             },
             forecasts: self.forecast_views(now),
             plan: self.plan_view(),
-            limits: self.outer_views(),
+            limits: self.outer_views(now.mono),
         }
     }
 
@@ -157,6 +157,7 @@ impl State {
             armed: self.control.is_armed(index),
             soc_percent: state.soc_percent,
             preference: self.preference_view(index, now),
+            stay: self.stay_view(index),
             reason: cause.words(now.mono),
             cause,
         }

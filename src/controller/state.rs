@@ -20,9 +20,11 @@ use crate::ocpp::traffic::{ConnectorSetup, PointSetup, Traffic};
 
 use super::asker::Asks;
 use super::book::Book;
+use super::contact_state::ContactState;
 use super::evse::{Drill, EvseState};
 use super::feed_state::FeedState;
 use super::image::MeterImage;
+use super::limits_kept::{self, Kept};
 use super::loads::{Draw, Loads};
 use super::message::{Outbox, Output};
 use super::outer_limit::OuterLimit;
@@ -87,6 +89,10 @@ pub struct State {
     pub partner_limits: Vec<PartnerLimit>,
     /// Limits that others have set.
     pub outer: Vec<OuterLimit>,
+    /// Both as the store has them.
+    pub limits: Kept,
+    /// The contacts that limit, in the order of the configuration.
+    pub contacts: Vec<ContactState>,
     pub started: Instant,
     /// The calendar less the monotonic time in milliseconds, to notice a step of the clock.
     pub clock_offset: Option<i64>,
@@ -115,6 +121,8 @@ impl State {
         let site = Arc::new(site);
         let diagram = Arc::new(site.diagram.clone());
         let points = points(&site, remembered);
+        let limits = remembered.limits.iter().map(|one| (one.key(), one.clone())).collect();
+        let (outer, partner_limits) = limits_kept::restored(&limits, &site, now);
         let lease_of = |id| remembered.leases.iter().find(|lease| &lease.evse == id).cloned();
         Self {
             central: Central::new(
@@ -153,8 +161,10 @@ impl State {
             disobeying: vec![false; diagram.evses.len()],
             store_failing: None,
             broker_down: None,
-            partner_limits: Vec::new(),
-            outer: Vec::new(),
+            partner_limits,
+            outer,
+            limits,
+            contacts: vec![ContactState::new(now.mono); site.contacts.len()],
             vouching: Vouching::default(),
             started: now.mono,
             clock_offset: None,
@@ -191,6 +201,8 @@ impl State {
         next.broker_down = self.broker_down.clone();
         next.vouching = self.vouching.clone();
         next.outer = self.outer.clone();
+        next.partner_limits.clear();
+        next.contacts = self.contacts_under(&next.site, now.mono);
         for (meter, image) in next.site.meters.iter().zip(&mut next.meters) {
             let before = self.site.meters.iter().position(|known| known == meter);
             if let Some(before) = before {
@@ -325,6 +337,7 @@ impl State {
             reservations: self.reservations.values().cloned().collect(),
             campaigns: self.campaigns.values().cloned().collect(),
             learned: self.planning.learned(),
+            limits: self.limits.values().cloned().collect(),
             ..Remembered::default()
         };
         self.book.remember(&mut remembered);

@@ -47,6 +47,7 @@ impl State {
             self.lists_at,
             self.partner_wake_at(seen),
             self.outer_wake_at(),
+            self.contacts_wake_at(seen),
             self.vouching_wake_at(),
             planned,
         ];
@@ -57,6 +58,7 @@ impl State {
     fn tick(&mut self, now: Now, out: &mut Outbox) {
         (self.due, self.decided) = (None, Some(now.mono));
         self.watch_meters(now, out);
+        self.watch_contacts(now, out);
         self.watch_outer(now, out);
         self.promote(now, out);
         self.close_abandoned(now, out);
@@ -88,7 +90,7 @@ impl State {
                 .take()
                 .into_iter()
                 .chain(self.partner_bounds(index, now.mono))
-                .chain(self.outer_bounds(index))
+                .chain(self.outer_bounds(index, now.mono))
                 .chain(self.failsafe_bound(index))
                 .collect(),
         };

@@ -74,7 +74,7 @@ pub struct LimitView {
     pub limit_w: Option<Watts>,
     /// Whose it is.
     pub source: String,
-    /// Until when; none where the clock was not trusted when it was set.
+    /// Until when; none for a contact, and where the clock was not trusted when it was set.
     pub until: Option<Utc>,
     /// The same in words.
     pub words: String,
@@ -145,10 +145,27 @@ pub struct EvseView {
     /// What the driver wants, where it was said.
     #[serde(default)]
     pub preference: Option<PreferenceView>,
+    /// What its car still wants and by when; none where nobody charges or the car takes no more.
+    #[serde(default)]
+    pub stay: Option<StayView>,
     /// Why it gets what it gets, in words.
     pub reason: String,
     /// The same as data.
     pub cause: Cause,
+}
+
+/// What a car that stands there still wants, as far as somebody has said so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StayView {
+    /// When it leaves, by its driver or the rules of the site; none where nobody says.
+    pub leaves: Option<Utc>,
+    /// What it needs from now on, by its driver or the rules of the site, in kWh; none where nobody
+    /// says.
+    pub need_kwh: Option<f64>,
+    /// What the limit in force lets it take, in kW.
+    pub power_kw: f64,
+    /// What it takes from its safe share alone, in kW.
+    pub safe_kw: f64,
 }
 
 /// What a driver wants, as it was said.

@@ -5,16 +5,17 @@
 //! [`credentials`] → [`gate`] (who may come in) → [`certificate`] → [`authority`] → [`tls`] →
 //! [`stream`] → [`vault`] → `body` → [`uploads`] (files of chargers) → `handshake` →
 //! [`strangers`] → `link` (one charge point) → [`websocket`] (all of them) → [`renewal`] →
-//! [`signing`] → [`doors`] → [`broker`] → [`mqtt`] → [`post`] → [`sources`] → [`journal`] →
-//! [`key`] → [`log`] → [`platform`] (systemd, memory and disk) → [`starts`] (what a program that
-//! dies does) → [`https`] → [`pace`] → [`partner`] (partners over HTTP) → [`fetch`] (bundles of
-//! updates) → [`rauc`].
+//! [`signing`] → [`doors`] → [`broker`] → [`mqtt`] → [`post`] → [`contact`] → [`sources`] →
+//! [`journal`] → [`key`] → [`log`] → [`platform`] (systemd, memory and disk) → [`starts`] (what a
+//! program that dies does) → [`https`] → [`pace`] → [`partner`] (partners over HTTP) → [`fetch`]
+//! (bundles of updates) → [`rauc`].
 
 pub mod authority;
 mod body;
 pub mod broker;
 pub mod certificate;
 pub mod clock;
+pub mod contact;
 pub mod credentials;
 pub mod doors;
 pub mod fetch;

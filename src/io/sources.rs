@@ -1,5 +1,6 @@
-//! What the daemon hears without being a charger: the broker's topics, and forecasts and prices
-//! that are fetched over HTTP or read from files. Bytes in, bytes out; the controller reads them.
+//! What the daemon hears without being a charger: the broker's topics, contacts, and forecasts and
+//! prices that are fetched over HTTP or read from files. Bytes in, bytes out; the controller reads
+//! them.
 //!
 //! Invariants: documents are bounded, a fetch takes a bounded time, what fails is tried again ever
 //! later, and a redirect never leads to another host. Nothing here holds up the loop.
@@ -19,6 +20,7 @@ use crate::ground::time::Duration;
 use crate::model::feed::{Feed, Place};
 
 use super::clock::Clock;
+use super::contact::Contacts;
 use super::inbox::Inbox;
 use super::mqtt::{Subscription, hear};
 
@@ -35,6 +37,7 @@ const LOOK_EVERY: Duration = Duration::seconds(30);
 #[derive(Debug)]
 pub struct Sources {
     _subscription: Option<Subscription>,
+    _contacts: Contacts,
     _tasks: Vec<Task>,
 }
 
@@ -64,6 +67,7 @@ impl Sources {
         };
         Self {
             _tasks: config.site.feeds.iter().filter_map(task).collect(),
+            _contacts: Contacts::of(&config.site.contacts, inbox, clock),
             _subscription: hear(config, inbox, clock),
         }
     }
@@ -73,6 +77,7 @@ impl Sources {
         before.mqtt != after.mqtt
             || before.site.topics() != after.site.topics()
             || before.site.feeds != after.site.feeds
+            || before.site.contacts != after.site.contacts
     }
 }
 

@@ -114,6 +114,8 @@ catalogue! {
     OuterLimit = "limit.outside", Info;
     /// A limit from outside could not be taken; the text says why.
     OuterLimitRefused = "limit.outside_refused", Warning;
+    /// A contact that limits cannot be read or does not come to rest: its limit holds meanwhile.
+    ContactUnsure = "limit.contact_unsure", Warning;
     /// A charger did not prove that it falls to its safe share by itself.
     FailsafeUnproven = "failsafe.unproven", Alarm;
     /// A charger has proved that it falls to its safe share by itself.

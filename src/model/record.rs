@@ -10,6 +10,7 @@ use crate::ground::units::{Amps, PerPhase, WattHours, Watts};
 use super::bound::Cause;
 use super::campaign::Campaign;
 use super::event::Event;
+use super::limit::LimitRecord;
 use super::message::{Identity, LimitScope};
 use super::preference::{Intent, Preference};
 use super::reservation::Reservation;
@@ -44,6 +45,8 @@ pub enum Record {
     Reservation(Reservation),
     /// A firmware campaign as it stands; replaces the earlier state.
     Campaign(Campaign),
+    /// A limit from outside as it stands; replaces the earlier state.
+    Limit(LimitRecord),
 }
 
 /// When a record has to be on disk.
@@ -140,7 +143,8 @@ impl Record {
             | Record::Preference(_)
             | Record::Intent(_)
             | Record::Reservation(_)
-            | Record::Campaign(_) => Durability::Now,
+            | Record::Campaign(_)
+            | Record::Limit(_) => Durability::Now,
             Record::Learned(_) | Record::Reading(_) | Record::Setpoint(_) | Record::Event(_) => {
                 Durability::Batched
             }
@@ -178,4 +182,7 @@ pub struct Remembered {
     /// Firmware campaigns that are open, and the newest of the others.
     #[serde(default)]
     pub campaigns: Vec<Campaign>,
+    /// Limits from outside that have not been taken back.
+    #[serde(default)]
+    pub limits: Vec<LimitRecord>,
 }

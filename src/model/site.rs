@@ -8,6 +8,7 @@ use crate::ground::units::Amps;
 use super::diagram::Diagram;
 use super::drivers::DriverPolicy;
 use super::feed::{Feed, Place};
+use super::limit::Contact;
 use super::meter::Meter;
 use super::policy::PlanPolicy;
 use super::tariff::Tariff;
@@ -34,6 +35,8 @@ pub struct Site {
     pub tariff: Tariff,
     /// Forecasts and prices that come from outside.
     pub feeds: Vec<Feed>,
+    /// Contacts that limit while they are closed.
+    pub contacts: Vec<Contact>,
     /// How the coming day is planned; none for fair shares alone.
     pub plan: Option<PlanPolicy>,
     /// What holds for drivers who say nothing, and who comes first.

@@ -52,6 +52,8 @@ pub struct UpdatePolicy {
     pub trial: Duration,
     /// The site has to work for this long before a version is confirmed.
     pub settle: Duration,
+    /// The box is away for no longer than this when it starts anew.
+    pub pause: Duration,
 }
 
 /// How this box is updated.
@@ -191,6 +193,9 @@ pub struct UpdateView {
     pub percent: Option<u8>,
     /// What keeps updates from working, in words: RAUC or a server does not answer.
     pub trouble: Vec<String>,
+    /// What is assumed of cars while an update waits to start the box anew, in words.
+    #[serde(default)]
+    pub assumed: Vec<String>,
     /// The two systems of the box.
     pub slots: Vec<SlotView>,
     /// What is asked for updates by itself, in words.

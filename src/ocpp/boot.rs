@@ -154,6 +154,7 @@ pub fn booted(station: &mut Station, step: &mut Step<'_>, identity: Identity) {
         connector.lease.rungs = [0; 2];
         connector.lease.refused_until = None;
         connector.lease.proven_since_boot = false;
+        connector.lease.told &= !is_other_firmware;
     }
     let now = step.now.mono;
     let is_due = station.boot.configured.is_none_or(|done| CONFIGURE_AGAIN <= now.since(done));

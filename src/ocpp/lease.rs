@@ -368,6 +368,7 @@ pub fn looked_at(
         Ok(()) => {
             learned.armed = true;
             own.lease.proven_since_boot = true;
+            own.lease.told = false;
             step.report(Report::Verified { evse, lapse: Lapse::Armed });
             if !was_armed {
                 let text = format!("connector {connector} shows the fall to its safe share");
@@ -381,12 +382,12 @@ pub fn looked_at(
     }
 }
 
-/// The fall is not proven: told to the controller each time, to people once per transaction.
+/// The fall is not proven: told to the controller each time, to people once until it was proven or
+/// the charger has other firmware.
 fn unproven(station: &mut Station, step: &mut Step<'_>, index: usize, why: &str) {
     let own = &mut station.connectors[index];
     step.report(Report::Verified { evse: own.setup.evse, lapse: Lapse::Unproven });
-    if own.lease.told != own.lease.proofs.0 {
-        own.lease.told = own.lease.proofs.0;
+    if !std::mem::replace(&mut own.lease.told, true) {
         let text = format!("connector {}: {why}", own.setup.connector);
         step.event(EventKind::FailsafeUnproven, &station.id, text);
     }

@@ -116,8 +116,8 @@ pub struct Lease {
     pub proof: Option<Proof>,
     /// How often it was asked for in this transaction.
     pub proofs: (Option<TransactionId>, u32),
-    /// The transaction for which people were told that the fall is not proven.
-    pub told: Option<TransactionId>,
+    /// People were told that the fall is not proven.
+    pub told: bool,
     /// The fall was looked at since the charger booted.
     pub proven_since_boot: bool,
 }

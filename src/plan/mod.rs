@@ -64,6 +64,6 @@ pub fn best(problem: &Problem) -> Plan {
 }
 
 #[cfg(test)]
-mod sample;
+pub mod sample;
 #[cfg(test)]
 mod tests;

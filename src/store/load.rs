@@ -13,8 +13,8 @@ use crate::model::session::{Session, Transaction};
 
 use super::error::StoreError;
 use super::table::{
-    CAMPAIGNS, CHARGE_POINTS, EVENTS, INTENTS, LEARNED, LEASES, OPEN, PREFERENCES, RESERVATIONS,
-    SESSIONS, TRANSACTIONS, open_if_there, value,
+    CAMPAIGNS, CHARGE_POINTS, EVENTS, INTENTS, LEARNED, LEASES, LIMITS, OPEN, PREFERENCES,
+    RESERVATIONS, SESSIONS, TRANSACTIONS, open_if_there, value,
 };
 
 /// Newest closed transactions that are kept for each charge point, to know a repeated start.
@@ -50,6 +50,7 @@ pub fn remembered(database: &Database) -> Result<(Remembered, Vec<String>), Stor
             reservations: newest(&read, RESERVATIONS, "reservation", &mut problems)?,
             campaigns: newest(&read, CAMPAIGNS, "campaign", &mut problems)?,
             learned: all(&read, LEARNED, &mut problems)?,
+            limits: all(&read, LIMITS, &mut problems)?,
         };
         Ok((remembered, problems))
     };

@@ -11,17 +11,13 @@ use super::error::StoreError;
 use super::table::{FORMAT, META, format};
 
 /// Changes the tables from one format to the next.
-type Step = fn(&WriteTransaction) -> Result<(), redb::Error>;
+pub type Step = fn(&WriteTransaction) -> Result<(), redb::Error>;
 
 /// `STEPS[n]` leads from format n + 1 to n + 2.
-const STEPS: [Step; FORMAT as usize - 1] = [];
+pub const STEPS: [Step; FORMAT as usize - 1] = [];
 
-/// Brings the file to [`FORMAT`].
-pub fn run(database: &Database) -> Result<(), StoreError> {
-    run_steps(database, &STEPS)
-}
-
-fn run_steps(database: &Database, steps: &[Step]) -> Result<(), StoreError> {
+/// Brings the file to the format that these steps lead to: [`FORMAT`] with [`STEPS`].
+pub fn run_steps(database: &Database, steps: &[Step]) -> Result<(), StoreError> {
     let known = steps.len() as u64 + 1;
     let found = format(database).map_err(StoreError::from_use)?;
     let Some(found) = found.filter(|found| 1 <= *found) else {
@@ -109,7 +105,7 @@ mod tests {
     #[test]
     fn a_file_of_a_later_version_is_refused_in_words_and_untouched() {
         let later = database(9);
-        let words = run(&later).unwrap_err().to_string();
+        let words = run_steps(&later, &STEPS).unwrap_err().to_string();
         assert!(words.contains("format 9") && words.contains("nothing was changed"), "{words}");
         assert_eq!((lease(&later), format(&later).unwrap()), (b"old".to_vec(), Some(9)));
     }

@@ -83,6 +83,11 @@ impl Store {
     /// damaged is moved aside under another name and a fresh one is begun: the site must charge on,
     /// and no id is given twice because the largest ones are noted beside it.
     pub fn open(dir: &Path) -> Result<Opened, StoreError> {
+        Self::open_with_steps(dir, &migrate::STEPS)
+    }
+
+    /// The same as a version of the program with these steps.
+    fn open_with_steps(dir: &Path, steps: &[migrate::Step]) -> Result<Opened, StoreError> {
         let place = files::Place::claim(dir)?;
         let found = place.open()?;
         let place = Arc::new(place);
@@ -95,7 +100,7 @@ impl Store {
         };
         let restored = dir.join(backup::RESTORED).exists();
         let given = if found.begun_anew || restored { place.ids() } else { Ids::default() };
-        let mut opened = Self::begin(found.database, backing, Some(place))?;
+        let mut opened = Self::begin(found.database, backing, Some(place), steps)?;
         opened.remembered.last_transaction =
             opened.remembered.last_transaction.max(given.transaction);
         opened.remembered.last_session = opened.remembered.last_session.max(given.session);
@@ -110,15 +115,16 @@ impl Store {
         if table::format(&database).map_err(StoreError::from_use)?.is_none() {
             table::create(&database).map_err(StoreError::from_use)?;
         }
-        Self::begin(database, backing, None)
+        Self::begin(database, backing, None, &migrate::STEPS)
     }
 
     fn begin(
         database: Database,
         backing: Backing,
         place: Option<Arc<Place>>,
+        steps: &[migrate::Step],
     ) -> Result<Opened, StoreError> {
-        migrate::run(&database)?;
+        migrate::run_steps(&database, steps)?;
         let (remembered, mut problems) = load::remembered(&database)?;
         let next_event = load::next_event(&database)?;
         let start = table::count_start(&database).unwrap_or_else(|error| {

@@ -3,6 +3,9 @@
 //!
 //! Values stand under names; sessions and CDRs are rows with a number that sorts by age, an id and
 //! the time of their last change, so that a page of years of CDRs is found without reading them.
+//! It has a format of its own, so that what partners were told stays where an update that is taken
+//! back has changed the store alone.
+//!
 //! Every [`PartnerStore::apply`] is one durable transaction: on disk whole, or not at all.
 
 use std::collections::BTreeMap;
@@ -19,6 +22,7 @@ use crate::ocpi::engine::desk::{Change, Found, Query, Row, RowKind};
 
 use super::error::StoreError;
 use super::snapshot::copy_table;
+use super::table::open_if_there;
 
 /// Name of the file in the data directory.
 pub const FILE: &str = "partners.redb";
@@ -26,6 +30,11 @@ pub const FILE: &str = "partners.redb";
 /// Pages that redb keeps in memory.
 const CACHE_BYTES: usize = 1 << 20;
 
+/// The format that this version writes.
+pub const FORMAT: u64 = 1;
+
+/// `format`; a file of an earlier version lacks it and is of format 1.
+pub const META: TableDefinition<&str, u64> = TableDefinition::new("ampgate_partners_meta");
 const VALUES: TableDefinition<&str, &[u8]> = TableDefinition::new("values");
 
 /// By list and number: time of the last change, id, owner, object.
@@ -54,6 +63,7 @@ impl PartnerReader {
         let copy = || -> Result<(), redb::Error> {
             let (read, made) = (self.database.begin_read()?, Database::create(to)?);
             let write = made.begin_write()?;
+            copy_table(&read, &write, META)?;
             copy_table(&read, &write, VALUES)?;
             copy_table(&read, &write, ROWS)?;
             copy_table(&read, &write, IDS)?;
@@ -66,7 +76,8 @@ impl PartnerReader {
 
 impl PartnerStore {
     /// Opens or creates it, with every value that is kept. A file that cannot be read is moved
-    /// aside, not overwritten: partners then have to register anew, and the site goes on.
+    /// aside, not overwritten: partners then have to register anew, and the site goes on. A file of
+    /// a later version is refused and stays as it is.
     pub fn open(dir: &Path) -> Result<OpenedPartners, StoreError> {
         let path = dir.join(FILE);
         let place = |source| StoreError::Io { place: path.clone(), source };
@@ -74,6 +85,9 @@ impl PartnerStore {
         let mut problem = None;
         let database = match create(&path) {
             Ok(database) => database,
+            Err(StoreError::Newer { found, known }) => {
+                return Err(StoreError::Newer { found, known });
+            }
             Err(error) if path.exists() => {
                 let aside = free_name(&path);
                 fs::rename(&path, &aside).map_err(place)?;
@@ -194,6 +208,15 @@ impl PartnerStore {
     }
 }
 
+/// The format of a file of partners; none where it is fresh.
+pub fn format(database: &Database) -> Result<Option<u64>, redb::Error> {
+    let read = database.begin_read()?;
+    let Some(meta) = open_if_there(&read, META)? else {
+        return Ok(open_if_there(&read, VALUES)?.map(|_| 1));
+    };
+    Ok(meta.get("format")?.map(|value| value.value()))
+}
+
 fn create(path: &Path) -> Result<Database, StoreError> {
     let open = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     let place = |source| StoreError::Io { place: path.to_owned(), source };
@@ -202,8 +225,14 @@ fn create(path: &Path) -> Result<Database, StoreError> {
     let mut builder = Database::builder();
     builder.set_cache_size(CACHE_BYTES);
     let database = builder.create(path).map_err(StoreError::from_open)?;
+    if let Some(found) = format(&database).map_err(StoreError::from_use)?
+        && FORMAT < found
+    {
+        return Err(StoreError::Newer { found, known: FORMAT });
+    }
     let tables = || -> Result<(), redb::Error> {
         let write = database.begin_write()?;
+        write.open_table(META)?.insert("format", FORMAT)?;
         write.open_table(VALUES)?;
         write.open_table(ROWS)?;
         write.open_table(IDS)?;

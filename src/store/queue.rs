@@ -34,6 +34,8 @@ pub enum Key {
     Reservation(i32),
     /// By its number.
     Campaign(i32),
+    /// A limit from outside.
+    Limit(String),
     /// By its session.
     Preference(SessionId),
     /// One for each EVSE.
@@ -157,6 +159,7 @@ impl Queue {
             Record::Learned(known) => Key::Learned(known.name.clone()),
             Record::Reservation(one) => Key::Reservation(one.id.0),
             Record::Campaign(one) => Key::Campaign(one.id.0),
+            Record::Limit(one) => Key::Limit(one.key()),
             Record::Lease(lease) => Key::Lease(lease.evse.clone()),
             Record::ChargePoint(point) => Key::ChargePoint(point.charge_point.clone()),
             Record::Transaction(transaction) => Key::Transaction(transaction.id),

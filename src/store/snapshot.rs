@@ -43,6 +43,7 @@ pub fn copy_store(from: &Database, to: &Path) -> Result<(), StoreError> {
         copy_table(&read, &write, table::EVENTS)?;
         copy_table(&read, &write, table::RESERVATIONS)?;
         copy_table(&read, &write, table::CAMPAIGNS)?;
+        copy_table(&read, &write, table::LIMITS)?;
         copy_table(&read, &write, table::LEARNED)?;
         write.commit()?;
         Ok(())

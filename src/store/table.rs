@@ -50,6 +50,8 @@ pub const LEARNED: TableDefinition<&str, &[u8]> = TableDefinition::new("learned"
 pub const RESERVATIONS: TableDefinition<i64, &[u8]> = TableDefinition::new("reservations");
 /// By number. Comes with the first row.
 pub const CAMPAIGNS: TableDefinition<i64, &[u8]> = TableDefinition::new("campaigns");
+/// By whose and where; files of earlier versions lack it.
+pub const LIMITS: TableDefinition<&str, &[u8]> = TableDefinition::new("limits");
 
 /// The kinds of things in [`OPEN`].
 pub const OPEN_KINDS: [&str; 2] = ["transaction", "session"];
@@ -70,6 +72,7 @@ pub fn create(database: &Database) -> Result<(), redb::Error> {
     write.open_table(EVENTS)?;
     write.open_table(RESERVATIONS)?;
     write.open_table(CAMPAIGNS)?;
+    write.open_table(LIMITS)?;
     write.open_table(LEARNED)?;
     write.commit()?;
     Ok(())
@@ -145,6 +148,12 @@ pub fn put(write: &WriteTransaction, facts: &Facts) -> Result<(), redb::Error> {
             }
             Record::Learned(value) => {
                 write.open_table(LEARNED)?.insert(value.name.as_str(), json(value).as_slice())?;
+            }
+            Record::Limit(value) if value.is_over() => {
+                write.open_table(LIMITS)?.remove(value.key().as_str())?;
+            }
+            Record::Limit(value) => {
+                write.open_table(LIMITS)?.insert(value.key().as_str(), json(value).as_slice())?;
             }
             Record::Reservation(value) => {
                 let key = i64::from(value.id.0);

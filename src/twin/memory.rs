@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::ground::ids::{ChargePointId, EvseId, SessionId, TransactionId};
 use crate::ground::time::Instant;
 use crate::model::campaign::{Campaign, CampaignId};
+use crate::model::limit::LimitRecord;
 use crate::model::preference::{Intent, Preference};
 use crate::model::record::{ChargePointRecord, LearnedRecord, LeaseRecord, Record, Remembered};
 use crate::model::reservation::{Reservation, ReservationId};
@@ -31,6 +32,7 @@ pub struct Memory {
     reservations: BTreeMap<ReservationId, Reservation>,
     campaigns: BTreeMap<CampaignId, Campaign>,
     learned: BTreeMap<String, LearnedRecord>,
+    limits: BTreeMap<String, LimitRecord>,
 }
 
 impl Memory {
@@ -46,6 +48,7 @@ impl Memory {
             | Record::Intent(_)
             | Record::Reservation(_)
             | Record::Campaign(_)
+            | Record::Limit(_)
             | Record::Learned(_) => self.waiting.push_back((durable_at, record)),
         }
     }
@@ -84,6 +87,7 @@ impl Memory {
             last_session: self.last_session,
             reservations: self.reservations.values().cloned().collect(),
             campaigns: self.campaigns.values().cloned().collect(),
+            limits: self.limits.values().cloned().collect(),
         }
     }
 
@@ -113,6 +117,12 @@ impl Memory {
             Record::Campaign(one) => {
                 self.campaigns.insert(one.id, one);
                 forget(&mut self.campaigns, Campaign::is_over);
+            }
+            Record::Limit(one) if one.is_over() => {
+                self.limits.remove(&one.key());
+            }
+            Record::Limit(one) => {
+                self.limits.insert(one.key(), one);
             }
             Record::Learned(known) if known.text.is_empty() => {
                 self.learned.remove(&known.name);

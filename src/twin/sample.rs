@@ -68,6 +68,7 @@ pub fn yard() -> Site {
         access: Access::Anyone,
         tariff: Tariff::default(),
         feeds: Vec::new(),
+        contacts: Vec::new(),
         plan: None,
         drivers: DriverPolicy::default(),
     }

@@ -210,6 +210,7 @@ fn planned_car(
         will_kwh: will,
         missing_kwh: (need - will).max(0.0),
         power_kw: (0..40).map(power).collect(),
+        most_kw: (0..40).map(power).collect(),
         course,
         words: "it charges when the sun is highest".into(),
     }
@@ -346,6 +347,7 @@ fn evse(index: usize) -> EvseView {
         armed: true,
         soc_percent: None,
         preference: None,
+        stay: None,
         reason: String::new(),
         cause: Cause::Idle,
     }

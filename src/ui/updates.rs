@@ -30,10 +30,22 @@ pub fn section(view: &UpdateView) -> Html {
     for words in &view.trouble {
         out.add("<p class=\"alert\">{}</p>", &[words]);
     }
+    for words in &view.assumed {
+        out.add("<p>Assumed: {}.</p>", &[words]);
+    }
     for words in &view.polled {
         out.add("<p>Asked by itself: {}.</p>", &[words]);
     }
     out.add("<p class=\"orders\">", &[]);
+    if view.orders.iter().any(|known| known == "install") {
+        out.add(
+            "<label>Bundle <input name=\"location\" maxlength=\"2048\" spellcheck=\"false\" \
+             placeholder=\"/media/usb/ampgate.raucb or https://…\"></label> \
+             <button type=\"button\" data-post=\"/api/v1/update\" \
+             data-body=\"{}\" data-fields data-done=\"taken\">Install</button> ",
+            &[&"{\"order\": \"install\"}"],
+        );
+    }
     for (order, title) in [
         ("force", "Do not wait"),
         ("confirm", "Confirm"),
@@ -62,15 +74,21 @@ mod tests {
         let view = UpdateView {
             enabled: true,
             stage: UpdateStage::Waiting,
-            words: "2.0.0 waits: the car at <EVSE-07> still wants energy".to_owned(),
+            words: "2.0.0 is in slot B, the start anew waits: <EVSE-07> would miss 17:00 by 4 min"
+                .to_owned(),
+            assumed: vec!["nobody has said when the car leaves at EVSE-03".to_owned()],
             running: "1.0.0".to_owned(),
             orders: vec!["force".to_owned(), "cancel".to_owned()],
             ..UpdateView::default()
         };
         let html = section(&view).into_string();
-        assert!(html.contains("the car at &lt;EVSE-07&gt; still wants energy"), "{html}");
+        assert!(html.contains("&lt;EVSE-07&gt; would miss 17:00 by 4 min"), "{html}");
+        assert!(html.contains("Assumed: nobody has said when"), "{html}");
         assert!(html.contains("Do not wait</button>") && html.contains("Cancel</button>"));
-        assert!(!html.contains("Roll back"));
+        assert!(!html.contains("Roll back") && !html.contains("Install"));
+        let free = UpdateView { enabled: true, orders: vec!["install".to_owned()], ..view };
+        let html = section(&free).into_string();
+        assert!(html.contains("name=\"location\"") && html.contains(">Install</button>"));
         assert!(section(&UpdateView::default()).into_string().contains("hidden"));
     }
 }

@@ -6,9 +6,9 @@
 //!           │          │      (the policy says why)           │           │
 //!           └──────────┴──────────▶ failed                    └───────────┴─▶ rolled back
 //! ```
-//! [`version`] → [`policy`] (when) → [`state`] (what is remembered) → [`view`] → [`trial`] (does
-//! the site work again?) → [`order`] (what people say) → [`index`] and [`ddi`] (what servers say)
-//! → here: what is done next.
+//! [`version`] → [`pause`] (who would be late) → [`policy`] (when) → [`state`] (what is remembered)
+//! → [`view`] → [`trial`] (does the site work again?) → [`order`] (what people say) → [`index`] and
+//! [`ddi`] (what servers say) → here: what is done next.
 //!
 //! Invariants: nothing is written that is for other hardware or older than what was confirmed here;
 //! a server can never overrule the policy, a person can; a version is confirmed only when the site
@@ -17,6 +17,7 @@
 pub mod ddi;
 pub mod index;
 pub mod order;
+pub mod pause;
 pub mod policy;
 pub mod state;
 pub mod trial;
@@ -31,6 +32,7 @@ use crate::ground::time::{Duration, Instant, Now};
 use crate::model::event::EventKind;
 use crate::model::update::UpdatePolicy;
 
+use pause::Stay;
 use state::{Job, Memory, REPORTS_MAX, Report, Slots, Source, Stage, remember};
 use version::Version;
 
@@ -56,10 +58,10 @@ pub enum Fault {
 }
 
 /// The site at this moment, as far as updates are concerned.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Site {
-    /// EVSEs whose car still wants energy.
-    pub busy: Vec<String>,
+    /// Cars that still want energy.
+    pub cars: Vec<Stay>,
     /// Charge points that are connected.
     pub chargers: Vec<String>,
     /// Meters that speak.
@@ -86,7 +88,7 @@ pub struct Offer {
 }
 
 /// What has happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// RAUC says how the box is; the first of a process decides how things go on.
     Slots(Slots),
@@ -143,6 +145,7 @@ pub struct Updates {
     slots: Option<Slots>,
     percent: Option<u8>,
     why_wait: Option<String>,
+    assumed: Vec<String>,
     retry_at: Option<Instant>,
     reboot_asked: Option<Instant>,
     trial_since: Option<Instant>,
@@ -168,6 +171,7 @@ impl Updates {
             slots: None,
             percent: None,
             why_wait: None,
+            assumed: Vec::new(),
             retry_at: None,
             reboot_asked: None,
             trial_since: None,
@@ -401,7 +405,8 @@ impl Updates {
                 self.begin(job, out);
             }
             Stage::Waiting { job } => {
-                if !self.waits(now, site, &job, out) {
+                // Writing takes nothing from anybody.
+                if !self.waits(now, &[], &job, out) {
                     self.percent = None;
                     self.report(&job, "proceeding", "none", "it is being written");
                     let file = job.file.clone().unwrap_or_else(|| job.location.clone());
@@ -410,7 +415,7 @@ impl Updates {
                 }
             }
             Stage::Installed { job, .. } if self.reboot_asked.is_none() => {
-                if !self.waits(now, site, &job, out) {
+                if !self.waits(now, &site.cars, &job, out) {
                     let (chargers, meters) = (site.chargers.clone(), site.meters.clone());
                     self.memory.before = state::Before { chargers, meters };
                     self.reboot_asked = Some(now.mono);
@@ -430,8 +435,9 @@ impl Updates {
     }
 
     /// Whether the policy lets it wait; each reason is told once.
-    fn waits(&mut self, now: Now, site: &Site, job: &Job, out: &mut Vec<Action>) -> bool {
-        let why = policy::why_wait(&self.policy, &self.calendar, now, &site.busy, job.force);
+    fn waits(&mut self, now: Now, cars: &[Stay], job: &Job, out: &mut Vec<Action>) -> bool {
+        let why = policy::why_wait(&self.policy, &self.calendar, now, cars, job.force);
+        self.assumed = policy::assumed(&self.calendar, now, cars);
         if let (Some(why), None) = (&why, &self.why_wait) {
             let text = format!("{} waits: {why}", job.name());
             self.report(job, "scheduled", "none", &text);

@@ -224,6 +224,18 @@ impl Updates {
                 let why = "it is being written, which cannot be halted";
                 self.tell_server(cancel, true, "rejected", "none", why);
             }
+            // It waits for a car: the box has not started anew with it yet.
+            (Stage::Installed { .. }, Some(job)) if self.reboot_asked.is_none() => {
+                super::state::remember(&mut self.memory.ended_actions, action);
+                out.push(Action::Mark { state: "active", slot: "booted" });
+                let why = "taken back by hawkBit before its first start".to_owned();
+                let text = format!("{} was left: {why}; {} runs", job.name(), self.running());
+                out.push(Action::Tell { kind: EventKind::UpdateRolledBack, text });
+                out.push(Action::Clear);
+                self.tell_server(cancel, true, "closed", "success", "it was given up");
+                self.why_wait = None;
+                self.memory.stage = Stage::RolledBack { job, why };
+            }
             (Stage::Installed { .. } | Stage::Trial { .. }, Some(_)) => {
                 let why = "it is installed, and the box starts anew with it";
                 self.tell_server(cancel, true, "rejected", "none", why);

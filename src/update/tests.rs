@@ -7,7 +7,7 @@ use crate::model::update::{UpdateOrder, UpdateStage};
 
 fn policy() -> UpdatePolicy {
     let (trial, settle) = (Duration::minutes(10), Duration::seconds(30));
-    UpdatePolicy { window: None, attempts_max: 3, trial, settle }
+    UpdatePolicy { window: None, attempts_max: 3, trial, settle, pause: Duration::minutes(10) }
 }
 
 fn at(seconds: i64) -> Now {
@@ -56,7 +56,7 @@ fn bundle(compatible: &str, version: &str) -> Input {
 
 fn site() -> Site {
     Site {
-        busy: Vec::new(),
+        cars: Vec::new(),
         chargers: vec!["CP-1".to_owned(), "CP-2".to_owned()],
         meters: vec!["grid".to_owned()],
         is_ticking: true,
@@ -155,38 +155,56 @@ fn what_was_confirmed_once_is_the_least_for_ever() {
     assert_eq!(stage(&updates), UpdateStage::Waiting, "the same may come again");
 }
 
-#[test]
-fn it_waits_for_cars_and_says_so_until_a_person_forces_it() {
-    let mut updates = ready();
-    install(&mut updates, "/tmp/two.raucb");
-    updates.hear(at(2), bundle("box", "2.0.0"));
-    let busy = Site { busy: vec!["EVSE-07".to_owned()], ..site() };
-    let told = updates.hear(at(3), Input::Tick(busy.clone()));
-    assert!(
-        matches!(&told[..], [Action::Tell { kind: EventKind::UpdateWaiting, text }]
-        if text.contains("EVSE-07")),
-        "{told:?}"
-    );
-    assert_eq!(updates.hear(at(4), Input::Tick(busy.clone())), [], "told once");
-    assert!(words(&updates).contains("waits: the car at EVSE-07 still wants energy"));
-    updates.order(at(5), &UpdateOrder::Force).0.expect("it waits");
-    let actions = updates.hear(at(6), Input::Tick(busy.clone()));
-    assert!(matches!(actions[..], [Action::Write { .. }]), "{actions:?}");
-    updates.hear(at(7), Input::Written(Ok(())));
-    assert_eq!(updates.hear(at(8), Input::Tick(busy)), [Action::Reboot]);
+/// A car that charges with 10 kW from noon to one o'clock, when it leaves, and needs all of it.
+fn late() -> Site {
+    let time = |text| Utc::parse(text).expect("a time");
+    let (noon, one) = (time("2026-03-01T12:00:00Z"), time("2026-03-01T13:00:00Z"));
+    let car = Stay {
+        evse: "EVSE-07".to_owned(),
+        leaves: Some(one),
+        need_kwh: Some(10.0),
+        could: vec![pause::Span { from: noon, until: one, kw: 10.0 }],
+        ..Stay::default()
+    };
+    Site { cars: vec![car], ..site() }
 }
 
 #[test]
-fn a_car_that_comes_after_the_writing_holds_the_start_anew_back() {
+fn it_is_written_and_waits_for_a_car_that_would_be_late_until_a_person_forces_it() {
+    let mut updates = ready();
+    install(&mut updates, "/tmp/two.raucb");
+    updates.hear(at(2), bundle("box", "2.0.0"));
+    let actions = updates.hear(at(3), Input::Tick(late()));
+    assert!(matches!(actions[..], [Action::Write { .. }]), "writing makes nobody late");
+    updates.hear(at(4), Input::Written(Ok(())));
+    let told = updates.hear(at(5), Input::Tick(late()));
+    assert!(
+        matches!(&told[..], [Action::Tell { kind: EventKind::UpdateWaiting, text }]
+        if text == "2.0.0 waits: EVSE-07 would miss 13:00 by 10 min"),
+        "{told:?}"
+    );
+    assert_eq!(updates.hear(at(6), Input::Tick(late())), [], "told once");
+    let shown = words(&updates);
+    assert!(shown.contains("start anew waits: EVSE-07 would miss 13:00 by 10 min"), "{shown}");
+    updates.order(at(7), &UpdateOrder::Force).0.expect("it waits");
+    assert_eq!(updates.hear(at(8), Input::Tick(late())), [Action::Reboot]);
+}
+
+#[test]
+fn a_car_with_time_in_hand_or_without_a_departure_holds_nothing_back() {
     let mut updates = ready();
     install(&mut updates, "/tmp/two.raucb");
     updates.hear(at(2), bundle("box", "2.0.0"));
     updates.hear(at(3), Input::Tick(site()));
     updates.hear(at(4), Input::Written(Ok(())));
-    let busy = Site { busy: vec!["EVSE-07".to_owned()], ..site() };
-    assert!(!updates.hear(at(5), Input::Tick(busy)).contains(&Action::Reboot));
-    assert!(words(&updates).contains("start anew waits: the car at EVSE-07"));
-    assert!(updates.hear(at(6), Input::Tick(site())).contains(&Action::Reboot));
+    assert!(!updates.hear(at(5), Input::Tick(late())).contains(&Action::Reboot));
+    let mut easy = late();
+    easy.cars[0].need_kwh = Some(8.0);
+    easy.cars.push(Stay { evse: "EVSE-08".to_owned(), ..Stay::default() });
+    assert!(updates.hear(at(6), Input::Tick(easy)).contains(&Action::Reboot));
+    let view = updates.view(at(6), Vec::new(), Vec::new());
+    let assumed = &view.assumed;
+    assert!(assumed.iter().any(|words| words.contains("leaves at EVSE-08")), "{assumed:?}");
 }
 
 #[test]
@@ -298,17 +316,16 @@ fn a_server_is_told_from_the_download_to_the_end() {
     updates.hear(at(2), offer("9"));
     updates.hear(at(3), Input::Fetched(Ok("/data/two".to_owned())));
     updates.hear(at(4), bundle("box", "2.0.0"));
-    let busy = Site { busy: vec!["EVSE-07".to_owned()], ..site() };
-    updates.hear(at(5), Input::Tick(busy));
     updates.hear(at(6), Input::Tick(site()));
     updates.hear(at(7), Input::Written(Ok(())));
-    updates.hear(at(8), Input::Tick(site()));
+    updates.hear(at(8), Input::Tick(late()));
+    updates.hear(at(9), Input::Tick(site()));
     let mut updates = fresh(updates.memory, "boot-2");
     updates.hear(at(0), Input::Slots(slots("B", "1.0.0", Some("2.0.0"))));
     updates.hear(at(1), Input::Tick(site()));
     updates.hear(at(31), Input::Tick(site()));
     let executions: Vec<String> = told(&updates).into_iter().map(|(one, _)| one).collect();
-    let all = ["download", "downloaded", "scheduled", "proceeding", "proceeding", "proceeding"];
+    let all = ["download", "downloaded", "proceeding", "proceeding", "scheduled", "proceeding"];
     assert_eq!(executions[..6], all);
     assert_eq!(told(&updates)[6..], [("closed".to_owned(), "success".to_owned())]);
     assert!(updates.memory.reports.iter().all(|report| report.action == "8"));
@@ -337,6 +354,16 @@ fn a_server_takes_back_what_is_not_written_yet() {
     updates.hear(at(6), withdrawn());
     assert_eq!(stage(&updates), UpdateStage::Installing);
     assert_eq!(updates.memory.reports.last().map(|last| last.execution.as_str()), Some("rejected"));
+
+    // Written, and the start of the box waits for a car: the slot that runs is first again.
+    updates.hear(at(7), Input::Written(Ok(())));
+    updates.hear(at(8), Input::Tick(late()));
+    let actions = updates.hear(at(9), withdrawn());
+    assert_eq!(actions[0], Action::Mark { state: "active", slot: "booted" });
+    assert_eq!(stage(&updates), UpdateStage::RolledBack);
+    assert_eq!(updates.hear(at(10), Input::Tick(site())), [], "and stays so");
+    let last = updates.memory.reports.last().expect("it is told");
+    assert!(last.cancel && last.execution == "closed" && last.finished == "success");
 }
 
 #[test]

@@ -39,6 +39,10 @@ impl Updates {
                 _ => None,
             },
             trouble,
+            assumed: match stage {
+                Stage::Installed { .. } => self.assumed.clone(),
+                _ => Vec::new(),
+            },
             slots: slots.slots.iter().map(slot).collect(),
             polled,
             orders,

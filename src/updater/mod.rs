@@ -10,6 +10,7 @@
 //! loader in their order and before the box is asked to start anew; the control loop waits for none
 //! of this, and whether updates work keeps nothing from charging.
 
+mod cars;
 mod keep;
 mod servers;
 
@@ -22,13 +23,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use ureq::Agent;
 
-use crate::controller::view::View;
 use crate::daemon::Handle;
 use crate::ground::time::{Duration, Instant};
 use crate::io::fetch::{self, Line, Wanted};
 use crate::io::rauc::Rauc;
 use crate::model::event::EventKind;
-use crate::model::message::EvseStatus;
 use crate::model::update::{UpdateDone, UpdateOrder, UpdateSettings, UpdateView};
 use crate::update::state::{Memory, Report, Slots, Source};
 use crate::update::{Action, Fault, Input, Site, Updates};
@@ -439,7 +438,7 @@ impl World {
         let is_ticking = self.mono().since(self.picture.1) < PICTURE_AGE_MAX;
         let store_failing = view.degraded.iter().find(|words| words.contains("the store cannot"));
         Site {
-            busy: busy(&view),
+            cars: cars::stays(&view),
             chargers: names(view.charge_points.iter().map(|point| (&point.id, point.online))),
             meters: names(view.meters.iter().map(|meter| (&meter.id, meter.fresh))),
             is_ticking,
@@ -471,16 +470,4 @@ impl World {
 
 fn names<'a>(all: impl Iterator<Item = (&'a String, bool)>) -> Vec<String> {
     all.filter(|(_, is_there)| *is_there).map(|(name, _)| name.clone()).collect()
-}
-
-/// EVSEs whose car still wants energy.
-fn busy(view: &View) -> Vec<String> {
-    let wants = |status: EvseStatus| match status {
-        EvseStatus::SuspendedEv | EvseStatus::Finishing => false,
-        EvseStatus::Unknown | EvseStatus::Available | EvseStatus::Preparing => true,
-        EvseStatus::Charging | EvseStatus::SuspendedEvse | EvseStatus::Reserved => true,
-        EvseStatus::Unavailable | EvseStatus::Faulted => true,
-    };
-    let busy = view.evses.iter().filter(|evse| evse.session.is_some() && wants(evse.status));
-    busy.map(|evse| evse.id.clone()).collect()
 }

@@ -71,6 +71,48 @@ fn a_session_is_told_from_its_start_to_its_cdr() {
 }
 
 #[test]
+fn a_tariff_that_leaves_the_configuration_is_deleted_at_the_partner_once() {
+    let (mut site, _) = registered();
+    let tariffs = |site: &mut OcpiBox| {
+        site.step(facts(vec![evse("EVSE-01", Available)], vec![]));
+        let told = lines(&site.drain()).into_iter();
+        told.filter(|line| line.contains("receiver/tariffs")).collect::<Vec<_>>()
+    };
+    site.reconfigure(|ocpi| {
+        ocpi.tariffs[0]["id"] = json!("summer");
+        ocpi.facades.iter_mut().for_each(|one| one.tariffs = vec!["summer".to_owned()]);
+    });
+    // The process dies before the partner has answered.
+    site.step(facts(vec![evse("EVSE-01", Available)], vec![]));
+    site.restart();
+    let put = "PUT /2.2.1/receiver/tariffs/FR/AMP/summer";
+    let gone = "DELETE /2.2.1/receiver/tariffs/FR/AMP/standard";
+    assert_eq!(tariffs(&mut site), [put, gone]);
+    site.restart();
+    assert_eq!(tariffs(&mut site), [put], "once it was deleted it is not asked for again");
+
+    // One that comes back is not deleted; one that the partner never had is no trouble.
+    site.reconfigure(|ocpi| ocpi.tariffs.clear());
+    site.step(facts(vec![evse("EVSE-01", Available)], vec![]));
+    let answered = |site: &mut OcpiBox, end: &str| {
+        while !site.calls.is_empty() {
+            let made = site.made();
+            match made.line().ends_with(end) {
+                true => return made,
+                false => site.answer(&made, NONE),
+            }
+        }
+        panic!("nobody asked for {end}")
+    };
+    let made = answered(&mut site, "tariffs/FR/AMP/summer");
+    assert_eq!((made.request.method, made.request.body.as_str()), (Method::Delete, ""));
+    site.answer_code(&made, 404, 2003);
+    assert!(!lines(&site.drain()).iter().any(|line| line.starts_with("DELETE")));
+    let refused = |output: &&Output| matches!(output, Output::Event { .. });
+    assert!(site.caused.iter().find(refused).is_none(), "{:?}", site.caused);
+}
+
+#[test]
 fn after_an_outage_each_object_is_put_once_and_each_cdr_comes_once() {
     let (mut site, token) = registered();
     let evses = |status| ["EVSE-01", "EVSE-02", "EVSE-03"].map(|name| evse(name, status)).to_vec();

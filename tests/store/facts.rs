@@ -8,6 +8,7 @@ use ampgate::ground::units::{Amps, PerPhase, WattHours, Watts};
 use ampgate::model::bound::Cause;
 use ampgate::model::campaign::{Campaign, CampaignCharger, CampaignId, CampaignState};
 use ampgate::model::event::{Event, EventKind};
+use ampgate::model::limit::LimitRecord;
 use ampgate::model::message::{Identity, LimitScope};
 use ampgate::model::preference::{Intent, Preference, PreferenceSource, Wish};
 use ampgate::model::record::{
@@ -93,6 +94,20 @@ fn wish(energy_kwh: Option<i64>) -> Wish {
     Wish { energy_wh: energy_kwh.map(|kwh| WattHours::new(kwh * 1000)), ..Wish::default() }
 }
 
+/// On an EVSE in A, or on all in W; without an amount it is over.
+pub fn limit(point: Option<u32>, amount: Option<i64>) -> Record {
+    let on_one = amount.filter(|_| point.is_some()).map(Amps::new);
+    Record::Limit(LimitRecord {
+        evse: point.map(evse),
+        source: "MQTT".to_owned(),
+        partner: false,
+        limit_a: on_one,
+        limit_w: amount.filter(|_| point.is_none()).map(Watts::new),
+        until: Some(Utc::from_millis(1000)),
+        lasts_ms: 60_000,
+    })
+}
+
 pub fn charge_point(point: u32, model: &str) -> Record {
     Record::ChargePoint(ChargePointRecord {
         charge_point: ChargePointId::new(&format!("CP-{point:02}")),
@@ -169,6 +184,7 @@ pub struct Model {
     reservations: BTreeMap<i32, Reservation>,
     campaigns: BTreeMap<i32, Campaign>,
     learned: BTreeMap<String, LearnedRecord>,
+    limits: BTreeMap<String, LimitRecord>,
 }
 
 impl Model {
@@ -188,6 +204,10 @@ impl Model {
                 Record::Intent(value) => drop(self.intents.insert(value.evse.clone(), value)),
                 Record::Reservation(value) => drop(self.reservations.insert(value.id.0, value)),
                 Record::Campaign(value) => drop(self.campaigns.insert(value.id.0, value)),
+                Record::Limit(value) if value.is_over() => {
+                    self.limits.remove(&value.key());
+                }
+                Record::Limit(value) => drop(self.limits.insert(value.key(), value)),
                 Record::Learned(value) if value.text.is_empty() => {
                     self.learned.remove(&value.name);
                 }
@@ -229,6 +249,7 @@ impl Model {
             reservations: self.reservations.values().cloned().collect(),
             campaigns: self.campaigns.values().cloned().collect(),
             learned: self.learned.values().cloned().collect(),
+            limits: self.limits.values().cloned().collect(),
         }
     }
 }

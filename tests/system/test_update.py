@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from browser import Browser
 from site_harness import note, until
 from updates import COMPATIBLE, Box, HawkBit, Updated, Web
 
@@ -105,19 +106,26 @@ async def test_a_version_that_does_not_work_is_rolled_back(updated):
     await charger.reconnect()
 
 
-async def test_it_waits_while_a_car_charges_and_the_session_outlives_it(updated):
-    await updated.start()
+async def test_it_waits_while_a_car_would_be_late_and_the_session_outlives_it(updated):
+    await updated.start("pause_min = 5")
     site, charger = updated.site, updated.site.chargers[8]
     await site.connect_all()
     assert await charger.plug_in("TAG-1") == "Accepted"
     await until(lambda: 6 < charger.limit(), 60, "it charges", updated.daemon)
     await site.settled()
     transaction = charger.transaction.id
+    leaves = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=2)
+    await updated.daemon.cli("prefer", "EVSE-09", "--kwh", "100", "--departure",
+                             leaves.strftime("%Y-%m-%dT%H:%M:%SZ"))
     await updated.order("install", updated.box.bundle("2.0.0"))
-    await updated.until("waiting", "2.0.0 waits: the car at EVSE-09 still wants energy")
+    # Nobody loses by the writing; by a start of the box this car would.
+    view = await updated.until("installed", "the start anew waits: EVSE-09 would miss ")
+    note(view["words"])
     print(await updated.order("status"))
-    await updated.order("force")
-    await updated.until("installed")
+    assert not (updated.daemon.data / "update" / "reboot").exists()
+    await updated.daemon.cli("prefer", "EVSE-09", "--kwh", "4", "--departure",
+                             leaves.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    await updated.until("installed", "about to start anew")
     limit = charger.limit()
     assert 6 < limit, limit
     await updated.reboot()
@@ -129,10 +137,46 @@ async def test_it_waits_while_a_car_charges_and_the_session_outlives_it(updated)
     await until(lambda: 6 < charger.limit(), 60, "it charges on", updated.daemon)
 
 
+async def test_the_page_installs_shows_how_far_it_is_and_goes_back(updated, tmp_path):
+    await updated.start()
+    charger = updated.site.chargers[0]
+    await charger.connect()
+    (updated.box.folder / "hold").touch()
+    bundle = updated.box.bundle("2.0.0")
+    async with Browser(tmp_path / "profile", width=1400) as page:
+        await page.load(updated.daemon.web_url)
+        await page.says("no update is known")
+        await page.fill("location", "/nowhere.raucb")
+        await page.press("Install")
+        await page.says("was not installed")
+        await page.fill("location", str(bundle))
+        await page.press("Install")
+        # RAUC holds on before it writes: the page comes to show it by itself.
+        await page.says("2.0.0 is written into the other slot")
+        await page.photograph(tmp_path / "installing.png")
+        (updated.box.folder / "hold").unlink()
+        await page.says("2.0.0 is in slot B")
+        await page.press("Roll back")
+        await page.says("2.0.0 was left: a person gave it up before its first start")
+        assert updated.box.primary() == "A"
+        (updated.daemon.data / "update" / "reboot").unlink(missing_ok=True)
+
+        window = f"{updated.clock(6)}-{updated.clock(8)}"
+        updated.configure(f'window = "{window}"')
+        await updated.daemon.stop()
+        await updated.daemon.start()
+        await charger.reconnect()
+        await page.load(updated.daemon.web_url)
+        await page.fill("location", str(updated.box.bundle("2.1.0")))
+        await page.press("Install")
+        await page.says("2.1.0 waits: it is ")
+        await page.press("Cancel")
+        await page.says("no update is known")
+    await updated.until("idle")
+
+
 async def test_the_window_is_kept(updated):
-    now = datetime.datetime.now(datetime.timezone.utc)
-    later = [(now + datetime.timedelta(hours=hours)).strftime("%H:%M") for hours in (6, 8)]
-    # The site is in Paris: one or two hours ahead, and the window still hours away.
+    later = [updated.clock(hours) for hours in (6, 8)]
     await updated.start(f'window = "{later[0]}-{later[1]}"')
     await updated.order("install", updated.box.bundle("2.0.0"))
     view = await updated.until("waiting", f"the window is {later[0]} to {later[1]}")
@@ -258,16 +302,21 @@ async def test_hawkbit_hears_of_failures(updated, hawkbit, tmp_path):
 async def test_hawkbit_takes_an_action_back(updated, hawkbit, tmp_path):
     await updated.start(servers=hawkbit.settings(tmp_path, "consent = true"))
     charger = updated.site.chargers[8]
-    await charger.connect()
+    await updated.site.connect_all()
     assert await charger.plug_in("TAG-1") == "Accepted"
+    await until(lambda: 6 < charger.limit(), 60, "it charges", updated.daemon)
     await updated.site.settled()
+    leaves = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=2)
+    await updated.daemon.cli("prefer", "EVSE-09", "--kwh", "100", "--departure",
+                             leaves.strftime("%Y-%m-%dT%H:%M:%SZ"))
     hawkbit.consent = True
     hawkbit.assign("8", updated.box.bundle("2.0.0"))
-    await updated.until("waiting", "EVSE-09")
+    await updated.until("installed", "EVSE-09 would miss")
     assert hawkbit.consent is False, "the box gave it"
     await until(lambda: ("scheduled", "none") in hawkbit.of("8"), 20, "it is told that it waits")
     hawkbit.cancelling = "8"
-    await updated.until("idle")
+    await updated.until("rolled_back", "taken back by hawkBit")
+    await until(lambda: updated.box.primary() == "A", 20, "slot A is first", updated.daemon)
     await until(lambda: hawkbit.of("cancel 8"), 20, "the end is told", updated.daemon)
     assert hawkbit.of("cancel 8") == [("closed", "success")]
 

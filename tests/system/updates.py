@@ -7,6 +7,7 @@ API.
 """
 
 import asyncio
+import datetime
 import hashlib
 import json
 import os
@@ -184,6 +185,11 @@ class Updated:
         await self.box.start()
         await self.site.start()
         await self.until("idle", more=lambda view: view["slots"])
+
+    def clock(self, hours):
+        """A time of day by the clock of the site (Paris), so many hours from now or a little more."""
+        later = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=hours)
+        return later.strftime("%H:%M")
 
     async def view(self):
         return json.loads(await self.daemon.cli("update", "status", "--json"))

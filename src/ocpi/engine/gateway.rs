@@ -113,6 +113,14 @@ impl Gateway {
         *last
     }
 
+    /// Known tariffs that are none of these; they are known no more.
+    pub fn unknown_tariffs(&mut self, ids: &BTreeSet<String>) -> Vec<String> {
+        let id = |key: &String| key.strip_prefix("tariff/").unwrap_or_default().to_owned();
+        let gone: Vec<String> = self.known_tariffs.keys().map(id).collect();
+        self.known_tariffs.retain(|key, _| ids.contains(&id(key)));
+        gone.into_iter().filter(|id| !ids.contains(id)).collect()
+    }
+
     /// The site has told how it is; before, there is nothing to offer.
     pub fn is_settled(&self) -> bool {
         self.settled
@@ -253,12 +261,14 @@ impl Engine {
             evse.last_updated = now;
             evse.connectors.iter_mut().for_each(|connector| connector.last_updated = now);
         }
+        let mut ids = BTreeSet::new();
         for written in self.site.tariffs.clone() {
             let Value::Object(mut object) = written else { continue };
             object.insert("country_code".to_owned(), json!(self.site.country_code));
             object.insert("party_id".to_owned(), json!(self.site.party_id));
             let id = object.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
             let key = format!("tariff/{id}");
+            ids.insert(id);
             let known = self.gateway.known_tariffs.get(&key);
             let before = known.and_then(|known| known.get("last_updated")).cloned();
             let mut same = known.cloned().unwrap_or_default();
@@ -277,6 +287,7 @@ impl Engine {
                 self.gateway.tariffs.push(tariff);
             }
         }
+        self.withdraw(desk, &ids);
     }
 
     fn take_evse(&mut self, desk: &mut Desk<'_>, fact: &EvseFact) {

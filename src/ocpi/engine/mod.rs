@@ -26,6 +26,7 @@ mod sender;
 mod serve;
 mod shake;
 pub mod wanted;
+mod withdraw;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -53,6 +54,7 @@ use profile::Profiled;
 use push::Due;
 use scsp::Scsp;
 use shake::Shake;
+use withdraw::Withdrawn;
 
 /// Bytes of randomness that a step may need; whoever owns the engine refills them.
 pub const ENTROPY_MIN: usize = 512;
@@ -83,6 +85,7 @@ pub struct Engine {
     /// Limits that are to be taken back.
     clearings: Vec<clear::Clearing>,
     absent: BTreeSet<String>,
+    withdrawn: Withdrawn,
     /// What hubs told of their clients, by party.
     clients: BTreeMap<String, ClientInfo>,
     next: u64,
@@ -154,6 +157,7 @@ impl Engine {
             clients: clients.collect(),
             profiled: BTreeMap::new(),
             absent: BTreeSet::new(),
+            withdrawn: withdraw::known(kept),
             next: 0,
             entropy: VecDeque::new(),
             zone,

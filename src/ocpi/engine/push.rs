@@ -2,7 +2,8 @@
 //! object by PUT, and every CDR once and in order.
 //!
 //! ```text
-//! tariffs ─▶ location ─▶ EVSEs ─▶ sessions ─▶ CDRs      one call at a time to each partner
+//! tariffs ─▶ location ─▶ EVSEs ─▶ tariffs that are gone ─▶ sessions ─▶ CDRs
+//! one call at a time to each partner
 //! ```
 //! While the line is good a changed EVSE is told by PATCH; after a failure by PUT, whole.
 
@@ -71,13 +72,16 @@ pub enum Pushed {
     Evse { uid: String, updated: Time },
     /// Place in the list.
     Tariff(usize),
+    /// A tariff that is gone, by id.
+    Withdrawal(String),
     /// By row, with its `last_updated`.
     Session { row: u64, updated: Time, last: bool },
     /// By row.
     Cdr(u64),
 }
 
-type Wanted = (Pushed, Method, String, Value);
+/// What is told, and how.
+pub type Wanted = (Pushed, Method, String, Value);
 
 impl Engine {
     /// Makes every call that is due and may be made.
@@ -93,7 +97,8 @@ impl Engine {
             let wanted = self.next_push(desk, &partner);
             if let Some((pushed, method, url, body)) = wanted {
                 let purpose = Purpose::Push(pushed);
-                let call = self.call(desk, &partner, purpose, (method, url, Some(body)));
+                let body = (method != Method::Delete).then_some(body);
+                let call = self.call(desk, &partner, purpose, (method, url, body));
                 self.occupy(&partner, call);
                 continue;
             }
@@ -132,6 +137,11 @@ impl Engine {
         {
             return Some(wanted);
         }
+        if let Some(url) = to(self, Module::Tariffs)
+            && let Some(wanted) = self.next_withdrawal(partner, &url)
+        {
+            return Some(wanted);
+        }
         if let Some(url) = to(self, Module::Sessions)
             && let Some(wanted) = self.next_session(desk, partner, &url)
         {
@@ -141,7 +151,7 @@ impl Engine {
         self.next_cdr(desk, partner, &url)
     }
 
-    fn ours(&self, url: &str, rest: &[&str]) -> String {
+    pub(super) fn ours(&self, url: &str, rest: &[&str]) -> String {
         let mut segments = vec![self.site.country_code.as_str(), self.site.party_id.as_str()];
         segments.extend(rest);
         address::join(url, &segments)
@@ -294,6 +304,7 @@ impl Engine {
                 }
             }
             Pushed::Cdr(row) => self.cdr_taken(desk, partner, *row),
+            Pushed::Withdrawal(id) => self.withdrawal_over(desk, partner, id),
         }
     }
 
@@ -338,13 +349,18 @@ impl Engine {
                 desk.keep(Link::key(partner), link);
             }
         }
+        if let (Pushed::Withdrawal(id), 404) = (pushed, trouble.status) {
+            // It does not know it: that is what was wanted.
+            self.well(desk, partner);
+            return self.withdrawal_over(desk, partner, id);
+        }
         let mut trouble = trouble;
         if trouble.refused && !trouble.unauthorized {
             due.refusals += 1;
             if REFUSALS_TOLD <= due.refusals {
                 let text = format!("takes no {}: {}", name(pushed), trouble.words);
                 desk.tell(EventKind::PartnerRefused, partner, text);
-                self.pass_over(partner, pushed);
+                self.pass_over(desk, partner, pushed);
                 trouble.retry_after.get_or_insert(Duration::seconds(5));
                 if matches!(pushed, Pushed::Cdr(_)) {
                     trouble.retry_after = Some(SELDOM);
@@ -356,7 +372,7 @@ impl Engine {
 
     /// An object that a partner will not have must not hold up the others; a CDR does, since the
     /// order of CDRs is promised.
-    fn pass_over(&mut self, partner: &str, pushed: &Pushed) {
+    fn pass_over(&mut self, desk: &mut Desk<'_>, partner: &str, pushed: &Pushed) {
         let Some(due) = self.due.get_mut(partner) else { return };
         due.refusals = 0;
         match pushed {
@@ -368,6 +384,7 @@ impl Engine {
             Pushed::Session { row, .. } => {
                 due.sessions.remove(row);
             }
+            Pushed::Withdrawal(id) => self.withdrawal_over(desk, partner, id),
             Pushed::Cdr(_) => {}
         }
     }
@@ -384,6 +401,7 @@ fn name(pushed: &Pushed) -> &'static str {
         Pushed::Location(..) => "location",
         Pushed::Evse { .. } => "EVSE",
         Pushed::Tariff(_) => "tariff",
+        Pushed::Withdrawal(_) => "withdrawal of a tariff",
         Pushed::Session { .. } => "session",
         Pushed::Cdr(_) => "CDR",
     }

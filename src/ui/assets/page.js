@@ -77,14 +77,21 @@
   }
   if (live) connect();
 
-  // Buttons that order something name the address in data-post and the place of the answer next.
+  // Buttons that order something name the address in data-post; the fields beside them go into the
+  // body, and the answer stands next.
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("button[data-post]");
     if (!button) return;
     const answer = button.parentElement.querySelector("output");
     button.disabled = true;
     try {
-      const { post, body: wanted } = button.dataset;
+      const post = button.dataset.post;
+      let wanted = button.dataset.body;
+      const fields = [...button.parentElement.querySelectorAll("input[name]")];
+      if (wanted && "fields" in button.dataset) {
+        const values = fields.map((field) => [field.name, field.value.trim()]);
+        wanted = JSON.stringify({ ...JSON.parse(wanted), ...Object.fromEntries(values) });
+      }
       const headers = wanted ? { "content-type": "application/json" } : {};
       const response = await fetch(post, { method: "POST", headers, body: wanted });
       const body = await response.json();
