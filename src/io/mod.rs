@@ -7,7 +7,8 @@
 //! [`strangers`] → `link` (one charge point) → [`websocket`] (all of them) → [`renewal`] →
 //! [`signing`] → [`doors`] → [`broker`] → [`mqtt`] → [`post`] → [`sources`] → [`journal`] →
 //! [`key`] → [`log`] → [`platform`] (systemd, memory and disk) → [`starts`] (what a program that
-//! dies does) → [`https`] → [`pace`] → [`partner`] (partners over HTTP) → [`fetch`] (bundles of
+//! dies does) → [`https`] → [`users`] → [`roster`] (who may use the page) → [`local`] →
+//! [`terminal`] → [`pace`] → [`partner`] (partners over HTTP) → [`fetch`] (bundles of
 //! updates) → [`rauc`].
 
 pub mod authority;
@@ -26,6 +27,7 @@ pub mod inbox;
 pub mod journal;
 pub mod key;
 mod link;
+pub mod local;
 pub mod log;
 pub mod mqtt;
 pub mod pace;
@@ -34,6 +36,7 @@ pub mod platform;
 pub mod post;
 pub mod rauc;
 pub mod renewal;
+pub mod roster;
 pub mod secret;
 pub mod signing;
 pub mod solver;
@@ -41,7 +44,9 @@ pub mod sources;
 pub mod starts;
 pub mod strangers;
 pub mod stream;
+pub mod terminal;
 pub mod tls;
 pub mod uploads;
+pub mod users;
 pub mod vault;
 pub mod websocket;
