@@ -526,7 +526,8 @@ impl World {
         let before = std::mem::replace(&mut self.config, config);
         self.links.gate().open_networks(self.config.security.open_networks.clone());
         self.doors.iter().for_each(|doors| doors.look_again());
-        let listens = |config: &Config| (config.ocpp, config.ocpps, config.web);
+        let listens =
+            |config: &Config| (config.ocpp, config.ocpps, config.web, config.outer_page.clone());
         if listens(&before) != listens(&self.config) {
             log::warn!("the addresses to listen on change only with a restart");
         }

@@ -13,13 +13,14 @@ use crate::config::{self, Checked, Config};
 use crate::daemon::{self, DaemonError, DaemonOptions, Handle};
 use crate::desk::Desk;
 use crate::io::clock::Clock;
+use crate::io::doors;
 use crate::io::log as lines;
 use crate::io::platform;
 use crate::io::starts::{self, Starts};
 use crate::io::tls::TlsFiles;
 use crate::model::event::EventKind;
 use crate::model::log::Levels;
-use crate::serve;
+use crate::serve::{self, PageOptions};
 use crate::store::backup;
 use crate::store::before::{self, Done};
 use crate::store::error::StoreError;
@@ -97,7 +98,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     if let Some(why) = &failsafe {
         starts::restrict(&mut checked.config, why);
     }
-    let (web, driver_page) = (checked.config.web, checked.config.driver_page.clone());
+    let page = page_options(&checked.config, &data);
     let (update, zone) = (checked.config.update.clone(), checked.config.site.zone.clone());
     let (ocpi, ocpi_address) = (checked.config.ocpi.clone(), checked.config.ocpi_address);
     let tls = checked.config.ocpi_tls.clone().map(shown);
@@ -129,12 +130,11 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     tokio::spawn(upkeep::run(handle.clone(), partners));
     tokio::spawn(announce::run(handle.clone()));
     tell_addresses(&handle, uplink_running.as_ref());
-    let page = match web {
+    let page = match page {
         None => None,
-        Some(address) => {
+        Some(options) => {
             let desk = Desk::new(handle.clone(), Some(args.config.clone()));
-            let page = serve::page(&handle, desk, updater, address, driver_page).await;
-            Some(told_page(page)?)
+            Some(told_page(serve::page(&handle, desk, updater, options).await)?)
         }
     };
     let file = args.config.clone();
@@ -154,6 +154,13 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     Ok(ended?)
 }
 
+/// The page as the configuration wants it; none = closed.
+fn page_options(config: &Config, data: &Path) -> Option<PageOptions> {
+    let outer = config.outer_page.as_ref();
+    let outer = outer.map(|page| (doors::page_files(config, data), page.names.clone()));
+    Some(PageOptions { address: config.web?, outer, page_url: config.driver_page.clone() })
+}
+
 /// What the listener of partners shows.
 fn shown(shown: Shown) -> TlsFiles {
     TlsFiles { certificate: shown.certificate, key: shown.key, client_roots: None }
@@ -163,7 +170,7 @@ fn told_page(
     page: Result<(JoinHandle<()>, SocketAddr), UiError>,
 ) -> Result<JoinHandle<()>, RunError> {
     let (page, address) = page.map_err(|error| RunError::Page { error })?;
-    log::info!("page and API at http://{address} (loopback only: there are no users yet)");
+    log::info!("page and API for this machine at http://{address}");
     Ok(page)
 }
 

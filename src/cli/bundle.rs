@@ -12,9 +12,12 @@ use std::process::{Command, Stdio};
 use clap::Args;
 use toml::Value;
 
+use crate::io::users::UserFile;
+use crate::model::user::Role;
 use crate::store::archive::Writer;
 
 use super::client::{Client, Target};
+use super::keep;
 
 /// What the daemon is asked for, and the name in the bundle.
 const ASKED: [(&str, &str); 6] = [
@@ -75,12 +78,13 @@ pub struct Bundle {
 /// Writes the bundle and says what is in it.
 pub fn write(wanted: &Bundle) -> Result<String, String> {
     let site = wanted.target.config.as_deref().unwrap_or(&wanted.site);
-    let (config, secrets) = match std::fs::read_to_string(site) {
+    let (config, mut secrets) = match std::fs::read_to_string(site) {
         Ok(text) => masked(&text),
         Err(error) => (format!("{}: {error}\n", site.display()), BTreeSet::new()),
     };
+    secrets.extend(users(wanted.target.data_dir.clone()));
     let mut texts = vec![("about.txt".to_owned(), about()), ("site.toml".to_owned(), config)];
-    let client = Client::new(wanted.target.url.as_deref(), wanted.target.config.as_deref());
+    let client = Client::new(&wanted.target);
     for (path, name) in ASKED {
         let said = client.as_ref().map_err(ToString::to_string);
         let said = said.and_then(|client| client.get(path).map_err(|error| error.to_string()));
@@ -106,6 +110,14 @@ pub fn write(wanted: &Bundle) -> Result<String, String> {
         names.join(", "),
         secrets.len()
     ))
+}
+
+/// Names of the users of this box, where they can be read: they are people.
+fn users(data: Option<PathBuf>) -> Vec<String> {
+    let users = UserFile::in_data(&keep::data(data)).read().unwrap_or_default();
+    let is_word = |name: &str| Role::ALL.iter().any(|role| role.word() == name);
+    let names = users.all().map(|(name, _)| name.as_str().to_owned());
+    names.filter(|name| LENGTH_MIN <= name.len() && !is_word(name)).collect()
 }
 
 fn pack(file: &Path, texts: &[(String, String)]) -> io::Result<()> {

@@ -56,7 +56,7 @@ pub fn answer(wanted: &Firmware) -> Result<String, ClientError> {
             order(target, "/api/v1/firmware", &body.to_string())
         }
         Firmware::Status(target) => {
-            let client = Client::new(target.url.as_deref(), target.config.as_deref())?;
+            let client = Client::new(target)?;
             let body = client.get("/api/v1/firmware")?;
             match target.json {
                 true => Ok(format!("{}\n", body.trim_end())),

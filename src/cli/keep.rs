@@ -30,9 +30,14 @@ pub struct Keep {
 
 impl Keep {
     fn data(&self) -> PathBuf {
-        let usual = || DATA.iter().map(PathBuf::from).find(|dir| dir.exists());
-        self.data.clone().or_else(usual).unwrap_or_else(|| PathBuf::from(DATA[1]))
+        data(self.data.clone())
     }
+}
+
+/// The data directory that is meant: the one that was named, else where it usually is.
+pub fn data(named: Option<PathBuf>) -> PathBuf {
+    let usual = || DATA.iter().map(PathBuf::from).find(|dir| dir.exists());
+    named.or_else(usual).unwrap_or_else(|| PathBuf::from(DATA[1]))
 }
 
 /// Writes a backup: by the daemon where one runs.

@@ -3,10 +3,11 @@
 //!
 //! [`plan`] alone asks nobody: it solves a saved problem on its own.
 //!
-//! Reading order: [`client`] → [`text`] (aligned tables) → [`explain`] → [`prefer`] → [`status`]
-//! → [`remote`] (orders to chargers) → [`forecast`] → [`plan`] → [`keep`] → [`export`] →
-//! [`bundle`].
+//! Reading order: [`access`] (what is shown to the daemon) → [`client`] → [`text`] (aligned tables)
+//! → [`explain`] → [`prefer`] → [`status`] → [`remote`] (orders to chargers) → [`forecast`] →
+//! [`plan`] → [`keep`] → [`export`] → [`bundle`] → [`user`] (who may come in; asks no daemon).
 
+pub mod access;
 pub mod client;
 pub mod firmware;
 pub mod text;
@@ -24,6 +25,7 @@ pub mod secure;
 pub mod status;
 pub mod update;
 pub mod uploads;
+pub mod user;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -110,6 +112,9 @@ pub enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Users of page and API: add, passwd, role, remove, list
+    #[command(subcommand)]
+    User(user::Command),
     /// Chargers that nobody knows yet
     Pending(secure::Pending),
     /// Write a charger into the configuration of the daemon
@@ -175,15 +180,7 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
             let zone = zone(target)?;
             ask(target, &path, |body| Ok(explain::one(&client::read(body)?, &zone)))
         }
-        Command::Prefer(Prefer { evse, wanted, target }) => {
-            let client = Client::new(target.url.as_deref(), target.config.as_deref())?;
-            let body = wanted.tell(&client, evse)?;
-            if target.json {
-                Ok(format!("{}\n", body.trim_end()))
-            } else {
-                prefer::told(evse, &body)
-            }
-        }
+        Command::Prefer(wish) => say(wish),
         Command::Sessions(Latest { count, target }) => {
             let path = format!("/api/v1/sessions?count={count}");
             let zone = zone(target)?;
@@ -222,6 +219,7 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
             ask(target, path, |body| Ok(forecast::forecasts(&client::read(body)?)))
         }
         Command::Forget { token, all, target } => remote::forget(target, token.as_deref(), *all),
+        Command::User(wanted) => user::answer(wanted).map_err(ClientError::Here),
         Command::Pending(asked) => secure::pending(asked),
         Command::Adopt(asked) => secure::adopt(asked),
         Command::Reservations(target) => {
@@ -233,12 +231,17 @@ pub fn answer(command: &Command) -> Result<String, ClientError> {
     }
 }
 
+fn say(Prefer { evse, wanted, target }: &Prefer) -> Result<String, ClientError> {
+    let body = wanted.tell(&Client::new(target)?, evse)?;
+    if target.json { Ok(format!("{}\n", body.trim_end())) } else { prefer::told(evse, &body) }
+}
+
 fn ask(
     target: &Target,
     path: &str,
     print: impl FnOnce(&str) -> Result<String, ClientError>,
 ) -> Result<String, ClientError> {
-    let client = Client::new(target.url.as_deref(), target.config.as_deref())?;
+    let client = Client::new(target)?;
     let body = client.get(path)?;
     if target.json { Ok(format!("{}\n", body.trim_end())) } else { print(&body) }
 }
@@ -248,7 +251,7 @@ fn zone(target: &Target) -> Result<String, ClientError> {
     if target.json {
         return Ok(String::new());
     }
-    let client = Client::new(target.url.as_deref(), target.config.as_deref())?;
+    let client = Client::new(target)?;
     let view: View = client::read(&client.get("/api/v1/site")?)?;
     Ok(view.zone)
 }

@@ -57,7 +57,7 @@ pub fn answer(wanted: &Partner) -> Result<String, ClientError> {
     const PATH: &str = "/api/v1/partners";
     let (asked, target) = match wanted {
         Partner::List(target) => {
-            let client = Client::new(target.url.as_deref(), target.config.as_deref())?;
+            let client = Client::new(target)?;
             return print(target, &client.get(PATH)?);
         }
         Partner::Invite { partner, target } => (Asked::Invite { partner: partner.clone() }, target),
@@ -73,7 +73,7 @@ pub fn answer(wanted: &Partner) -> Result<String, ClientError> {
         Partner::Rotate { partner, target } => (Asked::Rotate { partner: partner.clone() }, target),
         Partner::Remove { partner, target } => (Asked::Remove { partner: partner.clone() }, target),
     };
-    let client = Client::new(target.url.as_deref(), target.config.as_deref())?;
+    let client = Client::new(target)?;
     let body = serde_json::to_string(&asked).expect("a wish is plain text");
     print(target, &client.post(PATH, &body)?)
 }

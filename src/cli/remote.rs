@@ -258,7 +258,7 @@ pub fn forget(target: &Target, token: Option<&str>, all: bool) -> Result<String,
 /// Begins a drill and tells how it ended. The live view of the daemon paces the waiting.
 pub fn drill(target: &Target, evse: &str) -> Result<String, ClientError> {
     order(target, &format!("/api/v1/evses/{evse}/drill"), "{}")?;
-    let client = Client::new(target.url.as_deref(), target.config.as_deref())?;
+    let client = Client::new(target)?;
     let ended = client.follow("/api/v1/live", |view: &View| {
         let drill = view.drill.clone()?;
         drill.passed.map(|passed| (passed, format!("{}: {}", drill.evse, clean(&drill.words))))
@@ -271,7 +271,7 @@ pub fn drill(target: &Target, evse: &str) -> Result<String, ClientError> {
 
 /// Gives an order; what came of it in words, or the same as an error where it was refused.
 pub fn order(target: &Target, path: &str, body: &str) -> Result<String, ClientError> {
-    let client = Client::new(target.url.as_deref(), target.config.as_deref())?;
+    let client = Client::new(target)?;
     let answer = client.post(path, body)?;
     if target.json {
         return Ok(format!("{}\n", answer.trim_end()));

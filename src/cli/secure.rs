@@ -184,7 +184,7 @@ pub fn secure(asked: &Secure) -> Result<String, ClientError> {
 }
 
 fn order(target: &Target, order: &SecurityOrder) -> Result<String, ClientError> {
-    let client = Client::new(target.url.as_deref(), target.config.as_deref())?;
+    let client = Client::new(target)?;
     let body =
         serde_json::to_string(order).map_err(|error| ClientError::Strange(error.to_string()));
     let answer = client.post(PATH, &body?)?;

@@ -41,7 +41,7 @@ pub fn answer(wanted: &Update) -> Result<String, ClientError> {
     let plain = |word: &str| json!({ "order": word }).to_string();
     match wanted {
         Update::Status(target) => {
-            let client = Client::new(target.url.as_deref(), target.config.as_deref())?;
+            let client = Client::new(target)?;
             let body = client.get("/api/v1/update")?;
             match target.json {
                 true => Ok(format!("{}\n", body.trim_end())),
@@ -61,7 +61,7 @@ pub fn answer(wanted: &Update) -> Result<String, ClientError> {
 }
 
 fn order(target: &Target, body: &str) -> Result<String, ClientError> {
-    let client = Client::new(target.url.as_deref(), target.config.as_deref())?;
+    let client = Client::new(target)?;
     let body = client.post("/api/v1/update", body)?;
     if target.json {
         return Ok(format!("{}\n", body.trim_end()));

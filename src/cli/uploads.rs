@@ -38,7 +38,7 @@ pub enum Uploads {
 
 /// Fetches or removes a file and tells so; lists are printed with the others.
 pub fn answer(wanted: &Uploads, zone: &str) -> Result<String, ClientError> {
-    let client = |target: &Target| Client::new(target.url.as_deref(), target.config.as_deref());
+    let client = |target: &Target| Client::new(target);
     match wanted {
         Uploads::List(target) => {
             let body = client(target)?.get("/api/v1/uploads")?;

@@ -69,18 +69,7 @@ fn check_listen(file: &File, report: &mut Report) {
         }
         taken.push((key, open));
     }
-    let (ocpp, web) = (address(&listen.ocpp), address(&listen.web));
-    if let Some(web) = web.filter(|web| !web.ip().is_loopback()) {
-        report.error(
-            "listen.web",
-            quoted(&web.to_string()),
-            format!(
-                "a loopback address, \"127.0.0.1:{}\": the page has no users and passwords yet, so \
-                 anybody on that network could operate the site",
-                web.port()
-            ),
-        );
-    }
+    let ocpp = address(&listen.ocpp);
     if let Some(ocpp) = ocpp.filter(|ocpp| !ocpp.ip().is_loopback()) {
         report.warning(
             "listen.ocpp",

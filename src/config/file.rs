@@ -23,6 +23,7 @@ use super::file_plan::Plan;
 use super::file_security::Security;
 use super::file_tariff::Tariff;
 use super::file_update::Update;
+use super::file_web::Web;
 
 /// The configuration of an Ampgate site.
 ///
@@ -41,6 +42,9 @@ pub struct File {
     /// What chargers have to show, and what this box shows them.
     #[serde(default)]
     pub security: Security,
+    /// The page and its API for other machines.
+    #[serde(default)]
+    pub web: Web,
     /// The MQTT broker that meters publish to. Needed as soon as there is a `[[meter]]`.
     pub mqtt: Option<Mqtt>,
     /// Who may charge.
@@ -145,8 +149,8 @@ pub struct Listen {
     /// certificate (profile 3). Needs a certificate: `ampgate ca init` makes one.
     #[schemars(example = &"0.0.0.0:9443")]
     pub ocpps: Option<String>,
-    /// Address and port of the web page and its API. Loopback only (127.0.0.1 or [::1]), because
-    /// the page has no users and passwords.
+    /// Address and port of the web page and its API. On loopback (127.0.0.1 or [::1]) it needs
+    /// nothing more; any other address needs `[web]` and a user (`ampgate user add`).
     #[schemars(example = &"127.0.0.1:8080")]
     pub web: Option<String>,
     /// Address and port for partners over OCPI: `http://ADDRESS:PORT/ocpi/versions`. Loopback

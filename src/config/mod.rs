@@ -24,6 +24,7 @@ mod check_security;
 mod check_shares;
 mod check_tariff;
 mod check_update;
+mod check_web;
 mod derive;
 mod derive_plan;
 mod file;
@@ -40,6 +41,7 @@ mod file_plan;
 mod file_security;
 mod file_tariff;
 mod file_update;
+mod file_web;
 mod maps;
 pub mod network;
 mod pointer;
@@ -64,7 +66,7 @@ use crate::model::site::Site;
 use crate::model::update::UpdateSettings;
 
 use broker::Broker;
-use network::{Security, Shown};
+use network::{OuterPage, Security, Shown};
 use problem::{Problem, Severity};
 use report::Report;
 
@@ -82,8 +84,10 @@ pub struct Config {
     pub ocpps: Option<SocketAddr>,
     /// What chargers have to show, and what they are shown.
     pub security: Security,
-    /// Web page and API; none = closed. Loopback only until users and roles exist.
+    /// Web page and API; none = closed. On loopback unless there is an `outer_page`.
     pub web: Option<SocketAddr>,
+    /// What the page needs for other machines; none = it is for this one alone.
+    pub outer_page: Option<OuterPage>,
     /// Where drivers reach their page; none = on this machine alone.
     pub driver_page: Option<PageUrl>,
     /// The broker; none when nothing is heard and told over MQTT.
@@ -154,6 +158,7 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
     check_mqtt::check(&file, report);
     check_keep::check(&file, report);
     check_security::check(&file, report);
+    check_web::check(&file, report);
     check_access::check(&file, report);
     check_names::check(&file, report);
     check_drivers::check(&file, report);
@@ -174,6 +179,7 @@ fn read(text: &str, report: &mut Report) -> Option<Config> {
         ocpps: check_policy::address(&file.listen.ocpps),
         security: check_security::security(&file),
         web: check_policy::address(&file.listen.web),
+        outer_page: check_web::outer_page(&file),
         driver_page: file.drivers.page_url.as_deref().and_then(PageUrl::parse),
         mqtt: file.mqtt.as_ref().and_then(broker::broker),
         keep: check_keep::retention(&file),

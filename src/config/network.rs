@@ -26,6 +26,15 @@ pub struct Shown {
     pub key: PathBuf,
 }
 
+/// The page for other machines: inside TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OuterPage {
+    /// What it shows; none = what chargers are shown.
+    pub shown: Option<Shown>,
+    /// Names of the box beside those in the certificate, in small letters.
+    pub names: Vec<String>,
+}
+
 /// A network whose chargers may connect without a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenNetwork {

@@ -30,7 +30,7 @@ use crate::io::clock::Clock;
 use crate::model::diagram::EquipmentKind;
 use crate::model::partner::Ocpi;
 use crate::model::site::Site;
-use crate::serve;
+use crate::serve::{self, PageOptions};
 use crate::twin::plant::Plant;
 use crate::twin::scenario::{Fault, MeterMode};
 use crate::ui::UiError;
@@ -122,7 +122,8 @@ pub async fn run(options: DemoOptions) -> Result<bool, DemoError> {
     tokio::spawn(announce::run(handle.clone()));
     let web = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
     let desk = Desk::new(handle.clone(), None);
-    let (page, address) = serve::page(&handle, desk, None, web, None).await?;
+    let page = PageOptions { address: web, outer: None, page_url: None };
+    let (page, address) = serve::page(&handle, desk, None, page).await?;
     let ocpp = handle.ocpp_address.unwrap_or(web);
     let midnight = Utc::from_millis(begins.as_millis().div_euclid(86_400_000) * 86_400_000);
     let scenario = day::scenario(&config.site, midnight);

@@ -117,6 +117,16 @@ pub fn gate(config: &Config, data: &Path) -> Result<Gate, DoorError> {
     gate.map_err(|source| DoorError::Passwords { file: path, source })
 }
 
+/// What the page shows to other machines: a certificate of its own, else what chargers are shown.
+pub fn page_files(config: &Config, data: &Path) -> TlsFiles {
+    let own = config.outer_page.as_ref().and_then(|page| page.shown.clone());
+    let site = files(config, data);
+    match own {
+        Some(own) => TlsFiles { certificate: own.certificate, key: own.key, client_roots: None },
+        None => TlsFiles { client_roots: None, ..site },
+    }
+}
+
 /// As configured, else what the site's own authority has made.
 fn files(config: &Config, data: &Path) -> TlsFiles {
     let security = &config.security;

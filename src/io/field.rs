@@ -16,6 +16,7 @@ use crate::ocpi::engine::desk::Wish;
 use super::clock::Clock;
 use super::inbox::Inbox;
 use super::renewal::Renewal;
+use super::roster::Roster;
 use super::tls::Tls;
 use super::websocket::{Attached, Links};
 
@@ -139,6 +140,11 @@ impl Field {
     /// Looks after a certificate: what is to be said of it is told under this name.
     pub fn look_after(&self, tls: Tls, about: &'static str, clock: Clock) -> Renewal {
         Renewal::of_certificate(tls, about, self.inbox.clone(), clock)
+    }
+
+    /// Looks after the users of page and API.
+    pub fn look_after_users(&self, roster: Roster, clock: Clock) -> Renewal {
+        Renewal::of_users(roster, self.inbox.clone(), clock)
     }
 
     /// A link without a socket, for a charge point that a partner owns.

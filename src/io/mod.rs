@@ -7,8 +7,9 @@
 //! [`strangers`] → `link` (one charge point) → [`websocket`] (all of them) → [`renewal`] →
 //! [`signing`] → [`doors`] → [`broker`] → [`mqtt`] → [`post`] → [`contact`] → [`sources`] →
 //! [`journal`] → [`key`] → [`log`] → [`platform`] (systemd, memory and disk) → [`starts`] (what a
-//! program that dies does) → [`https`] → [`pace`] → [`partner`] (partners over HTTP) → [`fetch`]
-//! (bundles of updates) → [`rauc`].
+//! program that dies does) → [`https`] → [`users`] → [`roster`] (who may use the page) →
+//! [`local`] → [`terminal`] → [`pace`] → [`partner`] (partners over HTTP) → [`fetch`] (bundles of
+//! updates) → [`rauc`].
 
 pub mod authority;
 mod body;
@@ -27,6 +28,7 @@ pub mod inbox;
 pub mod journal;
 pub mod key;
 mod link;
+pub mod local;
 pub mod log;
 pub mod mqtt;
 pub mod pace;
@@ -35,6 +37,7 @@ pub mod platform;
 pub mod post;
 pub mod rauc;
 pub mod renewal;
+pub mod roster;
 pub mod secret;
 pub mod signing;
 pub mod solver;
@@ -42,7 +45,9 @@ pub mod sources;
 pub mod starts;
 pub mod strangers;
 pub mod stream;
+pub mod terminal;
 pub mod tls;
 pub mod uploads;
+pub mod users;
 pub mod vault;
 pub mod websocket;

@@ -15,6 +15,7 @@ use crate::model::event::EventKind;
 use super::clock::Clock;
 use super::gate::Gate;
 use super::inbox::Inbox;
+use super::roster::Roster;
 use super::tls::Tls;
 
 /// Files are looked at this often, in real time.
@@ -46,6 +47,11 @@ impl Renewal {
     /// Looks after a certificate alone.
     pub fn of_certificate(tls: Tls, about: &'static str, inbox: Inbox, clock: Clock) -> Self {
         Self::watch(inbox, clock, move |now| certificate(&tls, about, now))
+    }
+
+    /// Looks after the users of page and API.
+    pub fn of_users(roster: Roster, inbox: Inbox, clock: Clock) -> Self {
+        Self::watch(inbox, clock, move |_| users(&roster).into_iter().collect())
     }
 
     fn watch(
@@ -106,6 +112,17 @@ fn passwords(gate: &Gate) -> Option<Notice> {
         Err(error) => {
             let text = format!("the passwords of chargers cannot be read: {error}");
             Some((EventKind::SecretsUnusable, "passwords", text))
+        }
+    }
+}
+
+fn users(roster: &Roster) -> Option<Notice> {
+    match roster.refresh() {
+        Ok(changes) if changes.is_empty() => None,
+        Ok(changes) => Some((EventKind::UserChanged, "users", changes.join(", "))),
+        Err(error) => {
+            let text = format!("the users of the page cannot be read: {error}");
+            Some((EventKind::SecretsUnusable, "users", text))
         }
     }
 }

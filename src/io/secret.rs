@@ -7,7 +7,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -173,6 +173,7 @@ pub fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let made = (|| {
         let mut options = OpenOptions::new();
         let mut file = options.write(true).create_new(true).mode(mode).open(&fresh)?;
+        give_to_owner(&file, &folder);
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&fresh, path)?;
@@ -183,6 +184,14 @@ pub fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
         let _ = fs::remove_file(&fresh);
     }
     made
+}
+
+/// What root writes into the data directory belongs to whom the directory belongs to: the daemon
+/// must be able to read it. Nobody else may give a file away, and then it stays as it is.
+fn give_to_owner(file: &File, folder: &Path) {
+    if let Ok(owner) = fs::metadata(folder) {
+        let _ = fchown(file, Some(owner.uid()), Some(owner.gid()));
+    }
 }
 
 /// Holds a lock beside `path` while `change` runs, so that the daemon and a command do not undo
@@ -197,7 +206,10 @@ pub fn locked<T>(path: &Path, change: impl FnOnce() -> io::Result<T>) -> io::Res
         fs::create_dir_all(folder)?;
     }
     let mut options = OpenOptions::new();
-    let file = options.write(true).create(true).truncate(false).mode(0o600).open(lock)?;
+    let file = options.write(true).create(true).truncate(false).mode(0o600).open(&lock)?;
+    if let Some(folder) = Path::new(&lock).parent() {
+        give_to_owner(&file, folder);
+    }
     let held = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, code)| code)?;
     let done = change();
     drop(held);

@@ -84,6 +84,14 @@ catalogue! {
     SecretsLoaded = "security.secrets_loaded", Info;
     /// A certificate of this box ends soon, or has ended.
     CertificateEnds = "security.certificate_ends", Alarm;
+    /// A user of the page was added, removed, or has another role or password.
+    UserChanged = "security.user_changed", Info;
+    /// Somebody has logged in at the page.
+    UserLogin = "security.user_login", Info;
+    /// A name or password at the page or the API was wrong, or too many were.
+    UserLoginRefused = "security.user_login_refused", Warning;
+    /// The page is not open beyond this machine; the text says what is missing.
+    PageShut = "security.page_shut", Warning;
     /// A charge point answers nothing though it is connected; it is made to reconnect.
     Deaf = "link.deaf", Warning;
     /// A charge point has told who it is.

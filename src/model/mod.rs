@@ -32,3 +32,4 @@ pub mod tariff;
 pub mod token;
 pub mod update;
 pub mod upload;
+pub mod user;

@@ -37,10 +37,11 @@ const BEGUN: &str = "backup.begun";
 const PARTS: &str = "restore.parts";
 
 /// Names that no backup has: of a moment, of this machine, or of this file itself.
-const LEFT_OUT: [&str; 11] = [
+const LEFT_OUT: [&str; 12] = [
     "lock",
     "reserve",
     "starts",
+    "admin.token",
     WANTED,
     READY,
     FAILED,

@@ -1,9 +1,11 @@
-//! Who may come in: pages and programs of this machine, and nothing that another page slips in.
+//! What may come in at all: requests that mean this box, and nothing that another page slips in.
 //!
-//! The listener is on loopback, but a browser on this machine also shows pages of strangers. A
+//! One door is on loopback, but a browser on this machine also shows pages of strangers. A
 //! stranger's page can point a name of its own at 127.0.0.1 (DNS rebinding), so the Host must be
 //! loopback by name or number; and it can post forms, so an order must come from our own page or
-//! from no page at all.
+//! from no page at all. The door for other machines is inside TLS; there the Host may also be any
+//! address, which nobody can rebind, or a name of this box. Who asks is for
+//! [`entry`](super::entry).
 //!
 //! The pages of drivers (`/d/…`, with `/assets/…`) may stand behind a reverse proxy: for them alone
 //! the configured address counts like loopback.
@@ -41,8 +43,8 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (header::CACHE_CONTROL, "no-store"),
 ];
 
-/// On the page of a driver, which is a form: it is sent to where it came from, with its origin.
-const OF_DRIVERS: [(HeaderName, &str); 2] = [
+/// On pages that are forms: they are sent to where they came from, with their origin.
+const OF_FORMS: [(HeaderName, &str); 2] = [
     (
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; style-src 'self'; img-src 'self'; \
@@ -51,23 +53,69 @@ const OF_DRIVERS: [(HeaderName, &str); 2] = [
     (header::REFERRER_POLICY, "same-origin"),
 ];
 
+/// Whether a name of a host is one of this box.
+pub type Knows = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
+/// A door, through which requests come.
+#[derive(Clone)]
+pub struct Door {
+    /// It is inside TLS and for other machines.
+    pub tls: bool,
+    /// Names under which the box is reached there, beside its addresses.
+    pub knows: Knows,
+}
+
+impl Door {
+    /// The one for this machine.
+    pub fn local() -> Self {
+        Self { tls: false, knows: Arc::new(|_| false) }
+    }
+
+    /// The one for other machines.
+    pub fn outer(knows: Knows) -> Self {
+        Self { tls: true, knows }
+    }
+
+    fn is_named(&self, authority: &str) -> bool {
+        let host = host_of(authority);
+        let number = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let is_address = number.unwrap_or(host).parse::<IpAddr>().is_ok();
+        is_loopback(authority)
+            || (self.tls && (is_address || (self.knows)(&host.to_ascii_lowercase())))
+    }
+
+    fn origin(&self, host: &str) -> String {
+        format!("{}://{host}", if self.tls { "https" } else { "http" })
+    }
+}
+
+/// What all routes of a door share.
+#[derive(Clone)]
+pub struct Hall {
+    /// What the handlers share.
+    pub shared: Arc<Shared>,
+    /// Where requests come in.
+    pub door: Door,
+}
+
 /// Lets a request in or answers with the reason, and puts the security headers on every answer.
-pub async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let driver = is_of_drivers(request.uri().path());
-    let mut response = match admit(&request, shared.page_url.as_ref()) {
+pub async fn guard(State(hall): State<Hall>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let form = is_of_drivers(path) || ["/login", "/logout"].contains(&path);
+    let mut response = match admit(&request, &hall.door, hall.shared.page_url.as_ref()) {
         Ok(()) => next.run(request).await,
         Err(trouble) => trouble.into_response(),
     };
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
-    for (name, value) in OF_DRIVERS.into_iter().filter(|_| driver) {
+    for (name, value) in OF_FORMS.into_iter().filter(|_| form) {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
 }
 
-fn admit(request: &Request, page: Option<&PageUrl>) -> Result<(), Trouble> {
+fn admit(request: &Request, door: &Door, page: Option<&PageUrl>) -> Result<(), Trouble> {
     let headers = request.headers();
     let host = text(headers, &header::HOST).unwrap_or_default();
     let named = request.uri().authority().map(|authority| authority.as_str());
@@ -75,14 +123,10 @@ fn admit(request: &Request, page: Option<&PageUrl>) -> Result<(), Trouble> {
     let shared = is_of_drivers(path) || path.starts_with("/assets/");
     let page = page.filter(|_| shared);
     let is_ours = |host: &str| {
-        is_loopback(host) || page.is_some_and(|page| page.authority().eq_ignore_ascii_case(host))
+        door.is_named(host) || page.is_some_and(|page| page.authority().eq_ignore_ascii_case(host))
     };
     if !is_ours(host) || named.is_some_and(|named| !is_ours(named)) {
-        return Err(Trouble::new(
-            StatusCode::MISDIRECTED_REQUEST,
-            "this page is only for the machine it runs on",
-            "a Host of 127.0.0.1, [::1] or localhost",
-        ));
+        return Err(misdirected(door));
     }
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
@@ -90,7 +134,7 @@ fn admit(request: &Request, page: Option<&PageUrl>) -> Result<(), Trouble> {
     let origin = text(headers, &header::ORIGIN);
     let site = text(headers, &HeaderName::from_static("sec-fetch-site"));
     let own = |origin: &str| {
-        origin == format!("http://{host}") || page.is_some_and(|page| origin == page.origin())
+        origin == door.origin(host) || page.is_some_and(|page| origin == page.origin())
     };
     let same_origin = origin.is_none_or(own);
     let same_site = site.is_none_or(|site| site == "same-origin" || site == "none");
@@ -109,6 +153,20 @@ fn admit(request: &Request, page: Option<&PageUrl>) -> Result<(), Trouble> {
     Ok(())
 }
 
+fn misdirected(door: &Door) -> Trouble {
+    let (error, expected) = match door.tls {
+        false => (
+            "this page is only for the machine it runs on",
+            "a Host of 127.0.0.1, [::1] or localhost",
+        ),
+        true => (
+            "this is no name of this box",
+            "an address, a name in its certificate, or one of web.names in the configuration",
+        ),
+    };
+    Trouble::new(StatusCode::MISDIRECTED_REQUEST, error, expected)
+}
+
 fn is_of_drivers(path: &str) -> bool {
     path.starts_with("/d/")
 }
@@ -118,12 +176,17 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"))
 }
 
-/// Whether an authority (`host` or `host:port`) names this machine.
-fn is_loopback(authority: &str) -> bool {
-    let host = match authority.rsplit_once(':') {
+/// An authority without its port.
+fn host_of(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => authority,
-    };
+    }
+}
+
+/// Whether an authority (`host` or `host:port`) names this machine.
+fn is_loopback(authority: &str) -> bool {
+    let host = host_of(authority);
     if host.eq_ignore_ascii_case("localhost") {
         return true;
     }
@@ -157,7 +220,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::empty()).expect("a valid request");
-        admit(&request, page).err().map(|trouble| trouble.into_response().status())
+        admit(&request, &Door::local(), page).err().map(|trouble| trouble.into_response().status())
     }
 
     #[test]
@@ -191,6 +254,26 @@ mod tests {
         let box_itself = ("host", "127.0.0.1:80");
         let order = ask(Method::PUT, "/api/v1/evses/E1/preference", &[box_itself, origin]);
         assert_eq!(order, Some(StatusCode::FORBIDDEN));
+    }
+
+    #[test]
+    fn beyond_this_machine_addresses_and_names_of_the_box_are_hosts() {
+        let door = Door::outer(Arc::new(|name| name == "box.example"));
+        for host in ["box.example", "BOX.example:8443", "10.1.2.3:8443", "[fd00::1]:8443"] {
+            assert!(door.is_named(host), "{host}");
+            assert!(!Door::local().is_named(host), "{host}");
+        }
+        for host in ["", "a.example", "box.example.a.example", "10.1.2.3.a.example"] {
+            assert!(!door.is_named(host), "{host}");
+        }
+        let ask = |origin: &str| {
+            let request = Request::builder().method(Method::POST).uri("/api/v1/update");
+            let request = request.header("host", "box.example:8443").header("origin", origin);
+            let request = request.body(Body::empty()).expect("a valid request");
+            admit(&request, &door, None).is_ok()
+        };
+        assert!(ask("https://box.example:8443"));
+        assert!(!ask("http://box.example:8443") && !ask("https://box.example"));
     }
 
     #[test]

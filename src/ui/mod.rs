@@ -6,11 +6,12 @@
 //! Reading order: [`html`] (nothing unescaped) → [`words`] → [`bar`] → [`explain`] (the rows
 //! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`links`] (to partners) → [`plan`]
 //! → [`forecast`] → [`updates`] → [`page`] → [`chart`] →
-//! [`detail`] (the page of one EVSE) → [`trouble`] → [`door`] (who may come in) → [`listen`] →
-//! [`history`] → [`live`] → [`pass`] → [`state`] → [`order`] → [`health`] →
+//! [`detail`] (the page of one EVSE) → [`trouble`] → [`listen`] → [`history`] → [`live`] → [`pass`]
+//! → [`users`] → [`sessions`] → [`state`] → [`door`] (what may come in) → [`roles`] → [`entry`]
+//! (who asks) → [`order`] → [`health`] →
 //! [`exposition`] → [`metrics`] → [`remote`] (orders to chargers) → [`api`] → [`learned`] →
 //! [`firmware`] → [`update_api`] → [`uploads`] → [`partners`] → [`wish`] → [`driver`] (the page for
-//! a phone) → [`qr`] → [`visit`]. The
+//! a phone) → [`login`] → [`qr`] → [`visit`]. The
 //! routes are here: one table names each with what serves it, and the description of the API is
 //! compared with it.
 
@@ -35,7 +36,6 @@ pub mod detail;
 
 pub mod trouble;
 
-pub mod door;
 pub mod listen;
 
 pub mod history;
@@ -43,7 +43,13 @@ pub mod history;
 pub mod live;
 pub mod pass;
 pub mod security;
+pub mod sessions;
 pub mod state;
+pub mod users;
+
+pub mod door;
+pub mod entry;
+pub mod roles;
 
 pub mod order;
 
@@ -63,6 +69,7 @@ pub mod uploads;
 pub mod wish;
 
 pub mod driver;
+pub mod login;
 pub mod qr;
 pub mod visit;
 
@@ -72,11 +79,13 @@ pub mod sample;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
-use axum::{Router, middleware};
+use axum::serve::Listener;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -85,8 +94,10 @@ use crate::ground::ids::EvseId;
 
 use api::Named;
 use detail::Past;
+use door::{Door, Hall};
+use entry::Place;
 use history::{COUNT_MAX, Page};
-use listen::Bounded;
+use listen::{Bounded, Peer};
 use state::{Shared, UiState};
 use trouble::Trouble;
 use visit::Missing;
@@ -94,10 +105,10 @@ use visit::Missing;
 /// Why the page cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum UiError {
-    /// The address is open to others, and there are no users and roles yet.
+    /// The address is open to others, and nothing is encrypted there.
     #[error(
-        "the web page may listen on loopback only (127.0.0.1 or [::1]), not on {0}: \
-         it has no users and roles yet, so anybody in reach could use it"
+        "without TLS the web page may listen on loopback only (127.0.0.1 or [::1]), not on {0}: \
+         see [web] in the configuration"
     )]
     NotLoopback(SocketAddr),
     /// The address cannot be had.
@@ -110,45 +121,58 @@ pub enum UiError {
     },
 }
 
-/// Listens on `address` and serves page and API until the handle is aborted. Also tells the address
-/// that was bound, for port 0.
+/// Listens on `address`, which is on loopback, and serves page and API until the handle is aborted.
+/// Also tells the address that was bound, for port 0.
 pub async fn serve(
     state: UiState,
     address: SocketAddr,
 ) -> Result<(JoinHandle<()>, SocketAddr), UiError> {
+    let (listener, bound) = bind(address).await?;
+    let shared = Arc::new(Shared::new(state));
+    let handle = tokio::spawn(async move {
+        tokio::select! {
+            () = attend(shared.clone(), listener, Door::local()) => {}
+            () = keep(shared) => {}
+        }
+    });
+    Ok((handle, bound))
+}
+
+/// Listens on loopback; also tells the address that was bound.
+pub async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), UiError> {
     if !address.ip().is_loopback() {
         return Err(UiError::NotLoopback(address));
     }
     let unbound = |source| UiError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(unbound)?;
     let bound = listener.local_addr().map_err(unbound)?;
-    let shared = Arc::new(Shared::new(state));
-    let router = router(shared.clone());
-    let handle = tokio::spawn(async move {
-        let serving = async {
-            if let Err(error) = axum::serve(Bounded::new(listener), router).await {
-                log::error!("the web page has ended: {error}");
-            }
-        };
-        tokio::select! {
-            () = serving => {}
-            () = shared.watch_age() => {}
-            () = shared.passes.run() => {}
-        }
-    });
-    Ok((handle, bound))
+    Ok((listener, bound))
 }
 
-fn router(shared: Arc<Shared>) -> Router {
+/// Serves page and API at a door, for ever.
+pub async fn attend<L: Listener<Addr = SocketAddr>>(shared: Arc<Shared>, listener: L, door: Door) {
+    let service = router(Hall { shared, door }).into_make_service_with_connect_info::<Peer>();
+    if let Err(error) = axum::serve(Bounded::new(listener), service).await {
+        log::error!("the web page has ended: {error}");
+    }
+}
+
+/// What page and API need besides their doors, for ever: time that passes.
+pub async fn keep(shared: Arc<Shared>) {
+    tokio::join!(shared.watch_age(), shared.passes.run(), shared.sessions.run());
+}
+
+fn router(hall: Hall) -> Router {
     let mut router = Router::new();
     for (path, method) in routes() {
-        router = router.route(path, method);
+        let place = Place { hall: hall.clone(), path };
+        router = router.route(path, method.layer(from_fn_with_state(place, entry::check)));
     }
     router
         .fallback(nowhere)
         .method_not_allowed_fallback(not_so)
-        .layer(middleware::from_fn_with_state(shared.clone(), door::guard))
-        .with_state(shared)
+        .layer(from_fn_with_state(hall.clone(), door::guard))
+        .with_state(hall.shared)
 }
 
 /// Every path with what serves it.
@@ -161,6 +185,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/live/evse/{id}", get(evse_live)),
         ("/evse/{id}/qr", get(visit::poster)),
         ("/d/{id}", get(visit::open).post(visit::send)),
+        ("/login", get(login::form).post(login::enter)),
+        ("/logout", post(login::leave)),
         ("/assets/page.css", get(style)),
         ("/assets/page.js", get(script)),
         ("/assets/mark.svg", get(mark)),
@@ -259,13 +285,15 @@ mod tests {
     use super::*;
 
     /// What a browser asks for to show a page; not for scripts and so not described.
-    const OF_THE_PAGE: [&str; 10] = [
+    const OF_THE_PAGE: [&str; 12] = [
         "/",
         "/uploads",
         "/live",
         "/evse/{id}",
         "/evse/{id}/qr",
         "/d/{id}",
+        "/login",
+        "/logout",
         "/live/evse/{id}",
         "/assets/page.css",
         "/assets/page.js",
@@ -282,5 +310,34 @@ mod tests {
         let mut served: Vec<&str> = routes().into_iter().map(|(path, _)| path).collect();
         served.sort_unstable();
         assert_eq!(described, served);
+    }
+
+    #[test]
+    fn every_route_has_its_role_and_the_description_says_it() {
+        let table = roles::table();
+        let served: Vec<&str> = routes().into_iter().map(|(path, _)| path).collect();
+        for path in &served {
+            assert!(table.iter().any(|(_, known, _)| known == path), "{path} is not in roles.rs");
+        }
+        for (method, path, _) in table {
+            assert!(served.contains(path), "{method} {path} is in roles.rs and served nowhere");
+        }
+        let document: serde_json::Value = serde_json::from_str(api::OPENAPI).expect("JSON");
+        for (path, methods) in document["paths"].as_object().expect("paths") {
+            for (method, operation) in methods.as_object().expect("methods") {
+                if method == "parameters" {
+                    continue;
+                }
+                let method = method.to_uppercase();
+                let row = table.iter().find(|(verb, known, _)| *verb == method && known == path);
+                let (_, _, need) =
+                    row.unwrap_or_else(|| panic!("{method} {path}: not in roles.rs"));
+                let told = match need {
+                    roles::Need::Nothing => "nobody",
+                    roles::Need::Role(role) => role.word(),
+                };
+                assert_eq!(operation["x-role"], told, "{method} {path}");
+            }
+        }
     }
 }

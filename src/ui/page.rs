@@ -145,7 +145,8 @@ pub fn closed(mut out: Html) -> Html {
     out.add(
         "</main><footer class=\"foot\"><span>Ampgate {}</span>\
          <a href=\"/api/v1/openapi.json\">API</a> <a href=\"/metrics\">Metrics</a> \
-         <a href=\"/healthz\">Health</a></footer></body></html>\n",
+         <a href=\"/healthz\">Health</a> <a href=\"/login\">Log in or out</a></footer>\
+         </body></html>\n",
         &[&env!("CARGO_PKG_VERSION")],
     );
     out

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,9 @@ use crate::ground::time::{Duration as Span, Utc};
 use crate::model::ask::{Ask, AskOutcome};
 use crate::model::reservation::ReservationId;
 
+use super::entry::{self, Visit};
 use super::order;
+use super::roles;
 use super::state::Shared;
 use super::trouble::Trouble;
 
@@ -114,11 +116,16 @@ pub fn body<T: DeserializeOwned>(text: &str, expected: &str) -> Result<T, Troubl
 /// `POST /api/v1/remote`
 pub async fn remote(
     State(shared): State<Arc<Shared>>,
+    Extension(visit): Extension<Visit>,
     text: String,
 ) -> Result<Json<Outcome>, Trouble> {
     let expected = "JSON like {\"target\": \"EVSE-01\", \"ask\": \"unlock\"}, see \
                     /api/v1/openapi.json";
     let Remote { target, ask } = body(&text, expected)?;
+    let need = roles::of_ask(&ask);
+    if let Some(who) = visit.who.filter(|who| who.role < need) {
+        return Err(entry::forbidden(&who, need));
+    }
     if matches!(&ask, Ask::Upload { location, .. } if location.is_empty()) {
         let expected = "a charger that is connected to this box, or a location";
         let uploaded = (shared.security.files.order)(target, ask).await;

@@ -10,6 +10,8 @@ use crate::model::security::{SecurityDone, SecurityOrder, SecurityView};
 use crate::model::update::{UpdateDone, UpdateOrder, UpdateView};
 use crate::model::upload::UploadedFile;
 
+use super::users::Users;
+
 /// What an order comes to; the error is in words for people.
 pub type Ordered = Pin<Box<dyn Future<Output = Result<SecurityDone, String>> + Send>>;
 
@@ -67,6 +69,8 @@ pub struct Counter {
     pub files: Files,
     /// Updates of the box itself.
     pub updates: Updates,
+    /// Who may use page and API.
+    pub users: Users,
 }
 
 impl Counter {
@@ -82,6 +86,7 @@ impl Counter {
                 order: Arc::new(|_, _| Box::pin(async { Err("not here".to_owned()) })),
             },
             updates: Updates::off(),
+            users: Users::nobody(),
         }
     }
 }

@@ -19,6 +19,7 @@ use super::history::History;
 use super::live::Live;
 use super::pass::{DriverDoor, Passes};
 use super::security::Counter;
+use super::sessions::Sessions;
 
 /// A view older than this, in real time, is no longer the truth.
 const FRESH: Duration = Duration::from_secs(5);
@@ -72,6 +73,8 @@ pub struct Shared {
     pub machine: LookAtMachine,
     /// Codes and passes of drivers.
     pub passes: Passes,
+    /// Who is logged in at the page.
+    pub sessions: Sessions,
     /// Where drivers reach their page.
     pub page_url: Option<PageUrl>,
 }
@@ -90,6 +93,7 @@ impl Shared {
             partner_states: state.partner_states,
             machine: state.machine,
             passes: Passes::new(&state.drivers.secret),
+            sessions: Sessions::default(),
             page_url: state.drivers.page_url,
         }
     }

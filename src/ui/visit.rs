@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::Form;
 use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::{Extension, Form};
 use serde::Deserialize;
 
 use crate::controller::view::{EvseView, View};
@@ -15,6 +15,7 @@ use crate::model::preference::{PreferenceSource, Wish};
 
 use super::api::Named;
 use super::driver::{self, Fields, Shown};
+use super::entry::Visit;
 use super::html::segment;
 use super::page;
 use super::pass::Refused;
@@ -111,6 +112,7 @@ async fn take(
 /// `GET /evse/{id}/qr`: the page to print.
 pub async fn poster(
     State(shared): State<Arc<Shared>>,
+    Extension(visit): Extension<Visit>,
     id: Named,
     headers: HeaderMap,
 ) -> Result<Response, Missing> {
@@ -119,6 +121,7 @@ pub async fn poster(
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let (origin, reachable) = match &shared.page_url {
         Some(url) => (url.origin().to_owned(), true),
+        None if visit.tls => (format!("https://{host}"), true),
         None => (format!("http://{host}"), false),
     };
     let code = shared.passes.code(&evse.id);

@@ -71,9 +71,15 @@
       say(`Connection lost. These figures are of ${time}. Trying again.`);
       if (source.readyState === EventSource.CLOSED) {
         source.close();
-        setTimeout(connect, RETRY_MS);
+        setTimeout(again, RETRY_MS);
       }
     };
+  }
+  // Whoever is no longer logged in is shown the way in.
+  async function again() {
+    const answer = await fetch("/api/v1/openapi.json", { method: "HEAD" }).catch(() => null);
+    if (answer && answer.status === 401) location.reload();
+    else connect();
   }
   if (live) connect();
 

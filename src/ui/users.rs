@@ -1,0 +1,51 @@
+//! What page and API know of users, without knowing where they are kept: the roster stands on the
+//! same floor, and `serve` joins the two.
+
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::model::user::{LoginRefused, Standing, UserName};
+
+/// Somebody says a name and a password.
+#[derive(Clone)]
+pub struct Login {
+    /// As it was written.
+    pub name: String,
+    /// As it was written.
+    pub password: Vec<u8>,
+    /// From where.
+    pub from: IpAddr,
+}
+
+/// What a look at name and password comes to.
+pub type Checking =
+    Pin<Box<dyn Future<Output = Result<(UserName, Standing), LoginRefused>> + Send>>;
+
+/// Who may use page and API.
+#[derive(Clone)]
+pub struct Users {
+    /// There are none, so that nobody is asked.
+    pub none: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// What is known of one at this moment.
+    pub standing: Arc<dyn Fn(&UserName) -> Option<Standing> + Send + Sync>,
+    /// Looks at name and password.
+    pub check: Arc<dyn Fn(Login) -> Checking + Send + Sync>,
+    /// Somebody has come in at the page.
+    pub entered: Arc<dyn Fn(&UserName, IpAddr) + Send + Sync>,
+    /// The token of this machine, which opens everything on loopback; none where it is not kept.
+    pub token: Option<Arc<str>>,
+}
+
+impl Users {
+    /// Where there are none.
+    pub fn nobody() -> Self {
+        Self {
+            none: Arc::new(|| true),
+            standing: Arc::new(|_| None),
+            check: Arc::new(|_| Box::pin(async { Err(LoginRefused::Wrong) })),
+            entered: Arc::new(|_, _| {}),
+            token: None,
+        }
+    }
+}
