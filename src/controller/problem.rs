@@ -116,7 +116,7 @@ impl State {
     }
 
     /// The phases that a car loads: as seen in this session, else as it did before.
-    fn phases(&self, evse: EvseIndex, vehicle: Option<Vehicle>) -> PhaseSet {
+    pub fn phases(&self, evse: EvseIndex, vehicle: Option<Vehicle>) -> PhaseSet {
         let wiring = &self.site.diagram.evses[evse].wiring;
         let known = vehicle.and_then(|vehicle| vehicle.loads_of(wiring.len()));
         let usual = || PhaseSet::of(&wiring[..known.unwrap_or(wiring.len())]);
@@ -124,7 +124,7 @@ impl State {
     }
 
     /// The most that a car takes on a phase, in A, with the reason.
-    fn most(&self, evse: EvseIndex, vehicle: Option<Vehicle>) -> (f64, String) {
+    pub fn most(&self, evse: EvseIndex, vehicle: Option<Vehicle>) -> (f64, String) {
         let rated = self.site.diagram.evses[evse].rated;
         let known = vehicle.map_or(Amps::ZERO, |vehicle| Amps::from_f64(vehicle.most_a));
         let takes = self.evses[evse].counts_on(rated, known);

@@ -17,8 +17,9 @@ impl State {
         let energy = said.and_then(|said| said.energy()).or(self.terms(session).energy);
         let wired = &self.site.diagram.evses[evse];
         let volts = self.site.diagram.voltage.as_f64();
-        let phases = self.control.car_phases(evse).count() as f64;
-        let takes = state.counts_on(wired.rated, Amps::ZERO);
+        let vehicle = self.planning.habits.vehicle(&session.token);
+        let phases = self.phases(evse, vehicle).count() as f64;
+        let takes = Amps::from_f64(self.most(evse, vehicle).0);
         let power_kw = |limit: Amps| match limit.min(takes) {
             less if less < wired.minimum => 0.0,
             limit => limit.as_f64() * phases * volts / 1000.0,
