@@ -72,7 +72,9 @@ mod tests {
         let text = format!(
             "[site]\nname = \"Yard\"\ntime_zone = \"Europe/Paris\"\n[access]\nanyone = true\n\
              [[node]]\nid = \"grid\"\nrating_a = 63\nworst_case_load_a = 20\n\
-             [listen]\nocpp = \"127.0.0.1:9000\"\n{listen}\n{rest}\n"
+             [listen]\nocpp = \"127.0.0.1:9000\"\n{listen}\n{rest}\n\
+             [[evse]]\nid = \"E1\"\nnode = \"grid\"\ncharge_point = \"CP-01\"\nphases = \"L1\"\n\
+             rated_a = 16\nsafe_a = 6\n"
         );
         let told = |problem: &crate::config::problem::Problem| format!("{problem}\n");
         match parse(&text, "site.toml") {

@@ -127,7 +127,7 @@ fn boot_millis() -> i64 {
     std::time::Duration::from(time).as_millis() as i64
 }
 
-/// By std, whose seconds have 64 bits on every machine: `clock_gettime` of a 32-bit box ends in 2038.
+/// By std, whose seconds have 64 bits everywhere: `clock_gettime` of a 32-bit box ends in 2038.
 #[expect(clippy::disallowed_methods, reason = "this is the only file that reads a clock")]
 fn calendar() -> Utc {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

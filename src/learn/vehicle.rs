@@ -15,8 +15,8 @@ pub struct Vehicle {
     pub max_kw: f64,
     /// The highest current that it was seen to take lately, in A.
     pub most_a: f64,
-    /// Up to this offer, in A, it is known to take no more than `most_a`: a 16 A point does not show
-    /// what a car takes of 32 A.
+    /// Up to this offer, in A, it is known to take no more than `most_a`: a point of 16 A does not
+    /// show what a car takes of 32 A.
     #[serde(default)]
     pub offered_a: f64,
     /// Phases on which it charges; zero if never seen.
