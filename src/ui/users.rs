@@ -22,17 +22,23 @@ pub struct Login {
 pub type Checking =
     Pin<Box<dyn Future<Output = Result<(UserName, Standing), LoginRefused>> + Send>>;
 
+/// What is known of a user at this moment.
+pub type Look = dyn Fn(&UserName) -> Option<Standing> + Send + Sync;
+
+/// Hears of who has come in at the page, and from where.
+pub type Hear = dyn Fn(&UserName, IpAddr) + Send + Sync;
+
 /// Who may use page and API.
 #[derive(Clone)]
 pub struct Users {
     /// There are none, so that nobody is asked.
     pub none: Arc<dyn Fn() -> bool + Send + Sync>,
     /// What is known of one at this moment.
-    pub standing: Arc<dyn Fn(&UserName) -> Option<Standing> + Send + Sync>,
+    pub standing: Arc<Look>,
     /// Looks at name and password.
     pub check: Arc<dyn Fn(Login) -> Checking + Send + Sync>,
     /// Somebody has come in at the page.
-    pub entered: Arc<dyn Fn(&UserName, IpAddr) + Send + Sync>,
+    pub entered: Arc<Hear>,
     /// The token of this machine, which opens everything on loopback; none where it is not kept.
     pub token: Option<Arc<str>>,
 }
