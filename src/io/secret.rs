@@ -187,8 +187,8 @@ pub fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
 }
 
 /// What root writes into the data directory belongs to whom the directory belongs to: the daemon
-/// must be able to read it. Nobody else may give a file away, and then it stays as it is; the daemon,
-/// whose unit forbids the call, never comes to it.
+/// must be able to read it. Nobody else may give a file away, and then it stays as it is. The
+/// daemon, whose unit forbids the call, never comes to it.
 fn give_to_owner(file: &File, folder: &Path) {
     let (Ok(owner), Ok(own)) = (fs::metadata(folder), file.metadata()) else { return };
     if (owner.uid(), owner.gid()) != (own.uid(), own.gid()) {
