@@ -7,13 +7,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Parser;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 use ureq::Agent;
 
-use ampgate::cli;
 use ampgate::controller::message::{Answer, Order};
 use ampgate::controller::view::View;
 use ampgate::model::bound::Cause;
@@ -29,6 +27,9 @@ use ampgate::{controller, ground, model, plan};
 
 #[path = "../src/ui/sample.rs"]
 mod sample;
+
+mod commands;
+use commands::command;
 
 /// A served site and what the test holds of it.
 struct Served {
@@ -492,17 +493,6 @@ fn describes(site: &Served, evse: &str) {
             check(&document, schema, &answer, path);
         }
     }
-}
-
-#[derive(Parser)]
-struct Line {
-    #[command(subcommand)]
-    command: cli::Command,
-}
-
-fn command(words: &[&str]) -> Result<String, String> {
-    let line = Line::try_parse_from([&["ampgate"], words].concat()).expect("a command");
-    cli::answer(&line.command).map_err(|error| error.to_string())
 }
 
 #[test]

@@ -5,13 +5,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use clap::Parser;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 use ureq::Agent;
 
-use ampgate::cli;
 use ampgate::controller::message::{Answer, Order};
 use ampgate::controller::view::{PreferenceView, View};
 use ampgate::ground::ids::{EvseId, SessionId};
@@ -29,6 +27,9 @@ use ampgate::{controller, ground, model, plan};
 #[path = "../src/ui/sample.rs"]
 #[allow(dead_code, reason = "the other tests of the page use the rest")]
 mod sample;
+
+mod commands;
+use commands::command;
 
 const SECRET: [u8; SECRET_BYTES] = [7; SECRET_BYTES];
 
@@ -386,20 +387,11 @@ fn the_same_can_be_said_through_the_api() {
     assert_eq!(got(foreign.call()).0, 403);
 }
 
-#[derive(Parser)]
-struct Line {
-    #[command(subcommand)]
-    command: cli::Command,
-}
-
 #[test]
 fn the_command_line_says_what_a_car_needs() {
     let site = served(sample::busy());
-    let say = |words: &[&str]| {
-        let line = [&["ampgate", "prefer", "EVSE-01", "--url", &site.url], words].concat();
-        let line = Line::try_parse_from(line).map_err(|error| error.to_string())?;
-        cli::answer(&line.command).map_err(|error| error.to_string())
-    };
+    let say =
+        |words: &[&str]| command(&[&["prefer", "EVSE-01", "--url", &site.url], words].concat());
     let told = say(&["--kwh", "20", "--departure", "17:30"]).expect("it is taken");
     assert_eq!(told, "EVSE-01: noted, as was said\n");
     say(&["--soc", "20-80", "--battery-kwh", "60"]).expect("it is taken");

@@ -7,7 +7,6 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use ampgate::cli;
 use ampgate::config::{self, Config};
 use ampgate::daemon::{self, Daemon, DaemonOptions, Handle};
 use ampgate::desk::Desk;
@@ -19,10 +18,12 @@ use ampgate::io::secret::Hash;
 use ampgate::io::users::{User, UserFile};
 use ampgate::model::user::{Role, UserName};
 use ampgate::serve::{self, PageOptions};
-use clap::Parser;
 use data_encoding::BASE64;
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+mod commands;
+use commands::command;
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -186,17 +187,6 @@ impl Site {
 
 fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", BASE64.encode(format!("{user}:{password}").as_bytes()))
-}
-
-#[derive(Parser)]
-struct Line {
-    #[command(subcommand)]
-    command: cli::Command,
-}
-
-fn command(words: &[&str]) -> Result<String, String> {
-    let line = Line::try_parse_from([&["ampgate"], words].concat()).expect("a command");
-    cli::answer(&line.command).map_err(|error| error.to_string())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -48,8 +48,8 @@ impl Vehicle {
     /// Takes in a stay.
     pub fn observe(&mut self, stay: &Stay) {
         if (1..=3).contains(&stay.phases) && stay.phases <= stay.wires {
-            self.phases = if self.wires <= stay.wires { stay.phases } else { self.phases };
-            self.phases = self.phases.max(stay.phases);
+            let before = if self.wires <= stay.wires { 0 } else { self.phases };
+            self.phases = before.max(stay.phases);
             self.wires = self.wires.max(stay.wires);
         }
         if stay.max_kw.is_finite() && 0.1 < stay.max_kw {

@@ -47,8 +47,12 @@ impl Tariff {
         let all_kwh: f64 = perhaps.iter().sum();
         let mut gone_kwh = 0.0;
         for (tariff, kwh) in tariffs.iter_mut().zip(perhaps) {
-            if let Some(price) = tariff.eur_per_kwh.last_mut().filter(|_| 0.0 < all_kwh) {
-                *price -= price.max(0.0) * WAITING * gone_kwh / all_kwh;
+            if let (Some((price, before)), true) =
+                (tariff.eur_per_kwh.split_last_mut(), 0.0 < all_kwh)
+            {
+                let waited = *price - price.max(0.0) * WAITING * gone_kwh / all_kwh;
+                // Where export earns what import costs there is nothing to wait for.
+                *price = before.last().map_or(waited, |before| waited.max(*before));
             }
             gone_kwh += kwh;
         }
@@ -129,6 +133,24 @@ mod tests {
         let night = Tariff::from_levels([-3.0, -2.0, -1.0], 0.05, 0.25);
         assert!(night.ends_kw.is_empty(), "{night:?}");
         assert_eq!(night.marginal(0.0), 0.25);
+    }
+
+    #[test]
+    fn waiting_makes_what_is_bought_a_little_cheaper_and_no_price_falls() {
+        let mut problem = crate::plan::sample::office();
+        problem.series.pv_kw[2] = Quantiles { low: 1.0, mid: 2.0, high: 4.0 };
+        problem.series.pv_kw[6] = Quantiles { low: 0.0, mid: 2.0, high: 3.0 };
+        let bought = |problem: &Problem| -> Vec<f64> {
+            let last = |tariff: &Tariff| tariff.eur_per_kwh.last().copied().unwrap_or(0.0);
+            Tariff::of_steps(problem).iter().map(last).collect()
+        };
+        let prices = bought(&problem);
+        assert_eq!((prices[0], prices[2]), (0.2, 0.2));
+        assert!((prices[3] - 0.197).abs() < 1e-9 && (prices[7] - 0.196).abs() < 1e-9, "{prices:?}");
+        problem.series.export_eur_per_kwh = vec![0.2; 8];
+        for tariff in Tariff::of_steps(&problem) {
+            assert!(tariff.eur_per_kwh.is_sorted(), "{tariff:?}");
+        }
     }
 
     #[test]

@@ -159,7 +159,16 @@ pub async fn attend<L: Listener<Addr = SocketAddr>>(shared: Arc<Shared>, listene
 
 /// What page and API need besides their doors, for ever: time that passes.
 pub async fn keep(shared: Arc<Shared>) {
-    tokio::join!(shared.watch_age(), shared.passes.run(), shared.sessions.run());
+    let minutes = async {
+        let mut minutes = tokio::time::interval(std::time::Duration::from_secs(60));
+        minutes.tick().await;
+        loop {
+            minutes.tick().await;
+            shared.passes.minute();
+            shared.sessions.minute();
+        }
+    };
+    tokio::join!(shared.watch_age(), minutes);
 }
 
 fn router(hall: Hall) -> Router {

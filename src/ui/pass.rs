@@ -11,7 +11,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use ring::hmac::{self, HMAC_SHA256, Key};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -116,16 +115,6 @@ impl Passes {
             inner.minutes = 0;
             let next = random_key();
             inner.before = Some(std::mem::replace(&mut inner.now, next));
-        }
-    }
-
-    /// Lets time pass, for ever.
-    pub async fn run(&self) {
-        let mut minutes = tokio::time::interval(Duration::from_secs(60));
-        minutes.tick().await;
-        loop {
-            minutes.tick().await;
-            self.minute();
         }
     }
 

@@ -8,7 +8,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use ring::hmac::{self, HMAC_SHA256, Key};
@@ -97,16 +96,6 @@ impl Sessions {
         inner.open.retain(|_, session| {
             minute - session.begun < LASTS_MINUTES && minute - session.used < IDLE_MINUTES
         });
-    }
-
-    /// Lets time pass, for ever.
-    pub async fn run(&self) {
-        let mut minutes = tokio::time::interval(Duration::from_secs(60));
-        minutes.tick().await;
-        loop {
-            minutes.tick().await;
-            self.minute();
-        }
     }
 
     fn tag(&self, cookie: &str) -> Vec<u8> {
