@@ -310,9 +310,7 @@ impl Entry {
     /// When the newest reading will tell nothing any more, if it counts for more than was told.
     pub fn reading_until(&self, now: Instant) -> Option<Instant> {
         let (drawn, at) = self.reading?;
-        let told = self.told(now);
-        let counts = told + tolerance(told) < drawn.largest();
-        counts.then_some(at + READING_MAX + Duration::millis(1))
+        self.counts(drawn, now).then_some(at + READING_MAX + Duration::millis(1))
     }
 
     /// The limits that may be in force, each with whether it is known to run out by itself.
@@ -387,11 +385,19 @@ impl Entry {
         if let Some((peak, _)) = self.peak {
             worst = worst.worst(self.evse.phases().carry(ceil_to_amp(peak)));
         }
-        let told = self.told(now);
         match self.reading(now) {
-            Some(drawn) if told + tolerance(told) < drawn.largest() => worst.worst(drawn),
+            Some(drawn) if self.counts(drawn, now) => worst.worst(drawn),
             _ => worst,
         }
+    }
+
+    /// Whether a reading counts for more than what was told: it lies beyond what meters differ by,
+    /// or it was not taken after the limit fell, and the car may not have followed yet.
+    fn counts(&self, drawn: PerPhase<Amps>, now: Instant) -> bool {
+        let told = self.told(now);
+        let is_later = self.reading.is_some_and(|(_, at)| self.changed_at < at);
+        let noise = if is_later { tolerance(told) } else { Amps::ZERO };
+        told + noise < drawn.largest()
     }
 
     /// The most it may draw, with the phases that its car was seen to use.

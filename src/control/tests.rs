@@ -240,6 +240,26 @@ fn the_phases_of_a_car_count_once_they_are_certain() {
 }
 
 #[test]
+fn a_small_fall_too_is_seen_before_another_rises() {
+    let most = |milli| vec![Bound { limit: Amps::milli(milli), cause: Cause::Rising }];
+    let mut bench = Bench::new(board(&[THREE, THREE], 0));
+    bench.load(15);
+    bench.facts[0].bounds = most(19_500);
+    bench.facts[1].bounds = most(6_000);
+    bench.begin(0);
+    bench.settle();
+    bench.pass(60, all);
+    assert_eq!(bench.limit(0), 19_500);
+    bench.facts[0].bounds = most(19_000);
+    assert_eq!(bench.settle(), [(0, 19_000)]);
+    // Accepted is not seen: half an ampere counts, too.
+    bench.begin(1);
+    assert!(bench.settle().iter().all(|(_, limit)| *limit == 0), "5.5 A are left");
+    bench.pass(60, all);
+    assert_eq!((bench.limit(0), bench.limit(1)), (19_000, 6_000));
+}
+
+#[test]
 fn a_charger_that_disobeys_is_reserved_with_its_peak() {
     let mut bench = Bench::new(board(&[THREE, THREE], 6));
     bench.begin(0);
