@@ -5,14 +5,15 @@
 //! of the meter's reading is only known to lie between nothing and what it may draw at most, so the
 //! estimate moves no further than the meter proves. That cannot hide an overload (meter and leases
 //! together still fit), and it lasts [`VAGUE_MAX`] at most: then the last figures are taken as they
-//! are. A charger that tells no current counts in full with its lease *and* inside the meter's
+//! are. What explained the meter's reading explains no more than it may still draw: a charger that is
+//! lowered gives nothing on before the meter was read again. A charger that tells no current counts in full with its lease *and* inside the meter's
 //! figure: wasteful and safe.
 //!
 //! Rises are believed at once, falls after [`HOLD`]: load that comes and goes must not make limits
 //! jump. A silent meter means the configured worst case at once, never zero.
 
 use crate::control::situation::OtherLoad;
-use crate::ground::ids::{MeterId, NodeIndex};
+use crate::ground::ids::{EvseIndex, MeterId, NodeIndex};
 use crate::ground::time::{Duration, Instant};
 use crate::ground::units::{Amps, PerPhase, Phase};
 use crate::model::diagram::Diagram;
@@ -54,12 +55,33 @@ struct Estimate {
     load: Option<PerPhase<Amps>>,
     vague_since: Option<Instant>,
     held: PerPhase<Held>,
+    /// The last reading, with what the chargers below were known to draw then.
+    read: Option<(PerPhase<Amps>, Vec<(EvseIndex, Draw)>)>,
 }
 
 /// The estimates of all nodes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loads {
     nodes: Vec<Estimate>,
+}
+
+impl Draw {
+    /// What it may have drawn at most when it was read, if by now it may draw `worst`.
+    fn most(&self, worst: PerPhase<Amps>) -> PerPhase<Amps> {
+        let measured = self.measured.unwrap_or(PerPhase::ZERO);
+        if self.moving { worst.worst(measured) } else { measured }
+    }
+}
+
+impl Estimate {
+    /// The load, and no less than what the chargers leave of the last reading by what they may draw
+    /// now: who was lowered meanwhile may not have drawn what explained it.
+    fn proven(&self, worst: &[PerPhase<Amps>]) -> PerPhase<Amps> {
+        let held = self.held.map(|held| held.value);
+        let Some((total, below)) = &self.read else { return held };
+        let most = below.iter().map(|(evse, draw)| draw.most(worst[*evse]));
+        held.worst(*total - most.fold(PerPhase::ZERO, |sum, most| sum + most))
+    }
 }
 
 impl Loads {
@@ -78,14 +100,17 @@ impl Loads {
         now: Instant,
     ) {
         let (mut known, mut least, mut most) = (PerPhase::ZERO, PerPhase::ZERO, PerPhase::ZERO);
+        let mut below = Vec::new();
         for evse in diagram.evses_under(node) {
             let draw = draws[evse];
             let measured = draw.measured.unwrap_or(PerPhase::ZERO);
             known += measured;
             least += if draw.moving { PerPhase::ZERO } else { measured };
-            most += if draw.moving { draw.worst.worst(measured) } else { measured };
+            most += draw.most(draw.worst);
+            below.push((evse, draw));
         }
         let estimate = &mut self.nodes[node];
+        estimate.read = Some((total, below));
         let exact = total - known;
         // At the start the configured worst case stands in, as far as the meter allows: taking all
         // that flows for building load would stop every car of a site that is started anew.
@@ -121,12 +146,14 @@ impl Loads {
         self.nodes[node] = Estimate::default();
     }
 
-    /// What the guard must leave room for, node by node.
+    /// What the guard must leave room for, node by node; `worst` is the most that each EVSE may draw
+    /// by now.
     pub fn other(
         &self,
         diagram: &Diagram,
         meters: &[Meter],
         images: &[MeterImage],
+        worst: &[PerPhase<Amps>],
         now: Instant,
     ) -> Vec<OtherLoad> {
         let find = |id: &MeterId| meters.iter().position(|meter| &meter.id == id);
@@ -161,17 +188,17 @@ impl Loads {
                 }
             }
         }
-        self.join(diagram, &mut loads);
+        self.join(diagram, worst, &mut loads);
         loads
     }
 
     /// Children before parents: an unmetered node carries its own load and that of its children.
-    fn join(&self, diagram: &Diagram, loads: &mut [OtherLoad]) {
+    fn join(&self, diagram: &Diagram, worst: &[PerPhase<Amps>], loads: &mut [OtherLoad]) {
         for index in (0..diagram.nodes.len()).rev() {
             let node = &diagram.nodes[index];
             let metered = node.meter.is_some();
             if let (true, None) = (metered, &loads[index].silent) {
-                loads[index].current = self.nodes[index].held.map(|held| held.value);
+                loads[index].current = self.nodes[index].proven(worst);
             }
             if !node.generation_counts {
                 loads[index].current = loads[index].current.map(Amps::at_least_zero);
@@ -289,6 +316,24 @@ mod tests {
         }
         loads.metered(&diagram, 0, amps(20), &[moving], at(31));
         assert_eq!(held(&loads), Amps::new(20));
+    }
+
+    #[test]
+    fn a_charger_that_is_lowered_explains_no_more_than_it_may_still_draw() {
+        let (diagram, mut loads) = (diagram(), Loads::new(&diagram()));
+        let still = Draw { measured: Some(amps(16)), worst: amps(24), moving: false };
+        loads.metered(&diagram, 0, amps(20), &[still], at(0));
+        // Seven amperes more: the building, or the car, which may draw up to 24 A.
+        loads.metered(&diagram, 0, amps(27), &[Draw { moving: true, ..still }], at(1));
+        assert_eq!(loads.nodes[0].proven(&[amps(24)]), amps(4));
+        assert_eq!(
+            loads.nodes[0].proven(&[amps(17)]),
+            amps(10),
+            "no more than 17 A were the car's"
+        );
+        assert_eq!(loads.nodes[0].proven(&[amps(0)]), amps(11), "it was measured at 16 A");
+        loads.metered(&diagram, 0, amps(27), &[still], at(2));
+        assert_eq!(loads.nodes[0].proven(&[amps(0)]), amps(11));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::control::situation::OtherLoad;
 use crate::ground::calendar::Calendar;
 use crate::ground::ids::{ChargePointId, EvseIndex, SessionId};
 use crate::ground::time::{Duration, Instant, Now};
+use crate::ground::units::{Amps, PerPhase};
 use crate::model::campaign::{Campaign, CampaignId};
 use crate::model::event::{Event, EventKind};
 use crate::model::preference::{Intent, Preference};
@@ -289,7 +290,9 @@ impl State {
 
     /// The load that is not ours, node by node.
     pub fn other_loads(&self, now: Instant) -> Vec<OtherLoad> {
-        self.loads.other(&self.site.diagram, &self.site.meters, &self.meters, now)
+        let evses = 0..self.evses.len();
+        let worst: Vec<PerPhase<Amps>> = evses.map(|evse| self.control.worst(evse, now)).collect();
+        self.loads.other(&self.site.diagram, &self.site.meters, &self.meters, &worst, now)
     }
 
     /// A reading of an EVSE is used up to this age.
