@@ -3,8 +3,8 @@
 //!
 //! The plan buys a certain power from the grid in this step and counts on a certain sun. What it
 //! buys is bought; the sun is taken as it shines: more than was forecast goes at once to the cars
-//! to which energy is worth most, less is not replaced from the grid unless a kWh now is worth the
-//! price to the car. It only proposes upper bounds: shares and guard stand behind it.
+//! to which energy is worth most, less is not replaced from the grid unless what is missing
+//! now costs the car more later. It only proposes upper bounds: shares and guard stand behind it.
 //!
 //! Calm: the sun is followed when it has changed by [`SUN_STEP`] for the time that meters need to
 //! agree, and a car that was switched stays so for [`DWELL`].
@@ -37,8 +37,10 @@ pub struct Intent {
     pub minimum: Amps,
     /// Power over its phases for each ampere, in W.
     pub watts_per_amp: f64,
-    /// What a kWh now saves later, in EUR.
+    /// What a kWh more now saves later, in EUR.
     pub worth: f64,
+    /// What a kWh less now costs later, in EUR.
+    pub loss: f64,
     /// Why the plan gives no more.
     pub cause: Cause,
 }
@@ -201,7 +203,7 @@ impl Dispatch {
         }
     }
 
-    /// Takes `lack` W from those to whom the price of the grid is more than a kWh is worth.
+    /// Takes `lack` W from those who make up for it later for less than the price of the grid.
     fn use_less(
         &self,
         cars: &[(usize, &Intent)],
@@ -209,8 +211,11 @@ impl Dispatch {
         mut lack: f64,
         market: &Market,
     ) {
-        for ((at, intent), target) in cars.iter().zip(targets).rev() {
-            if market.import <= intent.worth + PRICE_NOISE || *target == Amps::ZERO {
+        let mut order: Vec<usize> = (0..cars.len()).rev().collect();
+        order.sort_by(|one, other| cars[*one].1.loss.total_cmp(&cars[*other].1.loss));
+        for ((at, intent), target) in order.into_iter().map(|car| (cars[car], car)) {
+            let target = &mut targets[target];
+            if market.import <= intent.loss + PRICE_NOISE || *target == Amps::ZERO {
                 continue;
             }
             if lack <= 0.0 {
@@ -222,7 +227,7 @@ impl Dispatch {
             lack -= gives;
             let takes = intent.watts(*target);
             let mixed = lack.min(takes) * market.import / takes.max(1.0);
-            let most = intent.worth * if self.is_on(*at) { KEEP } else { 1.0 };
+            let most = intent.loss * if self.is_on(at) { KEEP } else { 1.0 };
             if 0.0 < lack && most <= mixed {
                 *target = Amps::ZERO;
                 lack -= takes;
@@ -290,6 +295,7 @@ mod tests {
             minimum: Amps::new(6),
             watts_per_amp: 230.0,
             worth,
+            loss: worth,
             cause: Cause::WaitingForSun { until: Some("11:40".to_owned()) },
         })
     }
@@ -342,6 +348,16 @@ mod tests {
         // 8280 W are planned, all from the sun, which gives 5520 W: the third buys what it lacks.
         let bounds = dispatch.bounds(at(0), &cars, &market(5520.0, 8280.0));
         assert_eq!(limits(&bounds), [0, 8000, 16_000]);
+    }
+
+    #[test]
+    fn a_car_that_cannot_make_up_for_it_later_is_not_left_without() {
+        for (loss, limit) in [(0.4, 0), (2.0, 10_000)] {
+            let mut dispatch = Dispatch::new(1);
+            let car = intent(10, 0.0).map(|car| Intent { loss, ..car });
+            let bounds = dispatch.bounds(at(0), &[car], &market(0.0, 2300.0));
+            assert_eq!(limits(&bounds), [limit], "loss {loss}");
+        }
     }
 
     #[test]

@@ -102,6 +102,7 @@ impl State {
             minimum,
             watts_per_amp: phases as f64 * self.site.diagram.voltage.as_f64(),
             worth: plan.worth_eur_per_kwh,
+            loss: plan.loss_eur_per_kwh,
             cause: self.cause(&plan.reasons[step], grid),
         };
         let session = self.evses[evse].live.and_then(|live| self.book.session(live.session));
@@ -118,6 +119,7 @@ impl State {
             planned: wired.rated,
             full: wired.rated,
             worth: WORTH_MAX,
+            loss: WORTH_MAX,
             cause: Cause::Policy { words: "finding out what the car takes".to_owned() },
             ..intent
         }

@@ -20,6 +20,7 @@ pub fn plan(problem: &Problem, method: Method, current_a: &[Vec<f64>], note: Str
             power_kw: power_kw(problem, car, &current_a),
             reasons: scene.reasons(at, &missing_kwh),
             worth_eur_per_kwh: scene.worth(at, 0, &missing_kwh),
+            loss_eur_per_kwh: scene.loss(at, 0),
             current_a,
             missing_kwh,
             words: String::new(),

@@ -3,7 +3,9 @@
 //! A schedule is explained by what stands in the way of one more ampere: the car, a limit, the
 //! breaker; or, where nothing does, by what the car waits for.
 
-use super::problem::{Car, Problem};
+use crate::ground::time::Utc;
+
+use super::problem::{Car, Need, Problem};
 use super::rows::phase;
 use super::solution::Reason;
 use super::tariff::Tariff;
@@ -70,7 +72,7 @@ impl<'a> Scene<'a> {
     /// with the needs that are missed before; or what is missed in the end.
     pub fn worth(&self, car: usize, step: usize, missing_kwh: &[f64]) -> f64 {
         let needs = &self.problem.cars[car].needs;
-        let missed = |until: crate::ground::time::Utc| {
+        let missed = |until: Utc| {
             let each = needs.iter().zip(missing_kwh);
             let short = each.filter(|(need, missing)| 1e-3 < **missing && need.by <= until);
             short.map(|(need, _)| need.eur_per_kwh).sum::<f64>()
@@ -85,6 +87,60 @@ impl<'a> Scene<'a> {
             }
         }
         worth
+    }
+
+    /// What a kWh less in `step` costs a car, in EUR: the price of the cheapest later power that
+    /// there is room for, with the needs that come before it; or what is missed.
+    pub fn loss(&self, at: usize, step: usize) -> f64 {
+        let car = &self.problem.cars[at];
+        let factor = 2_f64.powi(car.priority.clamp(-8, 8));
+        let tight: Vec<&Need> =
+            car.needs.iter().filter(|need| self.is_tight(at, step, need)).collect();
+        let missed = |until: Utc| -> f64 {
+            let before = tight.iter().filter(|need| need.by <= until);
+            before.map(|need| need.eur_per_kwh).sum::<f64>() * factor
+        };
+        let last = car.needs.iter().map(|need| need.by).max().unwrap_or(car.until);
+        let end = last.min(car.until);
+        let mut later: Vec<(f64, f64)> = Vec::new();
+        for other in step + 1..self.tariffs.len() {
+            let current = self.current_a[at][other];
+            let is_full = self.own_limit(car, other, current).is_some()
+                || self.shared_limit(car, other, current).is_some();
+            if end <= self.problem.grid[other] || is_full {
+                continue;
+            }
+            let price = self.tariffs[other].marginal(self.cars_kw[other]);
+            let free = (car.max_a - current).max(0.0) * self.hours(other, end);
+            later.push((price + missed(self.problem.grid[other]), free));
+        }
+        later.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let mut left = self.current_a[at][step] * self.hours(step, end);
+        for (price, free) in later {
+            left -= free;
+            if left <= 0.0 {
+                return price;
+            }
+        }
+        missed(end.max(last))
+    }
+
+    /// Whether a kWh less in `step` would be missing for a need.
+    fn is_tight(&self, at: usize, step: usize, need: &Need) -> bool {
+        let car = &self.problem.cars[at];
+        let phases = car.phases.iter().filter(|loads| **loads).count() as f64;
+        let kw_per_a = self.problem.voltage_v / 1000.0 * phases;
+        let currents = self.current_a[at].iter().enumerate();
+        let planned: f64 =
+            currents.map(|(other, current)| current * self.hours(other, need.by)).sum();
+        let here = self.current_a[at][step] * self.hours(step, need.by);
+        0.0 < need.kwh && (planned - here) * kw_per_a < need.kwh
+    }
+
+    /// How much of a step lies before a time, in hours.
+    fn hours(&self, step: usize, until: Utc) -> f64 {
+        let (begin, end) = (self.problem.grid[step], self.problem.grid[step + 1]);
+        end.min(until).since(begin).as_hours().max(0.0)
     }
 
     /// Why a car gets no more, by step.

@@ -45,6 +45,7 @@ fn car_plan(problem: &Problem, car: &Car) -> CarPlan {
         reasons: Vec::new(),
         missing_kwh: vec![0.0; car.needs.len()],
         worth_eur_per_kwh: 0.0,
+        loss_eur_per_kwh: 0.0,
         words: "sun first, else as late as possible".to_owned(),
     };
     for pair in problem.grid.windows(2) {
@@ -71,5 +72,6 @@ fn car_plan(problem: &Problem, car: &Car) -> CarPlan {
     } else {
         SUN_ONLY * (1.0 - ahead.clamp(0.0, 99.0) / 100.0)
     };
+    plan.loss_eur_per_kwh = plan.worth_eur_per_kwh;
     plan
 }

@@ -56,6 +56,9 @@ pub struct CarPlan {
     pub missing_kwh: Vec<f64>,
     /// What one more kWh now would save later, in EUR: who is first for sun that nobody planned.
     pub worth_eur_per_kwh: f64,
+    /// What one kWh less now would cost later, in EUR: whether sun that does not come is bought.
+    #[serde(default)]
+    pub loss_eur_per_kwh: f64,
     /// Why it is planned so, in a sentence.
     pub words: String,
 }

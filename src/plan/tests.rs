@@ -34,6 +34,19 @@ fn a_car_waits_for_the_cheap_hours_and_says_until_when() {
 }
 
 #[test]
+fn less_now_costs_the_later_price_or_what_is_missed() {
+    let mut problem = office();
+    problem.cars.truncate(1);
+    problem.cars[0].needs[0].kwh = 20.0;
+    problem.series.import_eur_per_kwh[0] = 0.1;
+    let loss = |problem: &Problem| best(problem).cars[0].loss_eur_per_kwh;
+    assert!((loss(&problem) - 0.2).abs() < 1e-6, "{}", loss(&problem));
+    // Until ten o'clock there are 22 kWh: what is left out now has no room later.
+    problem.cars[0].needs[0].by = hour(2);
+    assert!((loss(&problem) - 1.0).abs() < 1e-6, "{}", loss(&problem));
+}
+
+#[test]
 fn a_car_waits_for_the_sun() {
     let mut problem = office();
     problem.cars.truncate(1);
