@@ -23,6 +23,8 @@ const KEEP_EVERY: Duration = Duration::hours(3);
 
 /// How the cars' power is spread over the phases.
 const PHASES: &str = "phases";
+/// What drivers missed lately.
+const SHORTAGE: &str = "shortage";
 
 impl Planning {
     /// Everything that was learned, as it is written down.
@@ -34,9 +36,12 @@ impl Planning {
 
     fn forecasts(&self) -> Vec<LearnedRecord> {
         let mut learned = self.outlook.texts();
-        if let Ok(text) = serde_json::to_string(&self.shares) {
-            learned.push(record((PHASES.to_owned(), text)));
-        }
+        let own = [
+            (PHASES, serde_json::to_string(&self.shares)),
+            (SHORTAGE, serde_json::to_string(&self.shortage)),
+        ];
+        let texts = own.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text.ok()?)));
+        learned.extend(texts.map(record));
         learned
     }
 
@@ -44,14 +49,12 @@ impl Planning {
     pub fn restore(&mut self, site: &Site, learned: &[LearnedRecord]) {
         let mut habits = Vec::new();
         for LearnedRecord { name, text } in learned {
-            if name == PHASES {
-                match serde_json::from_str(text) {
-                    Ok(shares) => self.shares = shares,
-                    Err(_) => self.unread.push(name.clone()),
-                }
-                continue;
-            }
-            match self.outlook.restore(name, text) {
+            let own = match name.as_str() {
+                PHASES => Some(read(&mut self.shares, text)),
+                SHORTAGE => Some(read(&mut self.shortage, text)),
+                _ => None,
+            };
+            match own.or_else(|| self.outlook.restore(name, text)) {
                 Some(true) => {}
                 Some(false) => self.unread.push(name.clone()),
                 None => habits.push((name.as_str(), text.as_str())),
@@ -104,6 +107,11 @@ impl State {
         self.mark(now.mono);
         Answer::Done
     }
+}
+
+/// Whether the text could be read.
+fn read<T: serde::de::DeserializeOwned>(into: &mut T, text: &str) -> bool {
+    serde_json::from_str(text).map(|known| *into = known).is_ok()
 }
 
 fn record((name, text): (String, String)) -> LearnedRecord {

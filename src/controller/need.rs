@@ -14,12 +14,12 @@ use super::message::Outbox;
 use super::state::State;
 
 /// A car should have what it needs so long before its driver comes: chargers and cars take their
-/// time.
-const IN_HAND: Duration = Duration::minutes(10);
+/// time. The sun of the last minutes counts too, so that it is no longer than that.
+const IN_HAND: Duration = Duration::minutes(1);
 
-/// What is asked for beyond the need: a car that is full stops by itself, and one that lacks a
-/// little cannot be served with less than its minimum.
-const CUSHION: (f64, f64) = (1.01, 0.25);
+/// What is asked for beyond the need, in kWh: a car that is full stops by itself, and energy that
+/// is asked for too much is bought although the sun would have sufficed.
+const CUSHION_KWH: f64 = 0.03;
 
 /// A car that stands there past its time may still be charged in the next quarter hour.
 const OVERDUE: Duration = Duration::minutes(15);
@@ -56,7 +56,7 @@ impl State {
         };
         let mut needs = Vec::new();
         for (leaves, likely) in &expected.departures {
-            let by = (*leaves - IN_HAND).max(utc + OVERDUE);
+            let by = ready_by(*leaves, utc);
             for (kwh, also) in &expected.energies_kwh {
                 needs.push(Need {
                     by,
@@ -102,13 +102,60 @@ impl State {
             wires: wired.wiring.len() as u8,
             max_kw: most.as_f64() * phases as f64 * volts / 1000.0,
         };
+        if let Some(policy) = self.site.plan.clone() {
+            let (asked, missed) = self.asked_and_missed(utc, evse, session, &policy);
+            self.planning.shortage.observe(asked, missed);
+        }
         let changed = self.planning.habits.observe(&stay);
         self.keep_habits(changed, out);
     }
+
+    /// What a session that ends now asked for and what it missed, in kWh, as far as its EVSE and
+    /// its car could have given it in the time that it had.
+    fn asked_and_missed(
+        &self,
+        utc: Utc,
+        evse: EvseIndex,
+        session: &Session,
+        policy: &PlanPolicy,
+    ) -> (f64, f64) {
+        let got = session.energy_wh.as_f64() / 1000.0;
+        if self.evses[evse].satisfied {
+            return (got, 0.0);
+        }
+        let (needs, _) = self.needs(utc, evse, session, policy);
+        let weight: f64 = needs.iter().map(|need| need.eur_per_kwh).sum();
+        let missed: f64 = needs.iter().map(|need| need.eur_per_kwh * need.kwh).sum();
+        let vehicle = self.planning.habits.vehicle(&session.token);
+        let volts = self.site.diagram.voltage.as_f64();
+        let most_a = self.most(evse, vehicle).0 * self.phases(evse, vehicle).count() as f64;
+        let most = most_a * volts / 1000.0 * utc.since(session.started).as_hours();
+        let missed = (missed / weight.max(1e-9) - CUSHION_KWH).clamp(0.0, (most - got).max(0.0));
+        (got + missed, missed)
+    }
+}
+
+/// When a car should have what it needs.
+fn ready_by(leaves: Utc, utc: Utc) -> Utc {
+    let by = leaves - IN_HAND;
+    if by <= utc { utc + OVERDUE } else { by }
 }
 
 /// A need with its cushion; nothing stays nothing.
 fn cushioned(kwh: f64) -> f64 {
-    let (share, more) = CUSHION;
-    if kwh <= 0.0 { 0.0 } else { kwh * share + more }
+    if kwh <= 0.0 { 0.0 } else { kwh + CUSHION_KWH }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_car_is_ready_before_it_leaves_and_one_past_its_time_is_still_charged() {
+        let at = |text: &str| Utc::parse(text).expect("a time");
+        let now = at("2019-05-06T15:00:00Z");
+        assert_eq!(ready_by(at("2019-05-06T15:08:00Z"), now), at("2019-05-06T15:07:00Z"));
+        assert_eq!(ready_by(at("2019-05-06T15:01:00Z"), now), at("2019-05-06T15:15:00Z"));
+        assert_eq!(ready_by(at("2019-05-06T14:00:00Z"), now), at("2019-05-06T15:15:00Z"));
+    }
 }

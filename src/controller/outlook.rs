@@ -11,7 +11,8 @@ use crate::forecast::pv::PvForecast;
 use crate::ground::calendar::Calendar;
 use crate::ground::quantiles::Quantiles;
 use crate::ground::time::{Duration, Utc};
-use crate::model::diagram::EquipmentKind;
+use crate::ground::units::Watts;
+use crate::model::diagram::{EquipmentKind, Node};
 use crate::model::feed::{FeedKind, Received};
 use crate::model::record::{LEARNED_BYTES_MAX, LearnedRecord};
 use crate::model::site::Site;
@@ -47,6 +48,9 @@ impl SitePower {
     }
 }
 
+/// One in so many days needs the highest import of its billing period.
+const DAYS_PER_PEAK: f64 = 10.0;
+
 /// Everything that is known for looking ahead.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outlook {
@@ -70,7 +74,7 @@ impl Outlook {
             load: LoadForecast::new(zone.clone(), peak_kw(site, EquipmentKind::Load)),
             prices: Prices::new(site.tariff.clone(), zone.clone()),
             co2: KnownSeries::new(zone.clone()),
-            peak: PeakSoFar::new(peak, zone.clone()),
+            peak: PeakSoFar::new(peak, zone.clone(), connection_kw(site)),
             calendar: zone,
             has_pv: has_pv(site),
         }
@@ -116,7 +120,11 @@ impl Outlook {
             pv: self.pv.with_peak(peak_kw(site, EquipmentKind::Pv)),
             load: self.load.with(zone.clone(), peak_kw(site, EquipmentKind::Load)),
             prices: self.prices.with(site.tariff.clone(), zone.clone()),
-            peak: self.peak.with(site.tariff.peak.unwrap_or(USUAL_PEAK), zone.clone()),
+            peak: self.peak.with(
+                site.tariff.peak.unwrap_or(USUAL_PEAK),
+                zone.clone(),
+                connection_kw(site),
+            ),
             calendar: zone,
             has_pv: has_pv(site),
         }
@@ -139,14 +147,14 @@ impl Outlook {
         }
     }
 
-    /// The highest import of the billing period so far, in kW.
-    pub fn peak_so_far_kw(&self, now: Utc) -> f64 {
-        self.peak.so_far_kw(now)
+    /// The import that the billing period will see anyhow, in kW.
+    pub fn peak_expected_kw(&self, now: Utc) -> f64 {
+        self.peak.expected_kw(now)
     }
 
-    /// What a kW of the highest import costs by contract, in EUR, spread over the days that are
-    /// left of the billing period: a peak that is paid once serves all of them, and a plan sees
-    /// only its own day.
+    /// What a kW of the highest import costs by contract, in EUR, as far as this day has to pay for
+    /// it: a peak that is paid once serves the rest of the billing period too, and a plan sees only
+    /// its own day.
     pub fn peak_eur_per_kw(&self, now: Utc) -> f64 {
         let Some(peak) = self.prices.tariff().peak else { return 0.0 };
         let local = self.calendar.local(now);
@@ -154,8 +162,8 @@ impl Outlook {
             Billing::Month => 0,
             Billing::Year => 12 - i32::from(local.month),
         };
-        let days_left = (31 - i32::from(local.day) + 30 * months_left).max(1);
-        peak.eur_per_kw / f64::from(days_left)
+        let days_left = f64::from((30 - i32::from(local.day) + 30 * months_left).max(0));
+        peak.eur_per_kw / (1.0 + days_left / DAYS_PER_PEAK)
     }
 
     /// All series on a grid that begins now. What is measured now stands in its first step.
@@ -226,6 +234,17 @@ impl Outlook {
 
 fn has_pv(site: &Site) -> bool {
     site.diagram.equipment.iter().any(|item| item.kind == EquipmentKind::Pv)
+}
+
+/// What the connections to the grid can carry together, in kW.
+fn connection_kw(site: &Site) -> f64 {
+    let roots = site.diagram.nodes.iter().filter(|node| node.parent.is_none());
+    let carries = |node: &Node| {
+        let by_phase = node.rating.map(|rating| rating.power(site.diagram.voltage));
+        let watts = [by_phase, node.power_limit].into_iter().flatten().map(Watts::as_f64);
+        watts.fold(f64::INFINITY, f64::min) / 1000.0
+    };
+    roots.map(carries).filter(|kw| kw.is_finite()).sum()
 }
 
 /// Size of all equipment of a kind, in kW.

@@ -17,6 +17,7 @@ use crate::ground::calendar::Calendar;
 use crate::ground::ids::{EvseIndex, SessionId};
 use crate::ground::time::{Duration, Instant, Utc};
 use crate::learn::habits::Habits;
+use crate::learn::shortage::Shortage;
 use crate::model::record::Remembered;
 use crate::model::site::Site;
 use crate::plan::problem::Problem;
@@ -31,6 +32,8 @@ pub struct Planning {
     pub outlook: Outlook,
     /// What drivers usually do.
     pub habits: Habits,
+    /// What drivers missed lately.
+    pub shortage: Shortage,
     pub(super) dispatch: Dispatch,
     pub(super) active: Option<Active>,
     pub(super) asked: Option<Asked>,
@@ -92,6 +95,7 @@ impl Planning {
         let mut planning = Self {
             outlook: Outlook::new(site),
             habits: Habits::new(Calendar::new(&site.zone)),
+            shortage: Shortage::default(),
             dispatch: Dispatch::new(site.diagram.evses.len()),
             active: None,
             asked: None,

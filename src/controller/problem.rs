@@ -19,7 +19,6 @@ const NEAR_STEPS: usize = 16;
 const FAR: Duration = Duration::hours(1);
 /// What counts on room which is there only perhaps may be missed: this share of its price.
 const UNSURE: f64 = 0.15;
-
 /// Room that a reservation needs on the grid's phases.
 struct Kept {
     evse: EvseIndex,
@@ -71,8 +70,9 @@ impl State {
             co2_eur_per_kg: policy.co2_eur_per_kg,
             peak_eur_per_kw: policy.peak_eur_per_kw
                 + policy.cost * self.planning.outlook.peak_eur_per_kw(utc),
-            peak_so_far_kw: self.planning.outlook.peak_so_far_kw(utc),
-            early_eur_per_kwh_h: policy.early_eur_per_kwh_h,
+            peak_so_far_kw: self.planning.outlook.peak_expected_kw(utc),
+            early_eur_per_kwh_h: policy.early_eur_per_kwh_h
+                + policy.missing_eur_per_kwh * self.planning.shortage.hurry_per_h(),
             unsure_eur_per_kwh: policy.missing_eur_per_kwh * UNSURE,
         }
     }

@@ -4,12 +4,13 @@
 //!
 //! [`stay`] (what is observed) → [`habits`] (what is expected of a car that stands there, and of
 //! those to come) → [`spread`] (a distribution as a few weighted cases); [`vehicle`] is the car of
-//! a token. `keep` writes it down for the store.
+//! a token, [`shortage`] what all of them missed lately. `keep` writes it down for the store.
 
 pub mod arrivals;
 pub mod habits;
 mod keep;
 mod kernel;
+pub mod shortage;
 pub mod spread;
 pub mod stay;
 pub mod vehicle;
