@@ -111,7 +111,8 @@ impl State {
     }
 
     /// What a session that ends now asked for and what it missed, in kWh, as far as its EVSE and
-    /// its car could have given it in the time that it had.
+    /// its car could have given it in the time that it had. Nothing where the need itself was not
+    /// certain: what waiting risks there is in its price already.
     fn asked_and_missed(
         &self,
         utc: Utc,
@@ -124,13 +125,12 @@ impl State {
             return (got, 0.0);
         }
         let (needs, _) = self.needs(utc, evse, session, policy);
-        let weight: f64 = needs.iter().map(|need| need.eur_per_kwh).sum();
-        let missed: f64 = needs.iter().map(|need| need.eur_per_kwh * need.kwh).sum();
+        let [need] = needs.as_slice() else { return (0.0, 0.0) };
         let vehicle = self.planning.habits.vehicle(&session.token);
         let volts = self.site.diagram.voltage.as_f64();
         let most_a = self.most(evse, vehicle).0 * self.phases(evse, vehicle).count() as f64;
         let most = most_a * volts / 1000.0 * utc.since(session.started).as_hours();
-        let missed = (missed / weight.max(1e-9) - CUSHION_KWH).clamp(0.0, (most - got).max(0.0));
+        let missed = (need.kwh - CUSHION_KWH).clamp(0.0, (most - got).max(0.0));
         (got + missed, missed)
     }
 }

@@ -296,6 +296,7 @@ mod tests {
                 reasons: vec![Reason::Sun { until: hour(1) }, most(), most(), Reason::Away],
                 missing_kwh: vec![1.0, 0.64],
                 worth_eur_per_kwh: 0.2,
+                loss_eur_per_kwh: 0.0,
                 words: "charges with the sun".to_owned(),
             }],
             import_kw: vec![-2.0, 1.7, 1.7, -2.0],
