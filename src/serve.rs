@@ -28,7 +28,7 @@ use crate::io::users::UserFile;
 use crate::model::drivers::PageUrl;
 use crate::model::event::EventKind;
 use crate::model::session::Session;
-use crate::model::user::UserName;
+use crate::model::user::{UserName, UserOrder, UserRefused};
 use crate::store::error::StoreError;
 use crate::store::reader::StoreReader;
 use crate::ui::door::Door;
@@ -36,7 +36,7 @@ use crate::ui::history::{History, Page};
 use crate::ui::pass::{self, DriverDoor, SECRET_BYTES};
 use crate::ui::security::{Counter, Files, Updates};
 use crate::ui::state::{Shared, UiState};
-use crate::ui::users::{Login, Users};
+use crate::ui::users::{Login, Users, Whom};
 use crate::ui::{self, UiError};
 use crate::updater::Updater;
 
@@ -129,7 +129,8 @@ fn token(data: &Path, bound: SocketAddr) -> Option<Arc<str>> {
 
 fn users(handle: &Handle, roster: &Roster, token: Option<Arc<str>>) -> Users {
     let (none, standing, check) = (roster.clone(), roster.clone(), roster.clone());
-    let (here, entered) = (handle.clone(), handle.clone());
+    let (list, order) = (roster.clone(), roster.clone());
+    let (here, entered, orders) = (handle.clone(), handle.clone(), handle.clone());
     let clock = Clock::real();
     Users {
         none: Arc::new(move || none.is_empty()),
@@ -156,8 +157,31 @@ fn users(handle: &Handle, roster: &Roster, token: Option<Arc<str>>) -> Users {
                 handle.tell(EventKind::UserLogin, "users".to_owned(), words).await;
             });
         }),
+        list: Arc::new(move || list.lines()),
+        order: Arc::new(move |wish: UserOrder, whom: Whom| {
+            let (roster, handle) = (order.clone(), orders.clone());
+            Box::pin(async move { change_users(&roster, &handle, wish, whom).await })
+        }),
         token,
     }
+}
+
+/// Does what is ordered of users, and tells people what was changed and by whom.
+async fn change_users(
+    roster: &Roster,
+    handle: &Handle,
+    order: UserOrder,
+    whom: Whom,
+) -> Result<(), UserRefused> {
+    let Whom { name, from } = whom;
+    let changed = roster.order(order, name.clone()).await?;
+    let by = name.map_or_else(|| "this machine".to_owned(), |name| name.to_string());
+    let found = changed.found.into_iter().map(|text| format!("{text}, by a command on the box"));
+    let done = changed.done.into_iter().map(|text| format!("{text}, by {by} from {from}"));
+    for text in found.chain(done) {
+        handle.tell(EventKind::UserChanged, "users".to_owned(), text).await;
+    }
+    Ok(())
 }
 
 /// The door for other machines.
