@@ -73,7 +73,8 @@ pub async fn page(
     let (view, orders) = (handle.view.clone(), handle.orders.clone());
     let drivers = DriverDoor { secret: secret(handle.data()), page_url };
     let (partners, partner_states) = (handle.field.wishes(), handle.field.partners());
-    let security = Counter { users: users(handle, &roster, token), ..counter(desk, updater) };
+    let (users, crowded) = (users(handle, &roster, token), crowded(handle));
+    let security = Counter { users, crowded, ..counter(desk, updater) };
     let machine = handle.clone();
     let shared = Arc::new(Shared::new(UiState {
         view,
@@ -229,7 +230,8 @@ impl Outer {
         })?;
         let listener =
             TcpListener::bind(address).await.map_err(|error| shut(&error.to_string()))?;
-        let listener = HttpsListener::new(listener, Some(tls.clone()));
+        let tell = self.shared.security.crowded.clone();
+        let listener = HttpsListener::new(listener, Some(tls.clone()), tell);
         Ok((listener.map_err(|error| shut(&error.to_string()))?, tls))
     }
 
@@ -269,7 +271,19 @@ fn counter(desk: Desk, updater: Option<Updater>) -> Counter {
         files,
         updates: updater.map_or_else(Updates::off, updates),
         users: Users::nobody(),
+        crowded: Arc::new(drop),
     }
+}
+
+/// Tells people that the page is crowded.
+fn crowded(handle: &Handle) -> Arc<dyn Fn(String) + Send + Sync> {
+    let handle = handle.clone();
+    Arc::new(move |words| {
+        let handle = handle.clone();
+        tokio::spawn(async move {
+            handle.tell(EventKind::Crowded, "page".to_owned(), words).await;
+        });
+    })
 }
 
 fn updates(updater: Updater) -> Updates {

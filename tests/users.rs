@@ -19,6 +19,7 @@ use ampgate::io::users::{User, UserFile};
 use ampgate::model::user::{Role, UserName};
 use ampgate::serve::{self, PageOptions};
 use data_encoding::BASE64;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
@@ -496,4 +497,28 @@ async fn a_page_follows_the_role_of_whoever_looks() {
     let page = page();
     assert!(!page.contains("data-post"), "{page}");
     assert!(page.contains("for the role operator; olga is viewer."), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_address_cannot_take_all_connections_of_the_page() {
+    let site = Site::open(&[]).await;
+    let address: SocketAddr = site.url.strip_prefix("http://").unwrap().parse().unwrap();
+    let from = async |source: [u8; 4]| {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from((source, 0))).unwrap();
+        socket.connect(address).await.unwrap()
+    };
+    let mut held = Vec::new();
+    for _ in 0..128 {
+        held.push(from([127, 0, 0, 1]).await);
+    }
+    let (mut over, mut words) = (from([127, 0, 0, 1]).await, String::new());
+    over.read_to_string(&mut words).await.unwrap();
+    assert!(words.starts_with("HTTP/1.1 429 Too Many Requests"), "{words}");
+    let (mut other, mut answer) = (from([127, 0, 0, 2]).await, String::new());
+    let ask = b"GET /api/v1/site HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+    other.write_all(ask).await.unwrap();
+    other.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    site.tells("security.crowded", "127.0.0.1 holds 128 connections").await;
 }

@@ -71,6 +71,8 @@ pub struct Counter {
     pub updates: Updates,
     /// Who may use page and API.
     pub users: Users,
+    /// Hears that the page is crowded, in words for people.
+    pub crowded: Arc<dyn Fn(String) + Send + Sync>,
 }
 
 impl Counter {
@@ -87,6 +89,7 @@ impl Counter {
             },
             updates: Updates::off(),
             users: Users::nobody(),
+            crowded: Arc::new(drop),
         }
     }
 }
