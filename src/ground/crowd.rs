@@ -137,7 +137,8 @@ mod tests {
         held.pop();
         assert!(crowd.enter(one, NOW).is_ok(), "a place that was left is free");
         drop(held);
-        assert_eq!((crowd.lock().taken, crowd.lock().held.len()), (0, 0));
+        let inner = crowd.lock();
+        assert_eq!((inner.taken, inner.held.len()), (0, 0));
     }
 
     #[test]

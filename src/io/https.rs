@@ -2,8 +2,8 @@
 //!
 //! Invariants: no address takes the places of all others, neither of connections nor of handshakes:
 //! what it wants beyond its most is turned away at once. A handshake takes a bounded time, so many
-//! are under way at most, and one that never ends holds up nobody. The settings of TLS are asked for
-//! with each connection, so a renewed certificate is shown to the next one that comes.
+//! are under way at most, and one that never ends holds up nobody. The settings of TLS are asked
+//! for with each connection, so a renewed certificate is shown to the next one that comes.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;

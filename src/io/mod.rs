@@ -8,8 +8,8 @@
 //! [`signing`] → [`doors`] → [`broker`] → [`mqtt`] → [`post`] → [`contact`] → [`sources`] →
 //! [`journal`] → [`key`] → [`log`] → [`platform`] (systemd, memory and disk) → [`starts`] (what a
 //! program that dies does) → [`https`] → [`users`] → [`user_order`] → [`roster`] (who may use the
-//! page) → [`local`] → [`terminal`] → [`pace`] → [`partner`] (partners over HTTP) → [`fetch`] (bundles of
-//! updates) → [`rauc`].
+//! page) → [`local`] → [`terminal`] → [`pace`] → [`partner`] (partners over HTTP) → [`fetch`]
+//! (bundles of updates) → [`rauc`].
 
 pub mod authority;
 mod body;
