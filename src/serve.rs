@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::daemon::Handle;
 use crate::desk::Desk;
+use crate::ground::time::Instant;
 use crate::io::clock::Clock;
 use crate::io::https::HttpsListener;
 use crate::io::key;
@@ -74,7 +75,9 @@ pub async fn page(
     let drivers = DriverDoor { secret: secret(handle.data()), page_url };
     let (partners, partner_states) = (handle.field.wishes(), handle.field.partners());
     let (users, crowded) = (users(handle, &roster, token), crowded(handle));
-    let security = Counter { users, crowded, ..counter(desk, updater) };
+    let clock = Clock::real();
+    let moment = Arc::new(move || clock.now().mono);
+    let security = Counter { users, crowded, moment, ..counter(desk, updater) };
     let machine = handle.clone();
     let shared = Arc::new(Shared::new(UiState {
         view,
@@ -272,6 +275,7 @@ fn counter(desk: Desk, updater: Option<Updater>) -> Counter {
         updates: updater.map_or_else(Updates::off, updates),
         users: Users::nobody(),
         crowded: Arc::new(drop),
+        moment: Arc::new(|| Instant::START),
     }
 }
 

@@ -17,10 +17,10 @@ use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{Sleep, sleep, timeout};
 
 use crate::ground::crowd::{Crowd, Full, Place};
-use crate::ground::time;
+use crate::ground::time::Instant;
 
 /// Connections at a time …
 const CONNECTIONS_MAX: usize = 256;
@@ -51,7 +51,7 @@ pub struct Bounded<L> {
     places: Arc<Semaphore>,
     crowd: Crowd,
     tell: Arc<dyn Fn(String) + Send + Sync>,
-    since: Instant,
+    moment: Arc<dyn Fn() -> Instant + Send + Sync>,
 }
 
 /// A connection and the place it takes.
@@ -63,15 +63,14 @@ pub struct Seated<S> {
 
 impl<L> Bounded<L> {
     /// Around a listener; `tell` hears when an address wants more than its most.
-    pub fn new(listener: L, tell: Arc<dyn Fn(String) + Send + Sync>) -> Self {
+    pub fn new(
+        listener: L,
+        tell: Arc<dyn Fn(String) + Send + Sync>,
+        moment: Arc<dyn Fn() -> Instant + Send + Sync>,
+    ) -> Self {
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let crowd = Crowd::new(CONNECTIONS_MAX, OF_ONE_MAX);
-        Self { listener, places, crowd, tell, since: Instant::now() }
-    }
-
-    fn now(&self) -> time::Instant {
-        let passed = i64::try_from(self.since.elapsed().as_millis()).unwrap_or(i64::MAX);
-        time::Instant::from_millis(passed)
+        Self { listener, places, crowd, tell, moment }
     }
 }
 
@@ -84,7 +83,7 @@ impl<L: Listener<Addr = SocketAddr>> Listener for Bounded<L> {
         let place = place.expect("the semaphore lives as long as this and is never closed");
         loop {
             let (mut stream, address) = self.listener.accept().await;
-            match self.crowd.enter(address.ip(), self.now()) {
+            match self.crowd.enter(address.ip(), (self.moment)()) {
                 Ok(own) => {
                     let silent = Box::pin(sleep(SILENT_MAX));
                     return (Seated { stream, silent, _places: (place, own) }, address);

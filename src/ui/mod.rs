@@ -157,7 +157,8 @@ pub async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), UiEr
 
 /// Serves page and API at a door, for ever.
 pub async fn attend<L: Listener<Addr = SocketAddr>>(shared: Arc<Shared>, listener: L, door: Door) {
-    let listener = Bounded::new(listener, shared.security.crowded.clone());
+    let listener =
+        Bounded::new(listener, shared.security.crowded.clone(), shared.security.moment.clone());
     let service = router(Hall { shared, door }).into_make_service_with_connect_info::<Peer>();
     if let Err(error) = axum::serve(listener, service).await {
         log::error!("the web page has ended: {error}");
