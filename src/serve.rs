@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::daemon::Handle;
 use crate::desk::Desk;
+use crate::ground::time::Instant;
 use crate::io::clock::Clock;
 use crate::io::https::HttpsListener;
 use crate::io::key;
@@ -28,7 +29,7 @@ use crate::io::users::UserFile;
 use crate::model::drivers::PageUrl;
 use crate::model::event::EventKind;
 use crate::model::session::Session;
-use crate::model::user::UserName;
+use crate::model::user::{UserName, UserOrder, UserRefused};
 use crate::store::error::StoreError;
 use crate::store::reader::StoreReader;
 use crate::ui::door::Door;
@@ -36,7 +37,7 @@ use crate::ui::history::{History, Page};
 use crate::ui::pass::{self, DriverDoor, SECRET_BYTES};
 use crate::ui::security::{Counter, Files, Updates};
 use crate::ui::state::{Shared, UiState};
-use crate::ui::users::{Login, Users};
+use crate::ui::users::{Login, Users, Whom};
 use crate::ui::{self, UiError};
 use crate::updater::Updater;
 
@@ -73,7 +74,10 @@ pub async fn page(
     let (view, orders) = (handle.view.clone(), handle.orders.clone());
     let drivers = DriverDoor { secret: secret(handle.data()), page_url };
     let (partners, partner_states) = (handle.field.wishes(), handle.field.partners());
-    let security = Counter { users: users(handle, &roster, token), ..counter(desk, updater) };
+    let (users, crowded) = (users(handle, &roster, token), crowded(handle));
+    let clock = Clock::real();
+    let moment = Arc::new(move || clock.now().mono);
+    let security = Counter { users, crowded, moment, ..counter(desk, updater) };
     let machine = handle.clone();
     let shared = Arc::new(Shared::new(UiState {
         view,
@@ -129,7 +133,8 @@ fn token(data: &Path, bound: SocketAddr) -> Option<Arc<str>> {
 
 fn users(handle: &Handle, roster: &Roster, token: Option<Arc<str>>) -> Users {
     let (none, standing, check) = (roster.clone(), roster.clone(), roster.clone());
-    let (here, entered) = (handle.clone(), handle.clone());
+    let (list, order) = (roster.clone(), roster.clone());
+    let (here, entered, orders) = (handle.clone(), handle.clone(), handle.clone());
     let clock = Clock::real();
     Users {
         none: Arc::new(move || none.is_empty()),
@@ -156,8 +161,31 @@ fn users(handle: &Handle, roster: &Roster, token: Option<Arc<str>>) -> Users {
                 handle.tell(EventKind::UserLogin, "users".to_owned(), words).await;
             });
         }),
+        list: Arc::new(move || list.lines()),
+        order: Arc::new(move |wish: UserOrder, whom: Whom| {
+            let (roster, handle) = (order.clone(), orders.clone());
+            Box::pin(async move { change_users(&roster, &handle, wish, whom).await })
+        }),
         token,
     }
+}
+
+/// Does what is ordered of users, and tells people what was changed and by whom.
+async fn change_users(
+    roster: &Roster,
+    handle: &Handle,
+    order: UserOrder,
+    whom: Whom,
+) -> Result<(), UserRefused> {
+    let Whom { name, from } = whom;
+    let changed = roster.order(order, name.clone()).await?;
+    let by = name.map_or_else(|| "this machine".to_owned(), |name| name.to_string());
+    let found = changed.found.into_iter().map(|text| format!("{text}, by a command on the box"));
+    let done = changed.done.into_iter().map(|text| format!("{text}, by {by} from {from}"));
+    for text in found.chain(done) {
+        handle.tell(EventKind::UserChanged, "users".to_owned(), text).await;
+    }
+    Ok(())
 }
 
 /// The door for other machines.
@@ -205,7 +233,8 @@ impl Outer {
         })?;
         let listener =
             TcpListener::bind(address).await.map_err(|error| shut(&error.to_string()))?;
-        let listener = HttpsListener::new(listener, Some(tls.clone()));
+        let tell = self.shared.security.crowded.clone();
+        let listener = HttpsListener::new(listener, Some(tls.clone()), tell);
         Ok((listener.map_err(|error| shut(&error.to_string()))?, tls))
     }
 
@@ -245,7 +274,20 @@ fn counter(desk: Desk, updater: Option<Updater>) -> Counter {
         files,
         updates: updater.map_or_else(Updates::off, updates),
         users: Users::nobody(),
+        crowded: Arc::new(drop),
+        moment: Arc::new(|| Instant::START),
     }
+}
+
+/// Tells people that the page is crowded.
+fn crowded(handle: &Handle) -> Arc<dyn Fn(String) + Send + Sync> {
+    let handle = handle.clone();
+    Arc::new(move |words| {
+        let handle = handle.clone();
+        tokio::spawn(async move {
+            handle.tell(EventKind::Crowded, "page".to_owned(), words).await;
+        });
+    })
 }
 
 fn updates(updater: Updater) -> Updates {

@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ampgate::ground::time::Utc;
 use ampgate::io::authority::Authority;
 use ampgate::io::certificate;
 use ampgate::io::clock::Clock;
+use ampgate::io::https::{CONNECTIONS_OF_ONE_MAX, Tell};
 use ampgate::io::partner;
 use ampgate::io::tls::{Tls, TlsFiles, provider};
 use ampgate::ocpi::http::OcpiResponse;
@@ -16,11 +18,31 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
 
 const NAMES: [&str; 1] = ["127.0.0.1"];
+
+const HERE: [u8; 4] = [127, 0, 0, 1];
+
+/// A test that waits this long for one thing has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What people were told of a crowd.
+type Told = Arc<Mutex<Vec<String>>>;
+
+fn ear(told: &Told) -> Tell {
+    let told = told.clone();
+    Arc::new(move |words| told.lock().unwrap().push(words))
+}
+
+/// A connection from one of this machine's own addresses.
+async fn from(source: [u8; 4], to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from((source, 0))).unwrap();
+    socket.connect(to).await.unwrap()
+}
 
 fn now() -> Utc {
     Clock::real().now().utc.unwrap()
@@ -30,6 +52,7 @@ struct Door {
     folder: tempfile::TempDir,
     secrets: Tls,
     address: SocketAddr,
+    told: Told,
 }
 
 impl Door {
@@ -42,17 +65,23 @@ impl Door {
         let secrets = Tls::load(TlsFiles { certificate, key, client_roots: None }).unwrap();
         let (requests, mut incoming) = mpsc::channel::<partner::Incoming>(8);
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (_, address) = partner::listen(any, Some(secrets.clone()), requests).await.unwrap();
+        let told = Told::default();
+        let (_, address) =
+            partner::listen(any, Some(secrets.clone()), requests, ear(&told)).await.unwrap();
         tokio::spawn(async move {
             while let Some((request, reply)) = incoming.recv().await {
                 reply.send(OcpiResponse::data(request.target.into(), Utc::default())).unwrap();
             }
         });
-        Self { folder, secrets, address }
+        Self { folder, secrets, address, told }
     }
 
     /// Serial number of the certificate that is shown, and the answer.
     async fn asks(&self, head: &str) -> (String, String) {
+        self.asks_from(HERE, head).await
+    }
+
+    async fn asks_from(&self, source: [u8; 4], head: &str) -> (String, String) {
         let mut roots = RootCertStore::empty();
         let root = std::fs::read(Authority::in_data(self.folder.path()).root()).unwrap();
         roots.add(CertificateDer::from_pem_slice(&root).unwrap()).unwrap();
@@ -61,7 +90,7 @@ impl Door {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let stream = TcpStream::connect(self.address).await.unwrap();
+        let stream = from(source, self.address).await;
         let name = ServerName::try_from(NAMES[0]).unwrap();
         let connector = TlsConnector::from(Arc::new(config));
         let mut stream = connector.connect(name, stream).await.unwrap();
@@ -114,4 +143,49 @@ async fn a_renewed_certificate_is_shown_to_the_next_one() {
     std::fs::write(authority.server_key(), "no key").unwrap();
     assert!(door.secrets.refresh().is_err());
     assert_eq!(door.asks("GET / HTTP/1.1\r\n").await.0, after, "what is spoilt changes nothing");
+}
+
+#[tokio::test]
+async fn who_begins_handshakes_without_end_leaves_some_to_others() {
+    let door = Door::open().await;
+    let mut held = Vec::new();
+    for _ in 0..200 {
+        held.push(from(HERE, door.address).await);
+    }
+    let (_, answer) = door.asks_from([127, 0, 0, 2], "GET /other HTTP/1.1\r\n").await;
+    assert!(answer.contains("/other"), "{answer}");
+    let told = door.told.lock().unwrap().clone();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("127.0.0.1 holds 64 connections"), "{told:?}");
+}
+
+#[tokio::test]
+async fn one_address_takes_half_of_the_connections_at_most() {
+    let (requests, mut incoming) = mpsc::channel::<partner::Incoming>(8);
+    let (any, told) = (SocketAddr::from((HERE, 0)), Told::default());
+    let (_, address) = partner::listen(any, None, requests, ear(&told)).await.unwrap();
+    tokio::spawn(async move {
+        while let Some((request, reply)) = incoming.recv().await {
+            // Who has gone away meanwhile needs no answer.
+            let _ = reply.send(OcpiResponse::data(request.target.into(), Utc::default()));
+        }
+    });
+    let mut held = Vec::new();
+    for _ in 0..CONNECTIONS_OF_ONE_MAX {
+        held.push(from(HERE, address).await);
+    }
+    let (mut over, mut words) = (from(HERE, address).await, String::new());
+    over.read_to_string(&mut words).await.unwrap();
+    assert!(words.starts_with("HTTP/1.1 429 Too Many Requests\r\nRetry-After: 10\r\n"), "{words}");
+    for other in [[127, 0, 0, 2], [127, 0, 0, 3]] {
+        let answer = said(&mut from(other, address).await, "GET /ocpi HTTP/1.1\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    assert_eq!(told.lock().unwrap().len(), 1);
+    drop(held);
+    let again = async {
+        let ask = || async { said(&mut from(HERE, address).await, "GET /a HTTP/1.1\r\n").await };
+        while !ask().await.starts_with("HTTP/1.1 200") {}
+    };
+    tokio::time::timeout(PATIENCE, again).await.expect("what was left is free again");
 }

@@ -19,6 +19,7 @@ use ampgate::io::users::{User, UserFile};
 use ampgate::model::user::{Role, UserName};
 use ampgate::serve::{self, PageOptions};
 use data_encoding::BASE64;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
@@ -196,7 +197,14 @@ async fn without_users_this_machine_is_not_asked_and_others_find_the_door_shut()
         assert_eq!(site.status(what, &[]), 200, "{what}");
     }
     assert_ne!(site.status("POST /api/v1/evses/EVSE-01/meter-now", &[]), 401);
-    assert!(site.ask("GET /login", &[], "").text.contains("ampgate user add NAME"));
+    for what in ["GET /login", "GET /users", "GET /account"] {
+        assert!(site.ask(what, &[], "").text.contains("ampgate user add NAME"), "{what}");
+    }
+    // The first user opens the door to other machines; who was not asked for a name makes none.
+    let add = r#"{"order":"add","name":"eve","role":"admin","password":"correct horse battery"}"#;
+    let refused = site.ask("POST /api/v1/users", &[], add);
+    assert_eq!(refused.status, 409);
+    assert!(refused.text.contains("ampgate user add NAME"), "{}", refused.text);
     site.tells("security.page_shut", "ampgate user add NAME --role admin").await;
     assert!(TcpStream::connect(site.outer).is_err());
 }
@@ -254,6 +262,11 @@ async fn each_role_may_what_it_may() {
         ("POST /api/v1/security", r#"{"order":"interview","minutes":0}"#, [false, false, true]),
         ("POST /api/v1/update", r#"{"order":"cancel"}"#, [false, false, true]),
         ("POST /api/v1/partners", r#"{"wish":"invite","partner":"x"}"#, [false, false, true]),
+        ("GET /users", "", [false, false, true]),
+        ("GET /api/v1/users", "", [false, false, true]),
+        ("POST /api/v1/users", r#"{"order":"remove","name":"x"}"#, [false, false, true]),
+        ("GET /account", "", [true, true, true]),
+        ("POST /api/v1/password", "{}", [true, true, true]),
     ];
     for (user, index) in [("viewer", 0), ("runner", 1), ("chief", 2)] {
         let shown = basic(user, PASSWORD);
@@ -379,4 +392,133 @@ async fn other_machines_come_in_through_tls_with_a_name_of_the_box() {
     site.tells("security.user_changed", "alice was removed").await;
     assert_eq!(ask("GET /api/v1/site", &[("cookie", &cookie)]).status, 403);
     assert_eq!(site.status("GET /api/v1/site", &[]), 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_admin_changes_users_over_the_api_and_people_are_told_who_did_it() {
+    let site = Site::open(&[("alice", Role::Admin), ("bob", Role::Viewer)]).await;
+    let alice = basic("alice", PASSWORD);
+    let order = |body: &str| site.ask("POST /api/v1/users", &[("authorization", &alice)], body);
+    let add = |name: &str, password: &str| {
+        let text = r#"{"order":"add","name":"NAME","role":"operator","password":"WORD"}"#;
+        order(&text.replace("NAME", name).replace("WORD", password))
+    };
+    let added = add("Olga", PASSWORD);
+    assert_eq!(added.status, 200, "{}", added.text);
+    assert!(added.text.contains("olga is added as operator"), "{}", added.text);
+    let code = "security.user_changed";
+    site.tells(code, "olga was added as operator, by alice from 127.0.0.1").await;
+    let olga = basic("olga", PASSWORD);
+    assert_eq!(site.status("GET /api/v1/site", &[("authorization", &olga)]), 200, "at once");
+
+    // A command makes a user meanwhile: both changes stay, and each is told with who did it.
+    put(site.folder.path(), "carol", Role::Viewer);
+    assert_eq!(order(r#"{"order":"role","name":"bob","role":"operator"}"#).status, 200);
+    site.tells(code, "bob was viewer and is operator, by alice from 127.0.0.1").await;
+    site.tells(code, "carol was added as viewer, by a command on the box").await;
+    let list = site.ask("GET /api/v1/users", &[("authorization", &alice)], "").text;
+    for words in ["carol", "alice is the last admin; make another user admin first"] {
+        assert!(list.contains(words), "{words} in {list}");
+    }
+    for (body, status, words) in [
+        (r#"{"order":"remove","name":"alice"}"#, 409, "alice is the last admin"),
+        (r#"{"order":"role","name":"alice","role":"viewer"}"#, 409, "alice is the last admin"),
+        (r#"{"order":"remove","name":"nobody"}"#, 409, "there is no user nobody"),
+        (r#"{"order":"role","name":"bob","role":"king"}"#, 422, "expected viewer, operator or"),
+        (r#"{"order":"remove","name":"a b"}"#, 422, "expected at most 32 of the letters"),
+        (r#"{"order":"remove"}"#, 400, "the body cannot be read"),
+    ] {
+        let refused = order(body);
+        assert_eq!(refused.status, status, "{body}: {}", refused.text);
+        assert!(refused.text.contains(words), "{body}: {}", refused.text);
+    }
+    assert!(add("olga", PASSWORD).text.contains("there is a user olga already"));
+    assert!(add("short", "too short").text.contains("expected at least 12"));
+    assert_eq!(order(r#"{"order":"remove","name":"bob"}"#).status, 200);
+    let bob = basic("bob", PASSWORD);
+    assert_eq!(site.status("GET /api/v1/site", &[("authorization", &bob)]), 401);
+
+    let data = site.folder.path().to_str().unwrap();
+    let told = command(&["user", "list", "--data", data]).unwrap();
+    let names: Vec<&str> = told.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(names, ["alice", "carol", "olga"]);
+    for event in site.handle.store.events(0, 100).unwrap() {
+        assert!(!event.text.contains(PASSWORD) && !event.text.contains("argon2id"));
+    }
+    assert!(!list.contains("argon2id"), "no hash leaves the box");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_changes_the_own_password_goes_on_and_the_old_sessions_end() {
+    let site = Site::open(&[("bob", Role::Viewer)]).await;
+    let enter = || site.log_in(&site.url, "bob", PASSWORD, "/").cookie();
+    let (cookie, other) = (enter(), enter());
+    let change = |before: &str| {
+        let body = format!(r#"{{"before":"{before}","password":"another long password"}}"#);
+        site.ask("POST /api/v1/password", &[("cookie", &cookie)], &body)
+    };
+    let wrong = change("a guess");
+    assert_eq!((wrong.status, wrong.text.contains("the old password is wrong")), (409, true));
+    let done = change(PASSWORD);
+    assert_eq!(done.status, 200, "{}", done.text);
+    let words = "bob has another password, by bob from 127.0.0.1";
+    site.tells("security.user_changed", words).await;
+    assert_eq!(site.status("GET /", &[("cookie", &done.cookie())]), 200, "who asked goes on");
+    for old in [&cookie, &other] {
+        assert_eq!(site.status("GET /", &[("cookie", old)]), 401);
+    }
+    // Who was inside is told so, and led back.
+    let ended = site.ask("GET /login?next=/uploads", &[("cookie", &other)], "").text;
+    assert!(ended.contains("Your session has ended") && ended.contains("value=\"/uploads\""));
+    assert!(!site.ask("GET /login", &[], "").text.contains("session has ended"));
+    let guess = r#"{"before":"a guess","password":"another long password"}"#;
+    let fresh = [("cookie", done.cookie())];
+    let fresh = fresh.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let ask = || site.ask("POST /api/v1/password", &fresh, guess).status;
+    assert!((0..50).any(|_| ask() == 429), "guesses are not looked at without end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_follows_the_role_of_whoever_looks() {
+    let site = Site::open(&[("alice", Role::Admin), ("olga", Role::Operator)]).await;
+    let cookie = site.log_in(&site.url, "olga", PASSWORD, "/").cookie();
+    let shown = [("cookie", cookie.as_str())];
+    let page = || site.ask("GET /evse/EVSE-01", &shown, "").text;
+    assert!(page().contains("data-post=\"/api/v1/evses/EVSE-01/meter-now\""));
+    assert!(page().contains("<a href=\"/account\">olga</a> <span>operator</span>"));
+    let live = site.agent().get(format!("{}/live", site.url)).header("cookie", &cookie);
+    let mut live = live.config().timeout_global(None).build().call().unwrap();
+    let lower = r#"{"order":"role","name":"olga","role":"viewer"}"#;
+    let alice = basic("alice", PASSWORD);
+    assert_eq!(site.ask("POST /api/v1/users", &[("authorization", &alice)], lower).status, 200);
+    let mut rest = Vec::new();
+    // It ends with or without a word, so that the page comes again and is loaded anew.
+    let _ = live.body_mut().as_reader().read_to_end(&mut rest);
+    let page = page();
+    assert!(!page.contains("data-post"), "{page}");
+    assert!(page.contains("for the role operator; olga is viewer."), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_address_cannot_take_all_connections_of_the_page() {
+    let site = Site::open(&[]).await;
+    let address: SocketAddr = site.url.strip_prefix("http://").unwrap().parse().unwrap();
+    let from = async |source: [u8; 4]| {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from((source, 0))).unwrap();
+        socket.connect(address).await.unwrap()
+    };
+    let mut held = Vec::new();
+    for _ in 0..128 {
+        held.push(from([127, 0, 0, 1]).await);
+    }
+    let (mut over, mut words) = (from([127, 0, 0, 1]).await, String::new());
+    over.read_to_string(&mut words).await.unwrap();
+    assert!(words.starts_with("HTTP/1.1 429 Too Many Requests"), "{words}");
+    let (mut other, mut answer) = (from([127, 0, 0, 2]).await, String::new());
+    let ask = b"GET /api/v1/site HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+    other.write_all(ask).await.unwrap();
+    other.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    site.tells("security.crowded", "127.0.0.1 holds 128 connections").await;
 }

@@ -14,9 +14,10 @@ use ampgate::io::credentials::CredentialFile;
 use ampgate::io::gate::Gate;
 use ampgate::io::inbox::{self, Arrival};
 use ampgate::io::websocket::{Door, Links, Server};
+use ampgate::model::event::EventKind;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -326,4 +327,29 @@ async fn memory_of_an_idle_connection() {
     let each = (resident() - before) / MANY as u64;
     println!("{} bytes for each idle connection", each);
     assert!(each < 64 * 1024);
+}
+
+/// All chargers of a site may stand behind one router: known ones are not counted by address, but
+/// handshakes are.
+#[tokio::test]
+async fn who_begins_handshakes_without_end_does_not_keep_a_charger_out() {
+    let mut site = site(&["CP-01"]).await;
+    let mut held = Vec::new();
+    for _ in 0..300 {
+        held.push(TcpStream::connect(site.address).await.unwrap());
+    }
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.3:0".parse().unwrap()).unwrap();
+    let stream = socket.connect(site.address).await.unwrap();
+    let mut request = format!("ws://{}/ocpp/CP-01", site.address).into_client_request().unwrap();
+    request.headers_mut().insert("Sec-WebSocket-Protocol", "ocpp1.6".parse().unwrap());
+    let shaken = tokio::time::timeout(PATIENCE, client_async(request, stream)).await;
+    shaken.expect("an answer in time").unwrap();
+    match site.next().await {
+        Input::Noticed { kind: EventKind::Crowded, text, .. } => {
+            assert!(text.starts_with("127.0.0.1 holds 256 connections"), "{text}");
+        }
+        other => panic!("{other:?} instead of a crowd"),
+    }
+    site.link_up("CP-01").await;
 }

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use crate::io::secret::Hash;
 use crate::io::terminal;
 use crate::io::users::{User, UserFile, Users};
-use crate::model::user::{PASSWORD_BYTES_MAX, PASSWORD_MIN, Role, UserName};
+use crate::model::user::{self, PASSWORD_MIN, Role, UserName};
 
 use super::keep;
 
@@ -194,42 +194,19 @@ fn chosen(name: &UserName, stdin: bool) -> Result<Hash, String> {
             };
             let password =
                 ask(&format!("Password of {name} ({PASSWORD_MIN} characters or more): "))?;
-            fits(&password)?;
+            user::Password::chosen(&password)?;
             if ask("The same again: ")? != password {
                 return Err("the two are not the same".to_owned());
             }
             password
         }
     };
-    fits(&password)?;
-    Ok(Hash::of_password(password.as_bytes()))
-}
-
-fn fits(password: &str) -> Result<(), String> {
-    let length = password.chars().count();
-    if length < PASSWORD_MIN {
-        return Err(format!(
-            "the password has {length} characters, expected at least {PASSWORD_MIN}"
-        ));
-    }
-    if PASSWORD_BYTES_MAX < password.len() {
-        return Err(format!(
-            "the password is too long, expected at most {PASSWORD_BYTES_MAX} bytes"
-        ));
-    }
-    Ok(())
+    Ok(Hash::of_password(user::Password::chosen(&password)?.as_bytes()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn short_and_endless_passwords_are_refused() {
-        assert!(fits("elevenchars").unwrap_err().contains("11 characters, expected at least 12"));
-        assert_eq!(fits("twelve chars"), Ok(()));
-        assert!(fits(&"x".repeat(PASSWORD_BYTES_MAX + 1)).is_err());
-    }
 
     #[test]
     fn users_are_changed_and_the_last_admin_is_missed() {

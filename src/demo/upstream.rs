@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::ground::time::Utc;
 use crate::io::clock::Clock;
+use crate::io::https;
 use crate::io::partner::{self, Caller, Incoming};
 use crate::ocpi::engine::desk::Wish;
 use crate::ocpi::http::{
@@ -69,7 +70,7 @@ impl Drop for Upstream {
 pub async fn start(wishes: mpsc::Sender<PartnerWish>, clock: Clock) -> Result<Upstream, String> {
     let (requests, incoming) = mpsc::channel(64);
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let listening = partner::listen(any, None, requests).await;
+    let listening = partner::listen(any, None, requests, https::to_the_log()).await;
     let (listener, address) = listening.map_err(|error| error.to_string())?;
     let (publish, seen) = watch::channel(Seen::default());
     let (answers, answered) = mpsc::channel(64);

@@ -24,7 +24,7 @@ use crate::ground::ids::EvseId;
 use crate::ground::series::Series;
 use crate::ground::time::{Duration, Utc};
 use crate::io::clock::Clock;
-use crate::io::partner;
+use crate::io::{https, partner};
 use crate::model::diagram::EquipmentKind;
 use crate::model::partner::{Facade, Ocpi, Partner, Share, TokenEncoding};
 use crate::ocpi::engine::desk::Wish;
@@ -147,7 +147,7 @@ pub async fn run(args: CpoArgs) -> Result<(), CpoError> {
     let fleet = Fleet::new(site.sessions.clone(), names, &site.site.diagram);
     let clock = Clock::scaled(args.speed, site.from);
     let (requests, incoming) = mpsc::channel(64);
-    let listening = partner::listen(args.listen, None, requests).await;
+    let listening = partner::listen(args.listen, None, requests, https::to_the_log()).await;
     let (listener, address) =
         listening.map_err(|source| CpoError::Io { what: args.listen.to_string(), source })?;
     let mine = Ocpi { public_url: format!("http://{address}"), ..mine };

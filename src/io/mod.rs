@@ -7,9 +7,9 @@
 //! [`strangers`] → `link` (one charge point) → [`websocket`] (all of them) → [`renewal`] →
 //! [`signing`] → [`doors`] → [`broker`] → [`mqtt`] → [`post`] → [`contact`] → [`sources`] →
 //! [`journal`] → [`key`] → [`log`] → [`platform`] (systemd, memory and disk) → [`starts`] (what a
-//! program that dies does) → [`https`] → [`users`] → [`roster`] (who may use the page) →
-//! [`local`] → [`terminal`] → [`pace`] → [`partner`] (partners over HTTP) → [`fetch`] (bundles of
-//! updates) → [`rauc`].
+//! program that dies does) → [`https`] → [`users`] → [`user_order`] → [`roster`] (who may use the
+//! page) → [`local`] → [`terminal`] → [`pace`] → [`partner`] (partners over HTTP) → [`fetch`]
+//! (bundles of updates) → [`rauc`].
 
 pub mod authority;
 mod body;
@@ -48,6 +48,7 @@ pub mod stream;
 pub mod terminal;
 pub mod tls;
 pub mod uploads;
+pub mod user_order;
 pub mod users;
 pub mod vault;
 pub mod websocket;

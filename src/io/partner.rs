@@ -20,7 +20,7 @@ use ureq::Agent;
 use crate::ocpi::http::{BODY_MAX, Method, OcpiRequest, OcpiResponse};
 
 use super::clock::Clock;
-use super::https::{HttpsListener, Peer};
+use super::https::{HttpsListener, Peer, Tell};
 use super::pace::Pace;
 use super::tls::Tls;
 
@@ -44,14 +44,16 @@ struct Shared {
     clock: Clock,
 }
 
-/// Listens for partners, inside TLS where its settings are given. Comes back with the address that
+/// Listens for partners, inside TLS where its settings are given; `tell` hears when it is crowded.
+/// Comes back with the address that
 /// was bound.
 pub async fn listen(
     address: SocketAddr,
     tls: Option<Tls>,
     requests: mpsc::Sender<Incoming>,
+    tell: Tell,
 ) -> io::Result<(JoinHandle<()>, SocketAddr)> {
-    let listener = HttpsListener::new(TcpListener::bind(address).await?, tls)?;
+    let listener = HttpsListener::new(TcpListener::bind(address).await?, tls, tell)?;
     let bound = axum::serve::Listener::local_addr(&listener)?;
     let places = Arc::new(Semaphore::new(REQUESTS_MAX));
     let shared = Shared { requests, places, pace: Arc::default(), clock: Clock::real() };

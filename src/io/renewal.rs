@@ -119,7 +119,10 @@ fn passwords(gate: &Gate) -> Option<Notice> {
 fn users(roster: &Roster) -> Option<Notice> {
     match roster.refresh() {
         Ok(changes) if changes.is_empty() => None,
-        Ok(changes) => Some((EventKind::UserChanged, "users", changes.join(", "))),
+        Ok(changes) => {
+            let text = format!("{}, by a command on the box", changes.join(", "));
+            Some((EventKind::UserChanged, "users", text))
+        }
         Err(error) => {
             let text = format!("the users of the page cannot be read: {error}");
             Some((EventKind::SecretsUnusable, "users", text))

@@ -15,10 +15,13 @@ use ring::hmac;
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::ground::time::{Duration, Instant};
-use crate::model::user::{LoginRefused, PASSWORD_BYTES_MAX, Standing, UserName};
+use crate::model::user::{
+    LoginRefused, PASSWORD_BYTES_MAX, Role, Standing, UserLine, UserName, UserOrder, UserRefused,
+};
 
 use super::secret::{Hash, random};
-use super::users::{UserFile, Users};
+use super::user_order::{self, obey};
+use super::users::{User, UserFile, Users};
 
 /// Wrong passwords from one address …
 const WRONG_MAX: u32 = 10;
@@ -48,6 +51,8 @@ struct Inner {
     nobody: Hash,
     /// Held during a slow look.
     slow: AsyncMutex<()>,
+    /// Held while the file is read or changed and until that is known.
+    turn: Mutex<()>,
 }
 
 impl std::fmt::Debug for Roster {
@@ -81,6 +86,15 @@ struct Wrong {
     told: bool,
 }
 
+/// What an order has changed, in words for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// Found in the file by the way: a command had changed it before.
+    pub found: Vec<String>,
+    /// By the order.
+    pub done: Vec<String>,
+}
+
 /// Somebody was turned away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TurnedAway {
@@ -105,6 +119,7 @@ impl Roster {
             key: hmac::Key::new(hmac::HMAC_SHA256, &random::<32>()),
             nobody: Hash::try_from(NOBODY.to_owned()).expect("a constant of the right form"),
             slow: AsyncMutex::new(()),
+            turn: Mutex::default(),
         }));
         (roster, problem)
     }
@@ -125,15 +140,76 @@ impl Roster {
     /// # Errors
     /// It cannot be read; what was in force stays.
     pub fn refresh(&self) -> io::Result<Vec<String>> {
+        let _turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let users = self.0.file.read()?;
         let before = self.known();
         if !before.locked && users == before.users {
             return Ok(Vec::new());
         }
         let changes = users.changes_since(&before.users);
+        self.know(&before, users);
+        Ok(changes)
+    }
+
+    /// All users as people see them.
+    pub fn lines(&self) -> Vec<UserLine> {
+        user_order::lines(&self.known().users)
+    }
+
+    /// Does what is ordered, in the file and here; `by` must be an admin still, but for a password
+    /// of one's own. Where nobody is named, it is this machine.
+    ///
+    /// # Errors
+    /// It cannot be done, and nothing is changed.
+    pub async fn order(
+        &self,
+        order: UserOrder,
+        by: Option<UserName>,
+    ) -> Result<Changed, UserRefused> {
+        let _one_at_a_time = self.0.slow.lock().await;
+        let roster = self.clone();
+        let done = tokio::task::spawn_blocking(move || roster.change(&order, by.as_ref())).await;
+        let failed = |error: &dyn std::fmt::Display| {
+            let words = format!("the users cannot be kept: {error}");
+            Err(UserRefused::Failed(words))
+        };
+        match done {
+            Ok(Ok(Ok(changed))) => Ok(changed),
+            Ok(Ok(Err(why))) => Err(UserRefused::No(why)),
+            Ok(Err(error)) => failed(&error),
+            Err(error) => failed(&error),
+        }
+    }
+
+    fn change(
+        &self,
+        order: &UserOrder,
+        by: Option<&UserName>,
+    ) -> io::Result<Result<Changed, String>> {
+        let hash = order.password().map(|password| Hash::of_password(password.as_bytes()));
+        let _turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.known();
+        let done = self.0.file.change(|users| {
+            let own = matches!(order, UserOrder::Own { .. });
+            let is_admin = |by| users.of(by).is_some_and(|user: &User| user.role == Role::Admin);
+            if let Some(by) = by.filter(|by| !own && !is_admin(by)) {
+                return Err(format!("{by} is no admin any more"));
+            }
+            let found = users.changes_since(&before.users);
+            let as_found = users.clone();
+            obey(users, order, hash)?;
+            let done = users.changes_since(&as_found);
+            Ok((Changed { found, done }, users.clone()))
+        })?;
+        Ok(done.map(|(changed, users)| {
+            self.know(&before, users);
+            changed
+        }))
+    }
+
+    fn know(&self, before: &Known, users: Users) {
         let next = Arc::new(before.with(users));
         *self.0.known.lock().unwrap_or_else(PoisonError::into_inner) = next;
-        Ok(changes)
     }
 
     /// Whether name and password fit.
@@ -292,9 +368,8 @@ fn tagged(name: &UserName, password: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::users::User;
     use super::*;
-    use crate::model::user::Role;
+    use crate::model::user::Password;
 
     const PASSWORD: &str = "correct horse battery";
 
@@ -354,6 +429,51 @@ mod tests {
         place.file.change(|users| users.remove(&name).ok_or(())).unwrap().unwrap();
         assert_eq!(place.roster.refresh().unwrap(), ["alice was removed"]);
         assert!(place.roster.is_empty() && place.roster.standing(&name).is_none());
+    }
+
+    #[tokio::test]
+    async fn orders_and_commands_at_once_lose_no_change_and_each_is_told_apart() {
+        let place = place();
+        place.put("alice", Role::Admin, PASSWORD);
+        place.roster.refresh().unwrap();
+        // A command makes bob, which the roster has not seen yet.
+        place.put("bob", Role::Viewer, PASSWORD);
+        let name = |text: &str| UserName::parse(text).unwrap();
+        let raise = |user: &str| UserOrder::Role { name: name(user), role: Role::Operator };
+        let by = || Some(name("alice"));
+        let changed = place.roster.order(raise("bob"), by()).await.unwrap();
+        assert_eq!(changed.found, ["bob was added as viewer"]);
+        assert_eq!(changed.done, ["bob was viewer and is operator"]);
+        assert_eq!(place.roster.refresh().unwrap(), Vec::<String>::new(), "it knows by now");
+
+        let commands = (0..8).map(|number| {
+            let file = place.file.clone();
+            tokio::task::spawn_blocking(move || {
+                let user = User { role: Role::Viewer, password: Hash::of_key(b"k") };
+                let name = UserName::parse(&format!("by-command-{number}")).unwrap();
+                file.change(|users| users.put(name, user)).unwrap().unwrap();
+            })
+        });
+        let commands: Vec<_> = commands.collect();
+        for number in 0..4 {
+            let password = Password::chosen(PASSWORD).unwrap();
+            let made = name(&format!("by-page-{number}"));
+            let add = UserOrder::Add { name: made, role: Role::Viewer, password };
+            place.roster.order(add, by()).await.unwrap();
+        }
+        for command in commands {
+            command.await.unwrap();
+        }
+        place.roster.refresh().unwrap();
+        assert_eq!(place.file.read().unwrap().all().count(), 2 + 8 + 4);
+        assert_eq!(place.roster.lines().len(), 2 + 8 + 4);
+
+        // A command takes alice's role away; what she has open orders nothing any more.
+        place.put("chief", Role::Admin, PASSWORD);
+        place.put("alice", Role::Viewer, PASSWORD);
+        let refused = place.roster.order(raise("chief"), by()).await;
+        let words = "alice is no admin any more".to_owned();
+        assert_eq!(refused, Err(UserRefused::No(words)));
     }
 
     #[tokio::test]

@@ -20,6 +20,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, mpsc, on
 use tokio::task::JoinHandle;
 
 use crate::controller::message::{Input, Refusal};
+use crate::ground::crowd::{Crowd, Full, Place};
 use crate::ground::ids::{ChargePointId, LinkId};
 use crate::ground::time::Duration;
 use crate::model::event::EventKind;
@@ -39,8 +40,13 @@ use super::vault::Vault;
 /// Connections at a time: twice what a large site has, since each may be there once half-open.
 const LINKS_MAX: usize = 2048;
 
-/// Handshakes at a time; more wait in the kernel. Bounds what strangers can hold.
-const HANDSHAKES_MAX: usize = 256;
+/// Handshakes at a time; more wait in the kernel. Bounds what strangers can hold: links beyond the
+/// handshake are of charge points of the site, and the newest of each replaces the one before.
+const HANDSHAKES_MAX: usize = 384;
+
+/// Handshakes of one address: all chargers of a large site may stand behind one router, and come
+/// back together when the power does. What is beyond is turned away and comes again.
+const HANDSHAKES_OF_ONE_MAX: usize = 256;
 
 /// From the TCP connection to the end of the handshake, in real time.
 const HANDSHAKE_TIME: RealDuration = RealDuration::from_secs(10);
@@ -370,9 +376,19 @@ struct World {
 async fn accept(listener: TcpListener, world: World) {
     let seats = Arc::new(Semaphore::new(LINKS_MAX));
     let hands = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    let crowd = Crowd::new(HANDSHAKES_MAX, HANDSHAKES_OF_ONE_MAX);
     loop {
         let Ok(hand) = Arc::clone(&hands).acquire_owned().await else { return };
         let (stream, from) = accepted(&listener).await;
+        let hand = match crowd.enter(from.ip(), world.clock.now().mono) {
+            Ok(place) => (hand, place),
+            Err(Full(None)) => continue,
+            Err(Full(Some(text))) => {
+                let (kind, subject) = (EventKind::Crowded, "charge points".to_owned());
+                let _ = world.inbox.put(Input::Noticed { kind, subject, text }).await;
+                continue;
+            }
+        };
         match Arc::clone(&seats).try_acquire_owned() {
             Ok(seat) => {
                 tokio::spawn(serve(stream, from, world.clone(), hand, seat));
@@ -389,7 +405,7 @@ async fn serve(
     stream: TcpStream,
     from: SocketAddr,
     world: World,
-    hand: OwnedSemaphorePermit,
+    hand: (OwnedSemaphorePermit, Place),
     _seat: OwnedSemaphorePermit,
 ) {
     // Frames are small and each is waited for; a socket that cannot do this still works.

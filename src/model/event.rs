@@ -90,6 +90,8 @@ catalogue! {
     UserLogin = "security.user_login", Info;
     /// A name or password at the page or the API was wrong, or too many were.
     UserLoginRefused = "security.user_login_refused", Warning;
+    /// An address holds as many connections as it may, or all are taken; more are turned away.
+    Crowded = "security.crowded", Warning;
     /// The page is not open beyond this machine; the text says what is missing.
     PageShut = "security.page_shut", Warning;
     /// A charge point answers nothing though it is connected; it is made to reconnect.

@@ -24,7 +24,7 @@ pub const PASSWORD_MIN: usize = 12;
 pub const PASSWORD_BYTES_MAX: usize = 256;
 
 /// What a user may do; each may do what the ones before may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Reads.
@@ -122,6 +122,121 @@ pub struct Standing {
     pub mark: u64,
 }
 
+/// A password as somebody wrote it. It is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// One that a person chose: long enough, and not without end.
+    ///
+    /// # Errors
+    /// It is not, in words.
+    pub fn chosen(text: &str) -> Result<Self, String> {
+        let length = text.chars().count();
+        if length < PASSWORD_MIN {
+            return Err(format!(
+                "the password has {length} characters, expected at least {PASSWORD_MIN}"
+            ));
+        }
+        if PASSWORD_BYTES_MAX < text.len() {
+            return Err(format!(
+                "the password is too long, expected at most {PASSWORD_BYTES_MAX} bytes"
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// One that somebody shows; it may be any.
+    pub fn shown(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Password(…)")
+    }
+}
+
+/// What people order of users.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserOrder {
+    /// Make one.
+    Add {
+        /// To log in with.
+        name: UserName,
+        /// What it may do.
+        role: Role,
+        /// Its first password.
+        password: Password,
+    },
+    /// Another role.
+    Role {
+        /// Whose.
+        name: UserName,
+        /// What it may do from here on.
+        role: Role,
+    },
+    /// Another password.
+    Password {
+        /// Whose.
+        name: UserName,
+        /// From here on.
+        password: Password,
+    },
+    /// Another password of one's own.
+    Own {
+        /// One's own.
+        name: UserName,
+        /// The one that it replaces; where that is another one by then, nothing is changed.
+        before: Password,
+        /// From here on.
+        password: Password,
+    },
+    /// Take one away.
+    Remove {
+        /// Whom.
+        name: UserName,
+    },
+}
+
+impl UserOrder {
+    /// The password that is to be kept.
+    pub fn password(&self) -> Option<&Password> {
+        match self {
+            Self::Add { password, .. }
+            | Self::Password { password, .. }
+            | Self::Own { password, .. } => Some(password),
+            Self::Role { .. } | Self::Remove { .. } => None,
+        }
+    }
+}
+
+/// A user as people see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserLine {
+    /// To log in with.
+    pub name: UserName,
+    /// What it may do.
+    pub role: Role,
+    /// Why it can neither be removed nor get another role; none where it can.
+    pub fixed: Option<String>,
+}
+
+/// Why an order about users was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserRefused {
+    /// It cannot be as the users stand, in words.
+    No(String),
+    /// The file cannot be read or written, in words.
+    Failed(String),
+}
+
 /// Why somebody is not let in. The same for a name that does not exist and a password that is
 /// wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +258,15 @@ mod tests {
         for text in ["", "-a", "a:b", "a b", "é", "a\n", long.as_str()] {
             assert!(UserName::parse(text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn short_and_endless_passwords_are_refused_and_none_is_shown() {
+        let short = Password::chosen("elevenchars").expect_err("too short");
+        assert!(short.contains("11 characters, expected at least 12"), "{short}");
+        let fits = Password::chosen("twelve chars").expect("long enough");
+        assert_eq!(format!("{fits:?}"), "Password(…)");
+        assert!(Password::chosen(&"x".repeat(PASSWORD_BYTES_MAX + 1)).is_err());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::ground::zone::Zone;
 use crate::model::bound::Cause;
 use crate::model::record::{ReadingRecord, SetpointRecord};
 
+use super::badge::{Badge, Offer};
 use super::chart::Frame;
 use super::diagram;
 use super::explain;
@@ -56,16 +57,12 @@ impl Past {
 }
 
 /// The page of an EVSE; the past is an error in words when the store cannot be read.
-pub fn evse(view: &View, evse: &EvseView, past: &Result<Past, String>) -> Html {
+pub fn evse(view: &View, evse: &EvseView, past: &Result<Past, String>, badge: &Badge) -> Html {
     let address = segment(&evse.id);
-    let mut out = page::opened(view, &format!("/live/evse/{address}"), &evse.id);
+    let mut out = page::opened(view, &format!("/live/evse/{address}"), &evse.id, badge);
     out.add("<nav class=\"back\"><a href=\"/\">← {}</a></nav>", &[&view.site]);
     out.append(&present(view, evse));
-    out.add("<p class=\"order\"><button type=\"button\" ", &[]);
-    out.add("data-done=\"Asked: fresh values come in a moment.\" ", &[]);
-    out.add("data-post=\"/api/v1/evses/{}/meter-now\">", &[&address]);
-    out.add("Ask the charger for fresh values</button> <output></output></p>", &[]);
-    out.add("<p class=\"beside\"><a href=\"/evse/{}/qr\">QR code for drivers</a></p>", &[&address]);
+    orders(&mut out, evse, badge);
     out.append(&planned(view, evse));
     out.append(&path(view, evse));
     out.add("<section class=\"sheet\"><h2>Limits of the last day</h2>", &[]);
@@ -74,13 +71,31 @@ pub fn evse(view: &View, evse: &EvseView, past: &Result<Past, String>) -> Html {
         Err(why) => out.add("<p class=\"nothing\">The past cannot be read: {}.</p>", &[why]),
     }
     out.add("</section>", &[]);
-    page::closed(out)
+    page::closed(out, badge)
+}
+
+/// What somebody may order here.
+fn orders(out: &mut Html, evse: &EvseView, badge: &Badge) {
+    let ask = Offer {
+        method: "POST",
+        route: "/api/v1/evses/{id}/meter-now",
+        of: &evse.id,
+        title: "Ask the charger for fresh values",
+    };
+    out.add("<p class=\"order\">", &[]);
+    badge.button(out, &ask, "", "Asked: fresh values come in a moment.");
+    out.add(" <output></output></p><p class=\"beside\">", &[]);
+    badge.withheld(out, &[ask]);
+    out.add(" ", &[]);
+    let (route, title) = ("/evse/{id}/qr", "QR code for drivers");
+    badge.link(out, &Offer { method: "GET", route, of: &evse.id, title });
+    out.add("</p>", &[]);
 }
 
 /// What can change on the page of an EVSE.
-pub fn parts(view: &View, id: &str) -> Parts {
+pub fn parts(view: &View, id: &str, badge: &Badge) -> Parts {
     let mut parts =
-        vec![("head".to_owned(), page::head(view)), ("alert".to_owned(), page::alert(view))];
+        vec![("head".to_owned(), page::head(view, badge)), ("alert".to_owned(), page::alert(view))];
     if let Some(evse) = view.evses.iter().find(|evse| evse.id == id) {
         parts.push(("present".to_owned(), present(view, evse)));
         parts.push(("planned".to_owned(), planned(view, evse)));

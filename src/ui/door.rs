@@ -33,25 +33,23 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+         connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     ),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
-    (header::REFERRER_POLICY, "no-referrer"),
+    // Forms are sent with their origin, which "no-referrer" would hide.
+    (header::REFERRER_POLICY, "same-origin"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (header::CACHE_CONTROL, "no-store"),
 ];
 
-/// On pages that are forms: they are sent to where they came from, with their origin.
-const OF_FORMS: [(HeaderName, &str); 2] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'self'; img-src 'self'; \
-         base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    ),
-    (header::REFERRER_POLICY, "same-origin"),
-];
+/// On pages that are forms and need no script.
+const OF_FORMS: [(HeaderName, &str); 1] = [(
+    header::CONTENT_SECURITY_POLICY,
+    "default-src 'none'; style-src 'self'; img-src 'self'; \
+     base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+)];
 
 /// Whether a name of a host is one of this box.
 pub type Knows = Arc<dyn Fn(&str) -> bool + Send + Sync>;

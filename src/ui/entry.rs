@@ -18,15 +18,17 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use data_encoding::BASE64;
 use futures_util::StreamExt;
 
 use crate::model::user::{LoginRefused, Role, UserName};
 
+use super::badge::Badge;
 use super::door::{Door, Hall};
 use super::html::segment;
 use super::listen::Peer;
+use super::page;
 use super::pass;
 use super::roles::{self, Need};
 use super::state::Shared;
@@ -48,6 +50,21 @@ pub struct Visit {
     pub tls: bool,
     /// Who it is; none where nobody was asked for.
     pub who: Option<Who>,
+}
+
+impl Visit {
+    /// Who it is, for pages.
+    pub fn badge(&self) -> Badge {
+        let Some(who) = &self.who else { return Badge::Stranger };
+        match who.name() {
+            None => Badge::NoUsers,
+            Some(name) => Badge::Known {
+                name: name.to_owned(),
+                role: who.role,
+                session: matches!(who.by, By::Session(..)),
+            },
+        }
+    }
 }
 
 /// Somebody who was recognised.
@@ -77,6 +94,14 @@ impl Who {
             By::NoUsers => None,
             By::Token => Some("this machine"),
             By::Password(name, _) | By::Session(name, _) => Some(name.as_str()),
+        }
+    }
+
+    /// The user; none where it is this machine, or nobody was asked for.
+    pub fn user(&self) -> Option<&UserName> {
+        match &self.by {
+            By::NoUsers | By::Token => None,
+            By::Password(name, _) | By::Session(name, _) => Some(name),
         }
     }
 }
@@ -118,7 +143,14 @@ pub async fn check(State(place): State<Place>, mut request: Request, next: Next)
         Err(unknown) => return turned_away(&request, unknown),
     };
     if who.role < need {
-        return forbidden(&who, need).into_response();
+        visit.who = Some(who.clone());
+        return match is_person(&request) {
+            true => {
+                (StatusCode::FORBIDDEN, Html(page::forbidden(need, &visit.badge()).into_string()))
+                    .into_response()
+            }
+            false => forbidden(&who, need).into_response(),
+        };
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     if let (false, Some(name)) = (reads, who.name()) {
@@ -128,7 +160,7 @@ pub async fn check(State(place): State<Place>, mut request: Request, next: Next)
     request.extensions_mut().insert(visit);
     let response = next.run(request).await;
     match path.starts_with("/live") || path == "/api/v1/live" {
-        true => while_allowed(shared, who, need, response),
+        true => while_the_same(shared, who, response),
         false => response,
     }
 }
@@ -215,6 +247,15 @@ pub fn cookie(headers: &HeaderMap) -> Option<String> {
     all.find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
 }
 
+/// Whether a person looks with a browser, who is answered with a page.
+pub fn is_person(request: &Request) -> bool {
+    let accepts = request.headers().get(header::ACCEPT);
+    let accepts = accepts.and_then(|accepts| accepts.to_str().ok());
+    *request.method() == Method::GET
+        && accepts.is_some_and(|accepts| accepts.contains("text/html"))
+        && !request.uri().path().starts_with("/api/")
+}
+
 fn turned_away(request: &Request, unknown: Unknown) -> Response {
     const LOG_IN: &str = "a user's name and password (HTTP Basic, or the page at /login); on the \
                           box itself run the command as root or as the daemon's user, or with \
@@ -237,27 +278,25 @@ fn turned_away(request: &Request, unknown: Unknown) -> Response {
         Unknown::Nobody => Trouble::new(status, "nobody is logged in", LOG_IN),
         Unknown::Wrong => Trouble::new(status, "name or password is wrong", LOG_IN),
     };
-    let headers = request.headers();
-    let accepts = headers.get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok());
-    let person = accepts.is_some_and(|accepts| accepts.contains("text/html"));
     let path = request.uri().path_and_query().map_or("/", |both| both.as_str());
-    if person && *request.method() == Method::GET && !path.starts_with("/api/") {
+    if is_person(request) {
         return Redirect::to(&format!("/login?next={}", segment(path))).into_response();
     }
     let mut response = trouble.into_response();
     // A browser would ask with a window of its own, over the page that is logged out.
-    if !headers.contains_key("sec-fetch-mode") {
+    if !request.headers().contains_key("sec-fetch-mode") {
         let basic = HeaderValue::from_static("Basic realm=\"Ampgate\", charset=\"UTF-8\"");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, basic);
     }
     response
 }
 
-/// A stream that ends when whoever looks may no longer.
-fn while_allowed(shared: Arc<Shared>, who: Who, need: Role, response: Response) -> Response {
+/// A stream that ends when whoever looks may no longer, or has another role: a page is loaded anew
+/// then, and shows what fits.
+fn while_the_same(shared: Arc<Shared>, who: Who, response: Response) -> Response {
     let (head, body) = response.into_parts();
     let ended = async move {
-        while still(&shared, &who).is_some_and(|role| need <= role) {
+        while still(&shared, &who) == Some(who.role) {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     };

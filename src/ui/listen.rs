@@ -1,5 +1,6 @@
 //! A listener that serves only so many connections at a time, and none that is silent for long;
-//! more wait in the kernel's queue.
+//! more wait in the kernel's queue. One address has half of the places: what it wants beyond them
+//! is turned away, so that others are served.
 //!
 //! The page shares its process, and so its file handles, with the chargers' links: who opens
 //! sockets without end must not take them away. Each door has places of its own, so that nobody
@@ -14,12 +15,27 @@ use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep, timeout};
 
-/// Connections at a time: every live page with room for its other questions.
-const CONNECTIONS_MAX: usize = 128;
+use crate::ground::crowd::{Crowd, Full, Place};
+use crate::ground::time::Instant;
+
+/// Connections at a time …
+const CONNECTIONS_MAX: usize = 256;
+
+/// … and of one address: every live page with room for its other questions. A proxy in front of the
+/// pages of drivers is one address, and so is this machine.
+const OF_ONE_MAX: usize = 128;
+
+/// What is said to one too many.
+const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 10\r\n\
+    Content-Type: text/plain\r\nConnection: close\r\nContent-Length: 39\r\n\r\n\
+    too many connections from this address\n";
+
+/// It is said to a fresh connection, which takes it at once or not at all.
+const SAY_TIME: Duration = Duration::from_millis(200);
 
 /// A connection on which nothing moves for this long is cut. The longest answer that is waited for
 /// takes 100 s; live pages are told something every few seconds.
@@ -33,19 +49,28 @@ pub struct Peer(pub SocketAddr);
 pub struct Bounded<L> {
     listener: L,
     places: Arc<Semaphore>,
+    crowd: Crowd,
+    tell: Arc<dyn Fn(String) + Send + Sync>,
+    moment: Arc<dyn Fn() -> Instant + Send + Sync>,
 }
 
 /// A connection and the place it takes.
 pub struct Seated<S> {
     stream: S,
     silent: Pin<Box<Sleep>>,
-    _place: OwnedSemaphorePermit,
+    _places: (OwnedSemaphorePermit, Place),
 }
 
 impl<L> Bounded<L> {
-    /// Around a listener.
-    pub fn new(listener: L) -> Self {
-        Self { listener, places: Arc::new(Semaphore::new(CONNECTIONS_MAX)) }
+    /// Around a listener; `tell` hears when an address wants more than its most.
+    pub fn new(
+        listener: L,
+        tell: Arc<dyn Fn(String) + Send + Sync>,
+        moment: Arc<dyn Fn() -> Instant + Send + Sync>,
+    ) -> Self {
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let crowd = Crowd::new(CONNECTIONS_MAX, OF_ONE_MAX);
+        Self { listener, places, crowd, tell, moment }
     }
 }
 
@@ -56,9 +81,19 @@ impl<L: Listener<Addr = SocketAddr>> Listener for Bounded<L> {
     async fn accept(&mut self) -> (Self::Io, SocketAddr) {
         let place = self.places.clone().acquire_owned().await;
         let place = place.expect("the semaphore lives as long as this and is never closed");
-        let (stream, address) = self.listener.accept().await;
-        let silent = Box::pin(sleep(SILENT_MAX));
-        (Seated { stream, silent, _place: place }, address)
+        loop {
+            let (mut stream, address) = self.listener.accept().await;
+            match self.crowd.enter(address.ip(), (self.moment)()) {
+                Ok(own) => {
+                    let silent = Box::pin(sleep(SILENT_MAX));
+                    return (Seated { stream, silent, _places: (place, own) }, address);
+                }
+                Err(Full(words)) => {
+                    words.into_iter().for_each(|words| (self.tell)(words));
+                    let _ = timeout(SAY_TIME, stream.write_all(TOO_MANY)).await;
+                }
+            }
+        }
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

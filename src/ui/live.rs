@@ -19,6 +19,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::controller::view::View;
 
+use super::badge::Badge;
 use super::html::Html;
 use super::page::{self, Parts};
 use super::trouble::Trouble;
@@ -52,13 +53,18 @@ impl Live {
     }
 
     /// The parts of a page that have changed since the last message, all of them first.
-    pub fn parts(&self, render: impl Fn(&View) -> Parts + Send + 'static) -> Response {
+    /// They are for whoever has this badge.
+    pub fn parts(
+        &self,
+        badge: Badge,
+        render: impl Fn(&View) -> Parts + Send + 'static,
+    ) -> Response {
         let mut sent: BTreeMap<String, Html> = BTreeMap::new();
         self.stream(move |view| {
             let parts = render(view);
             let changed = parts.iter().filter(|(name, html)| sent.get(name) != Some(html));
             let changed = changed.map(|(name, html)| (name.as_str(), html.as_str()));
-            let message = Message { stamp: page::stamp(view), parts: changed.collect() };
+            let message = Message { stamp: page::stamp(view, &badge), parts: changed.collect() };
             let event = json_event("parts", &message);
             sent = parts.into_iter().collect();
             event

@@ -21,6 +21,9 @@ use super::sessions::LASTS_MINUTES;
 use super::state::Shared;
 use super::users::Login;
 
+/// What is said to somebody whose session has ended.
+const ENDED: &str = "Your session has ended. Log in, and you are back where you were.";
+
 /// The form as a browser sends it.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
@@ -35,19 +38,24 @@ pub struct Fields {
 #[serde(default)]
 pub struct Link {
     next: String,
+    /// A page says that its session has ended.
+    ended: Option<String>,
 }
 
 /// `GET /login`
 pub async fn form(
     State(shared): State<Arc<Shared>>,
     Extension(visit): Extension<Visit>,
+    headers: HeaderMap,
     link: Result<Query<Link>, QueryRejection>,
 ) -> Response {
-    let next = link.map(|Query(link)| link.next).unwrap_or_default();
+    let Link { next, ended } = link.map(|Query(link)| link).unwrap_or_default();
+    // Logging out takes the cookie along; one that opens nothing is of a session that has ended.
+    let ended = (ended.is_some() || cookie(&headers).is_some()).then_some(ENDED);
     let page = match visit.who.as_ref().and_then(|who| Some((who.name()?, who.role))) {
         Some((name, role)) => inside(name, role.word()),
         None if (shared.security.users.none)() => no_users(),
-        None => outside(&next, "", None),
+        None => outside(&next, "", ended),
     };
     Page(page.into_string()).into_response()
 }
@@ -104,7 +112,8 @@ pub async fn leave(
     ([(header::SET_COOKIE, cookie)], Redirect::to("/login")).into_response()
 }
 
-fn set_cookie(headers: &HeaderMap, tls: bool, value: &str, lasts_s: u32) -> String {
+/// The cookie of a session, as it is given to a browser.
+pub fn set_cookie(headers: &HeaderMap, tls: bool, value: &str, lasts_s: u32) -> String {
     let name = cookie_name(headers);
     let secure = if tls { "; Secure" } else { "" };
     format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={lasts_s}{secure}")
@@ -117,29 +126,8 @@ fn local(next: &str) -> &str {
     if inside && next.bytes().all(plain) { next } else { "/" }
 }
 
-fn opened(title: &'static str) -> Html {
-    let mut out = Html::new();
-    out.add(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <meta name=\"color-scheme\" content=\"light dark\"><title>{} · Ampgate</title>\
-         <link rel=\"icon\" type=\"image/svg+xml\" href=\"/assets/mark.svg\">\
-         <link rel=\"stylesheet\" href=\"/assets/page.css\"></head><body class=\"driver\">",
-        &[&title],
-    );
-    out.add(page::SYMBOLS, &[]);
-    out.add("<header class=\"top\"><p class=\"brand\">Ampgate</p><h1>{}</h1></header>", &[&title]);
-    out.add("<main id=\"main\"><section class=\"sheet\">", &[]);
-    out
-}
-
-fn closed(mut out: Html) -> Html {
-    out.add("</section></main></body></html>\n", &[]);
-    out
-}
-
 fn outside(next: &str, name: &str, fault: Option<&str>) -> Html {
-    let mut out = opened("Log in");
+    let mut out = page::bare("Log in");
     if let Some(fault) = fault {
         out.add("<p class=\"because\" role=\"alert\"><b>{}</b></p>", &[&fault]);
     }
@@ -159,28 +147,28 @@ fn outside(next: &str, name: &str, fault: Option<&str>) -> Html {
         &[],
     );
     out.add(
-        "<p class=\"soft\">Users are made on the box: <code>ampgate user add NAME --role \
-         operator</code>. Who has forgotten a password gets another there: <code>ampgate user \
-         passwd NAME</code>.</p>",
+        "<p class=\"soft\">Admins make users, and give another password to whoever has forgotten \
+         theirs. Where no admin can log in, it is done on the box: <code>ampgate user passwd \
+         NAME</code>.</p>",
         &[],
     );
-    closed(out)
+    page::bare_end(out)
 }
 
 fn inside(name: &str, role: &str) -> Html {
-    let mut out = opened("Logged in");
+    let mut out = page::bare("Logged in");
     out.add("<p>You are <b>{}</b>, with the role <b>{}</b>.</p>", &[&name, &role]);
     out.add(
         "<form method=\"post\" action=\"/logout\">\
          <p class=\"buttons\"><button class=\"main\">Log out</button></p></form>\
-         <p><a href=\"/\">To the site</a></p>",
+         <p><a href=\"/\">To the site</a> · <a href=\"/account\">Your account</a></p>",
         &[],
     );
-    closed(out)
+    page::bare_end(out)
 }
 
 fn no_users() -> Html {
-    let mut out = opened("No users");
+    let mut out = page::bare("No users");
     out.add(
         "<p>There are no users: on the box itself the page is open to everybody, and to nobody \
          elsewhere. With the first user everybody has to log in:</p>\
@@ -188,7 +176,7 @@ fn no_users() -> Html {
          <p><a href=\"/\">To the site</a></p>",
         &[],
     );
-    closed(out)
+    page::bare_end(out)
 }
 
 #[cfg(test)]

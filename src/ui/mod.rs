@@ -3,20 +3,25 @@
 //! Reads only [`View`](crate::controller::view::View)s and the past, writes only orders. It decides
 //! nothing, keeps nothing and cannot hold up the controller.
 //!
-//! Reading order: [`html`] (nothing unescaped) → [`words`] → [`bar`] → [`explain`] (the rows
+//! Reading order: [`html`] (nothing unescaped) → [`words`] → [`roles`] → [`badge`] (who looks, and
+//! what is offered to them) → [`bar`] → [`explain`] (the rows
 //! behind each limit) → [`flow`] → [`diagram`] → [`table`] → [`links`] (to partners) → [`plan`]
 //! → [`forecast`] → [`updates`] → [`page`] → [`chart`] →
 //! [`detail`] (the page of one EVSE) → [`trouble`] → [`listen`] → [`history`] → [`live`] → [`pass`]
-//! → [`users`] → [`sessions`] → [`state`] → [`door`] (what may come in) → [`roles`] → [`entry`]
+//! → [`users`] → [`sessions`] → [`state`] → [`door`] (what may come in) → [`entry`]
 //! (who asks) → [`order`] → [`health`] →
 //! [`exposition`] → [`metrics`] → [`remote`] (orders to chargers) → [`api`] → [`learned`] →
 //! [`firmware`] → [`update_api`] → [`uploads`] → [`partners`] → [`wish`] → [`driver`] (the page for
-//! a phone) → [`login`] → [`qr`] → [`visit`]. The
+//! a phone) → [`login`] → [`user_api`] → [`user_page`] → [`qr`] → [`visit`]. The
 //! routes are here: one table names each with what serves it, and the description of the API is
 //! compared with it.
 
 pub mod html;
 pub mod words;
+
+pub mod roles;
+
+pub mod badge;
 
 pub mod bar;
 pub mod explain;
@@ -49,7 +54,6 @@ pub mod users;
 
 pub mod door;
 pub mod entry;
-pub mod roles;
 
 pub mod order;
 
@@ -71,6 +75,8 @@ pub mod wish;
 pub mod driver;
 pub mod login;
 pub mod qr;
+pub mod user_api;
+pub mod user_page;
 pub mod visit;
 
 #[cfg(test)]
@@ -80,7 +86,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Extension, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{Html, IntoResponse, Response};
@@ -95,7 +101,7 @@ use crate::ground::ids::EvseId;
 use api::Named;
 use detail::Past;
 use door::{Door, Hall};
-use entry::Place;
+use entry::{Place, Visit};
 use history::{COUNT_MAX, Page};
 use listen::{Bounded, Peer};
 use state::{Shared, UiState};
@@ -151,8 +157,10 @@ pub async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), UiEr
 
 /// Serves page and API at a door, for ever.
 pub async fn attend<L: Listener<Addr = SocketAddr>>(shared: Arc<Shared>, listener: L, door: Door) {
+    let listener =
+        Bounded::new(listener, shared.security.crowded.clone(), shared.security.moment.clone());
     let service = router(Hall { shared, door }).into_make_service_with_connect_info::<Peer>();
-    if let Err(error) = axum::serve(Bounded::new(listener), service).await {
+    if let Err(error) = axum::serve(listener, service).await {
         log::error!("the web page has ended: {error}");
     }
 }
@@ -192,6 +200,9 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/evse/{id}", get(evse_page)),
         ("/uploads", get(uploads::page)),
         ("/live/evse/{id}", get(evse_live)),
+        ("/account", get(user_page::account)),
+        ("/users", get(user_page::users)),
+        ("/live/users", get(user_page::live)),
         ("/evse/{id}/qr", get(visit::poster)),
         ("/d/{id}", get(visit::open).post(visit::send)),
         ("/login", get(login::form).post(login::enter)),
@@ -222,6 +233,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/api/v1/update", get(update_api::read).post(update_api::order)),
         ("/api/v1/uploads", get(uploads::list)),
         ("/api/v1/uploads/{name}", get(uploads::read).delete(uploads::remove)),
+        ("/api/v1/users", get(user_api::list).post(user_api::order)),
+        ("/api/v1/password", post(user_api::own)),
         ("/api/v1/remote", post(remote::remote)),
         ("/api/v1/forget", post(learned::forget)),
         ("/api/v1/forecasts", get(learned::forecasts)),
@@ -231,22 +244,36 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
     ]
 }
 
-async fn site_page(State(shared): State<Arc<Shared>>) -> Response {
+async fn site_page(
+    State(shared): State<Arc<Shared>>,
+    Extension(visit): Extension<Visit>,
+) -> Response {
     let update = (shared.security.updates.look)();
-    let page = page::site(&shared.view(), &shared.partner_states(), &update);
+    let (partners, badge) = (shared.partner_states(), visit.badge());
+    let page = page::site(&shared.view(), &partners, &update, &badge);
     Html(page.into_string()).into_response()
 }
 
-async fn site_live(State(shared): State<Arc<Shared>>) -> Response {
+async fn site_live(
+    State(shared): State<Arc<Shared>>,
+    Extension(visit): Extension<Visit>,
+) -> Response {
     let (partners, updates) = (shared.partner_states.clone(), shared.security.updates.clone());
-    shared.live.parts(move |view| page::parts(view, &partners.borrow(), &(updates.look)()))
+    let badge = visit.badge();
+    shared.live.parts(visit.badge(), move |view| {
+        page::parts(view, &partners.borrow(), &(updates.look)(), &badge)
+    })
 }
 
-async fn evse_page(State(shared): State<Arc<Shared>>, id: Named) -> Result<Response, Missing> {
+async fn evse_page(
+    State(shared): State<Arc<Shared>>,
+    Extension(visit): Extension<Visit>,
+    id: Named,
+) -> Result<Response, Missing> {
     let view = shared.view();
     let evse = visit::known(&view, id)?;
     let past = last_day(&shared, &view, &evse).await;
-    Ok(Html(detail::evse(&view, &evse, &past).into_string()).into_response())
+    Ok(Html(detail::evse(&view, &evse, &past, &visit.badge()).into_string()).into_response())
 }
 
 async fn last_day(shared: &Shared, view: &View, evse: &EvseView) -> Result<Past, String> {
@@ -262,9 +289,14 @@ async fn last_day(shared: &Shared, view: &View, evse: &EvseView) -> Result<Past,
     tokio::task::spawn_blocking(read).await.unwrap_or_else(failed)
 }
 
-async fn evse_live(State(shared): State<Arc<Shared>>, id: Named) -> Result<Response, Trouble> {
+async fn evse_live(
+    State(shared): State<Arc<Shared>>,
+    Extension(visit): Extension<Visit>,
+    id: Named,
+) -> Result<Response, Trouble> {
     let id = api::known(&shared.view(), id)?.id;
-    Ok(shared.live.parts(move |view| detail::parts(view, &id)))
+    let badge = visit.badge();
+    Ok(shared.live.parts(visit.badge(), move |view| detail::parts(view, &id, &badge)))
 }
 
 async fn style() -> Response {
@@ -279,9 +311,12 @@ async fn mark() -> Response {
     ([(header::CONTENT_TYPE, "image/svg+xml")], page::MARK).into_response()
 }
 
-async fn nowhere() -> Trouble {
-    let expected = "one of the paths in /api/v1/openapi.json";
-    Trouble::new(StatusCode::NOT_FOUND, "there is nothing at this address", expected)
+async fn nowhere(request: Request) -> Response {
+    let (status, error) = (StatusCode::NOT_FOUND, "there is nothing at this address");
+    if entry::is_person(&request) {
+        return (status, Html(page::missing("is nothing").into_string())).into_response();
+    }
+    Trouble::new(status, error, "one of the paths in /api/v1/openapi.json").into_response()
 }
 
 async fn not_so() -> Trouble {
@@ -291,10 +326,20 @@ async fn not_so() -> Trouble {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::Method;
+
     use super::*;
+    use crate::model::update::UpdateView;
+    use crate::model::upload::UploadedFile;
+    use crate::model::user::{Role, UserLine, UserName};
+
+    use badge::Offer;
 
     /// What a browser asks for to show a page; not for scripts and so not described.
-    const OF_THE_PAGE: [&str; 12] = [
+    const OF_THE_PAGE: [&str; 15] = [
+        "/account",
+        "/users",
+        "/live/users",
         "/",
         "/uploads",
         "/live",
@@ -319,6 +364,88 @@ mod tests {
         let mut served: Vec<&str> = routes().into_iter().map(|(path, _)| path).collect();
         served.sort_unstable();
         assert_eq!(described, served);
+    }
+
+    /// The route that serves an address.
+    fn route(address: &str) -> &'static str {
+        let path = address.split(['?', '#']).next().unwrap_or_default();
+        let fits = |route: &str| {
+            let (one, other) = (route.split('/'), path.split('/'));
+            one.clone().count() == other.clone().count()
+                && one.zip(other).all(|(one, other)| one.starts_with('{') || one == other)
+        };
+        let mut all = routes().into_iter().map(|(route, _)| route);
+        all.find(|route| fits(route)).unwrap_or_else(|| panic!("{address} leads nowhere"))
+    }
+
+    /// Everything that a page offers, as method and address.
+    fn offered(page: &str) -> Vec<(Method, String)> {
+        let kinds = [(" href=\"", Method::GET), (" data-live=\"", Method::GET)];
+        let orders = [(" data-post=\"", Method::POST), (" action=\"", Method::POST)];
+        let mut found = Vec::new();
+        for (mark, method) in kinds.into_iter().chain(orders) {
+            for rest in page.split(mark).skip(1) {
+                let address = rest.split('"').next().unwrap_or_default();
+                if address.starts_with('/') {
+                    found.push((method.clone(), address.to_owned()));
+                }
+            }
+        }
+        found
+    }
+
+    fn pages(badge: &badge::Badge) -> Vec<String> {
+        let orders = ["install", "force", "confirm", "rollback", "cancel"].map(str::to_owned);
+        let update = UpdateView { enabled: true, orders: orders.to_vec(), ..UpdateView::default() };
+        let upload = UploadedFile { name: "log.txt".to_owned(), bytes: 1, received: None };
+        let line = |name: &str, fixed| UserLine {
+            name: UserName::parse(name).expect("a name"),
+            role: Role::Admin,
+            fixed,
+        };
+        let users = [line("alice", Some("why".to_owned())), line("bob", None)];
+        let mut pages = vec![
+            uploads::drawn(&sample::busy(), &[upload], badge),
+            user_page::own(&sample::busy(), badge),
+        ];
+        if badge.may(&Offer { method: "GET", route: "/users", of: "", title: "" }) {
+            pages.push(user_page::everybody(&sample::busy(), &users, badge));
+        }
+        for view in [sample::busy(), sample::planned(), sample::degraded(), sample::empty()] {
+            pages.push(page::site(&view, &[], &update, badge));
+            for evse in &view.evses {
+                let past = Ok(Past::new(view.at, Vec::new(), Vec::new()));
+                pages.push(detail::evse(&view, evse, &past, badge));
+            }
+        }
+        pages.into_iter().map(html::Html::into_string).collect()
+    }
+
+    #[test]
+    fn no_page_offers_what_the_role_may_not() {
+        let mut counts = Vec::new();
+        for role in Role::ALL {
+            let badge = badge::Badge::Known { name: "bob".to_owned(), role, session: true };
+            let mut orders = std::collections::BTreeSet::new();
+            for page in pages(&badge) {
+                for (method, address) in offered(&page) {
+                    let route = route(&address);
+                    let may = match roles::need(&method, route) {
+                        roles::Need::Nothing => true,
+                        roles::Need::Role(need) => need <= role,
+                    };
+                    assert!(may, "{role} is offered {method} {address}");
+                    if method == Method::POST {
+                        orders.insert(route);
+                    }
+                }
+                assert!(page.contains(&format!("<span>{role}</span>")), "who looks is shown");
+                assert!(page.contains(">Log out</button>"), "and the way out");
+            }
+            counts.push(orders.len());
+        }
+        // A viewer may log out and change the own password; each role more is offered more.
+        assert_eq!(counts, [2, 3, 5]);
     }
 
     #[test]

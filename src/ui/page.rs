@@ -10,7 +10,9 @@ use crate::controller::view::View;
 use crate::ground::units::{Amps, Watts};
 use crate::model::partner::PartnerState;
 use crate::model::update::UpdateView;
+use crate::model::user::Role;
 
+use super::badge::{Badge, Offer};
 use super::bar::{self, Part};
 use super::diagram;
 use super::flow::{self, Flow};
@@ -31,13 +33,23 @@ pub const MARK: &str = include_str!("assets/mark.svg");
 /// Symbols of all pages, to stand at the beginning of a body.
 pub const SYMBOLS: &str = include_str!("assets/symbols.svg");
 
+/// What stands at the foot of each page.
+const FOOT: [(&str, &str); 6] = [
+    ("/account", "Account"),
+    ("/users", "Users"),
+    ("/uploads", "Files of chargers"),
+    ("/api/v1/openapi.json", "API"),
+    ("/metrics", "Metrics"),
+    ("/healthz", "Health"),
+];
+
 /// Parts of a page by name.
 pub type Parts = Vec<(String, Html)>;
 
 /// The page of the site.
-pub fn site(view: &View, partners: &[PartnerState], update: &UpdateView) -> Html {
+pub fn site(view: &View, partners: &[PartnerState], update: &UpdateView, badge: &Badge) -> Html {
     let calendar = Calendar::new(&view.zone);
-    let mut out = opened(view, "/live", &view.site);
+    let mut out = opened(view, "/live", &view.site, badge);
     out.append(&balance(view));
     out.add("<section class=\"diagram\"><div class=\"title\"><h2>One-line diagram</h2>", &[]);
     diagram::legend(&mut out);
@@ -56,15 +68,15 @@ pub fn site(view: &View, partners: &[PartnerState], update: &UpdateView) -> Html
     out.append(&links::section(partners, view, &calendar));
     out.append(&table::meters(view));
     out.append(&table::charge_points(view));
-    out.append(&updates::section(update));
-    closed(out)
+    out.append(&updates::section(update, badge));
+    closed(out, badge)
 }
 
 /// All parts of the page of the site that can change.
-pub fn parts(view: &View, partners: &[PartnerState], update: &UpdateView) -> Parts {
+pub fn parts(view: &View, partners: &[PartnerState], update: &UpdateView, badge: &Badge) -> Parts {
     let calendar = Calendar::new(&view.zone);
     let mut parts = vec![
-        ("head".to_owned(), head(view)),
+        ("head".to_owned(), head(view, badge)),
         ("alert".to_owned(), alert(view)),
         ("balance".to_owned(), balance(view)),
     ];
@@ -79,13 +91,15 @@ pub fn parts(view: &View, partners: &[PartnerState], update: &UpdateView) -> Par
     parts.push(("partners".to_owned(), links::section(partners, view, &calendar)));
     parts.push(("meters".to_owned(), table::meters(view)));
     parts.push(("chargers".to_owned(), table::charge_points(view)));
-    parts.push(("updates".to_owned(), updates::section(update)));
+    parts.push(("updates".to_owned(), updates::section(update, badge)));
     parts
 }
 
-/// Differs when the tree of the page differs, or the program: then a page has to be loaded anew.
-pub fn stamp(view: &View) -> String {
+/// Differs when the tree of the page differs, or the program, or who looks and what they may: then
+/// a page has to be loaded anew.
+pub fn stamp(view: &View, badge: &Badge) -> String {
     let mut hasher = DefaultHasher::new();
+    badge.hash(&mut hasher);
     env!("CARGO_PKG_VERSION").hash(&mut hasher);
     STYLE.hash(&mut hasher);
     SCRIPT.hash(&mut hasher);
@@ -103,7 +117,7 @@ pub fn stamp(view: &View) -> String {
 }
 
 /// Everything before the content of a page.
-pub fn opened(view: &View, live: &str, title: &str) -> Html {
+pub fn opened(view: &View, live: &str, title: &str, badge: &Badge) -> Html {
     let mut out = Html::new();
     out.add(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -117,10 +131,10 @@ pub fn opened(view: &View, live: &str, title: &str) -> Html {
          <script src=\"/assets/page.js\" defer></script></head>",
         &[],
     );
-    out.add("<body data-live=\"{}\" data-stamp=\"{}\">", &[&live, &stamp(view)]);
+    out.add("<body data-live=\"{}\" data-stamp=\"{}\">", &[&live, &stamp(view, badge)]);
     out.add("<a class=\"skip\" href=\"#main\">Skip to the content</a>", &[]);
     out.add(SYMBOLS, &[]);
-    out.append(&head(view));
+    out.append(&head(view, badge));
     out.add(
         "<p id=\"lost\" class=\"lost\" role=\"alert\" hidden></p>\
          <noscript><p class=\"lost\">Figures of the moment the page was loaded. \
@@ -132,28 +146,71 @@ pub fn opened(view: &View, live: &str, title: &str) -> Html {
     out
 }
 
-/// That there is nothing of that name.
-pub fn missing(view: &View, error: &str) -> Html {
-    let mut out = opened(view, "", "Not found");
-    out.add("<nav class=\"back\"><a href=\"/\">← {}</a></nav>", &[&view.site]);
-    out.add("<section class=\"sheet\"><h2>Not found</h2><p>Here {}.</p></section>", &[&error]);
-    closed(out)
+/// That there is nothing of that name. It is for strangers too, and so shows nothing of the site.
+pub fn missing(error: &str) -> Html {
+    let mut out = bare("Not found");
+    out.add("<p>Here {}.</p><p><a href=\"/\">To the site</a></p>", &[&error]);
+    bare_end(out)
 }
 
-/// Everything after the content of a page.
-pub fn closed(mut out: Html) -> Html {
+/// That it takes another role to see this, and ways on from here.
+pub fn forbidden(need: Role, badge: &Badge) -> Html {
+    let mut out = bare("Not for this role");
+    out.add("<p>This is for the role {}", &[&need]);
+    if let Badge::Known { name, role, .. } = badge {
+        out.add(", and {} is {}", &[name, role]);
+    }
+    out.add(".</p><p><a href=\"/\">To the site</a></p>", &[]);
     out.add(
-        "</main><footer class=\"foot\"><span>Ampgate {}</span>\
-         <a href=\"/api/v1/openapi.json\">API</a> <a href=\"/metrics\">Metrics</a> \
-         <a href=\"/healthz\">Health</a> <a href=\"/login\">Log in or out</a></footer>\
-         </body></html>\n",
-        &[&env!("CARGO_PKG_VERSION")],
+        "<form method=\"post\" action=\"/logout\"><p class=\"buttons\"><button>Log in as \
+         somebody else</button></p></form>",
+        &[],
     );
+    bare_end(out)
+}
+
+/// Everything before the content of a page that shows nothing of the site: for whoever is not
+/// logged in, or at a wrong address.
+pub fn bare(title: &'static str) -> Html {
+    let mut out = Html::new();
+    out.add(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"color-scheme\" content=\"light dark\"><title>{} · Ampgate</title>\
+         <link rel=\"icon\" type=\"image/svg+xml\" href=\"/assets/mark.svg\">\
+         <link rel=\"stylesheet\" href=\"/assets/page.css\"></head><body class=\"driver\">",
+        &[&title],
+    );
+    out.add(SYMBOLS, &[]);
+    out.add("<header class=\"top\"><p class=\"brand\">Ampgate</p><h1>{}</h1></header>", &[&title]);
+    out.add("<main id=\"main\"><section class=\"sheet\">", &[]);
     out
 }
 
-/// Name of the site, its time, and whether all is well.
-pub fn head(view: &View) -> Html {
+/// Everything after it.
+pub fn bare_end(mut out: Html) -> Html {
+    out.add("</section></main></body></html>\n", &[]);
+    out
+}
+
+/// Everything after the content of a page.
+pub fn closed(mut out: Html, badge: &Badge) -> Html {
+    let version = env!("CARGO_PKG_VERSION");
+    out.add("</main><footer class=\"foot\"><span>Ampgate {}</span> ", &[&version]);
+    for (route, title) in FOOT {
+        let offer = Offer { method: "GET", route, of: "", title };
+        // What is not for everybody who reads is not missed here.
+        if badge.may(&offer) {
+            badge.link(&mut out, &offer);
+            out.add(" ", &[]);
+        }
+    }
+    out.add("</footer></body></html>\n", &[]);
+    out
+}
+
+/// Name of the site, its time, whether all is well, and who looks.
+pub fn head(view: &View, badge: &Badge) -> Html {
     let mut out = Html::new();
     let (class, symbol, state) = match view.degraded.len() {
         0 => ("well", "finished", "all is well".to_owned()),
@@ -168,7 +225,9 @@ pub fn head(view: &View) -> Html {
     out.add("<p class=\"clock\">{}</p>", &[&time]);
     out.add("<p class=\"health {}\">", &[&class]);
     out.icon(symbol);
-    out.add(" {}</p></header>", &[&state]);
+    out.add(" {}</p>", &[&state]);
+    badge.who(&mut out);
+    out.add("</header>", &[]);
     out
 }
 

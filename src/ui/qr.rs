@@ -5,17 +5,29 @@ use fast_qr::qr::QRBuilder;
 
 use crate::controller::view::{EvseView, View};
 
+use super::badge::Badge;
 use super::html::{Html, segment};
 use super::page;
 
 /// Light modules around a code, as ISO/IEC 18004 wants them.
 const QUIET: usize = 4;
 
+/// Where a code leads.
+pub struct Link<'a> {
+    /// Of the pages of drivers.
+    pub origin: &'a str,
+    /// Opens the page of the EVSE.
+    pub code: &'a str,
+    /// Whether phones can reach it.
+    pub reachable: bool,
+}
+
 /// The page to print: the code, what it is for, and where it leads.
-pub fn page(view: &View, evse: &EvseView, origin: &str, code: &str, reachable: bool) -> Html {
+pub fn page(view: &View, evse: &EvseView, link: &Link<'_>, badge: &Badge) -> Html {
+    let Link { origin, code, reachable } = *link;
     let path = format!("/d/{}?c={code}", segment(&evse.id));
     let link = format!("{origin}{path}");
-    let mut out = page::opened(view, "", &evse.id);
+    let mut out = page::opened(view, "", &evse.id, badge);
     out.add(
         "<nav class=\"back\"><a href=\"/evse/{}\">← {}</a></nav>",
         &[&segment(&evse.id), &evse.id],
@@ -39,7 +51,7 @@ pub fn page(view: &View, evse: &EvseView, origin: &str, code: &str, reachable: b
          alone. <a href=\"{}\">Open the page of its driver</a></p>",
         &[&evse.id, &path],
     );
-    page::closed(out)
+    page::closed(out, badge)
 }
 
 /// A code as SVG: one path, dark on light in every theme. Nothing where the text is too long.

@@ -41,6 +41,9 @@ const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/evse/{id}", VIEWER),
     ("GET", "/live/evse/{id}", VIEWER),
     ("GET", "/uploads", VIEWER),
+    ("GET", "/account", VIEWER),
+    ("GET", "/users", ADMIN),
+    ("GET", "/live/users", ADMIN),
     // Whoever has the code of an EVSE may say what its car needs.
     ("GET", "/evse/{id}/qr", OPERATOR),
     ("GET", "/api/v1/openapi.json", VIEWER),
@@ -79,6 +82,10 @@ const TABLE: &[(&str, &str, Need)] = &[
     ("POST", "/api/v1/partners", ADMIN),
     ("GET", "/api/v1/update", VIEWER),
     ("POST", "/api/v1/update", ADMIN),
+    ("GET", "/api/v1/users", ADMIN),
+    ("POST", "/api/v1/users", ADMIN),
+    // One's own, and only with the one before.
+    ("POST", "/api/v1/password", VIEWER),
 ];
 
 /// What it takes to ask for this; `path` as the route has it.
@@ -138,8 +145,8 @@ mod tests {
                 || path.starts_with("/d/")
                 || ["/login", "/logout", "/healthz"].contains(path);
             assert_eq!(*need == NOTHING, open, "{method} {path}");
-            let orders = *method != "GET";
-            assert!(!orders || *need != VIEWER, "{method} {path}: a viewer orders nothing");
+            let orders = *method != "GET" && *path != "/api/v1/password";
+            assert!(!orders || *need != VIEWER, "{method} {path}: a viewer orders nothing else");
         }
     }
 }

@@ -5,6 +5,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::ground::time::Instant;
 use crate::model::ask::{Ask, AskOutcome};
 use crate::model::security::{SecurityDone, SecurityOrder, SecurityView};
 use crate::model::update::{UpdateDone, UpdateOrder, UpdateView};
@@ -71,6 +72,10 @@ pub struct Counter {
     pub updates: Updates,
     /// Who may use page and API.
     pub users: Users,
+    /// Hears that the page is crowded, in words for people.
+    pub crowded: Arc<dyn Fn(String) + Send + Sync>,
+    /// The moment, for how often that is told.
+    pub moment: Arc<dyn Fn() -> Instant + Send + Sync>,
 }
 
 impl Counter {
@@ -87,6 +92,8 @@ impl Counter {
             },
             updates: Updates::off(),
             users: Users::nobody(),
+            crowded: Arc::new(drop),
+            moment: Arc::new(|| Instant::START),
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use crate::model::update::{UpdateStage, UpdateView};
 
+use super::badge::{Badge, Offer};
 use super::html::Html;
 
 /// Updates on the page; nothing where there are none.
-pub fn section(view: &UpdateView) -> Html {
+pub fn section(view: &UpdateView, badge: &Badge) -> Html {
     let mut out = Html::new();
     out.add("<section class=\"list updates\" id=\"updates\" data-part=\"updates\"", &[]);
     if !view.enabled {
@@ -36,33 +37,40 @@ pub fn section(view: &UpdateView) -> Html {
     for words in &view.polled {
         out.add("<p>Asked by itself: {}.</p>", &[words]);
     }
-    out.add("<p class=\"orders\">", &[]);
-    if view.orders.iter().any(|known| known == "install") {
+    orders(&mut out, view, badge);
+    out.add("</section>", &[]);
+    out
+}
+
+/// The orders that can be given as the update stands.
+fn orders(out: &mut Html, view: &UpdateView, badge: &Badge) {
+    let can = |order: &str| view.orders.iter().any(|known| known == order);
+    let offer = |title| Offer { method: "POST", route: "/api/v1/update", of: "", title };
+    let body = |order: &str| format!("{{\"order\": \"{order}\"}}");
+    if can("install") && badge.form(out, &offer("Install"), &body("install")) {
         out.add(
             "<label>Bundle <input name=\"location\" maxlength=\"2048\" spellcheck=\"false\" \
-             placeholder=\"/media/usb/ampgate.raucb or https://…\"></label> \
-             <button type=\"button\" data-post=\"/api/v1/update\" \
-             data-body=\"{}\" data-fields data-done=\"taken\">Install</button> ",
-            &[&"{\"order\": \"install\"}"],
+             required placeholder=\"/media/usb/ampgate.raucb or https://…\"></label> \
+             <button>Install</button> <output></output></form>",
+            &[],
         );
     }
-    for (order, title) in [
+    out.add("<p class=\"orders\">", &[]);
+    let others = [
         ("force", "Do not wait"),
         ("confirm", "Confirm"),
         ("rollback", "Roll back"),
         ("cancel", "Cancel"),
-    ] {
-        if view.orders.iter().any(|known| known == order) {
-            let body = format!("{{\"order\": \"{order}\"}}");
-            out.add(
-                "<button type=\"button\" data-post=\"/api/v1/update\" data-body=\"{}\" \
-                 data-done=\"done\">{}</button> ",
-                &[&body, &title],
-            );
-        }
+    ];
+    let others = || others.into_iter().filter(|(order, _)| can(order));
+    for (order, title) in others() {
+        badge.button(out, &offer(title), &body(order), "Done.");
     }
-    out.add("<output></output></p></section>", &[]);
-    out
+    let install = can("install").then_some("Install");
+    let titles = install.into_iter().chain(others().map(|(_, title)| title));
+    let all: Vec<Offer<'_>> = titles.map(offer).collect();
+    badge.withheld(out, &all);
+    out.add(" <output></output></p>", &[]);
 }
 
 #[cfg(test)]
@@ -81,14 +89,14 @@ mod tests {
             orders: vec!["force".to_owned(), "cancel".to_owned()],
             ..UpdateView::default()
         };
-        let html = section(&view).into_string();
+        let html = section(&view, &Badge::NoUsers).into_string();
         assert!(html.contains("&lt;EVSE-07&gt; would miss 17:00 by 4 min"), "{html}");
         assert!(html.contains("Assumed: nobody has said when"), "{html}");
         assert!(html.contains("Do not wait</button>") && html.contains("Cancel</button>"));
         assert!(!html.contains("Roll back") && !html.contains("Install"));
         let free = UpdateView { enabled: true, orders: vec!["install".to_owned()], ..view };
-        let html = section(&free).into_string();
+        let html = section(&free, &Badge::NoUsers).into_string();
         assert!(html.contains("name=\"location\"") && html.contains(">Install</button>"));
-        assert!(section(&UpdateView::default()).into_string().contains("hidden"));
+        assert!(section(&UpdateView::default(), &Badge::NoUsers).into_string().contains("hidden"));
     }
 }

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use crate::controller::view::View;
 use crate::model::upload::UploadedFile;
 
 use super::api::Named;
-use super::html::segment;
+use super::badge::{Badge, Offer};
+use super::entry::Visit;
+use super::html::Html as Markup;
 use super::page;
 use super::security::Files;
 use super::state::Shared;
@@ -58,23 +61,34 @@ pub async fn remove(State(shared): State<Arc<Shared>>, name: Named) -> Result<St
 }
 
 /// `GET /uploads`
-pub async fn page(State(shared): State<Arc<Shared>>) -> Result<Response, Trouble> {
+pub async fn page(
+    State(shared): State<Arc<Shared>>,
+    Extension(visit): Extension<Visit>,
+) -> Result<Response, Trouble> {
     let uploads = with(&shared, |files| (files.list)()).await?;
-    let view = shared.view();
+    Ok(Html(drawn(&shared.view(), &uploads, &visit.badge()).into_string()).into_response())
+}
+
+/// The page of what chargers have uploaded.
+pub fn drawn(view: &View, uploads: &[UploadedFile], badge: &Badge) -> Markup {
     let calendar = Calendar::new(&view.zone);
-    let mut out = page::opened(&view, "/live", "Files of chargers");
+    let mut out = page::opened(view, "/live", "Files of chargers", badge);
+    out.add("<nav class=\"back\"><a href=\"/\">← {}</a></nav>", &[&view.site]);
     out.add("<section class=\"list uploads\"><h2>Files of chargers</h2>", &[]);
     if uploads.is_empty() {
         table::nothing(&mut out, "No charger has uploaded anything.");
     } else {
         table::head(&mut out, "Files of chargers", &["File", "Came", "Bytes"]);
-        for file in &uploads {
+        for file in uploads {
+            let (route, name) = ("/api/v1/uploads/{name}", file.name.as_str());
+            let offer = Offer { method: "GET", route, of: name, title: "Read files" };
             let received = file.received.map(|at| calendar.short(at, None)).unwrap_or_default();
-            out.add(
-                "<tr><th scope=\"row\" data-label=\"File\">\
-                 <a href=\"/api/v1/uploads/{}\">{}</a></th>",
-                &[&segment(&file.name), &file.name],
-            );
+            out.add("<tr><th scope=\"row\" data-label=\"File\">", &[]);
+            match badge.may(&offer) {
+                true => out.add("<a href=\"{}\">{}</a>", &[&offer.address(), &file.name]),
+                false => out.text(&file.name),
+            }
+            out.add("</th>", &[]);
             out.add(
                 "<td data-label=\"Came\">{}</td>\
                  <td data-label=\"Bytes\" class=\"number\">{}</td></tr>",
@@ -82,9 +96,11 @@ pub async fn page(State(shared): State<Arc<Shared>>) -> Result<Response, Trouble
             );
         }
         out.add("</tbody></table></div>", &[]);
+        let (route, title) = ("/api/v1/uploads/{name}", "Read files");
+        badge.withheld(&mut out, &[Offer { method: "GET", route, of: "", title }]);
     }
     out.add("</section>", &[]);
-    Ok(Html(page::closed(out).into_string()).into_response())
+    page::closed(out, badge)
 }
 
 /// Reads or changes files on a thread that may block.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::model::user::{LoginRefused, Standing, UserName};
+use crate::model::user::{LoginRefused, Standing, UserLine, UserName, UserOrder, UserRefused};
 
 /// Somebody says a name and a password.
 #[derive(Clone)]
@@ -21,6 +21,18 @@ pub struct Login {
 /// What a look at name and password comes to.
 pub type Checking =
     Pin<Box<dyn Future<Output = Result<(UserName, Standing), LoginRefused>> + Send>>;
+
+/// Who orders something about users.
+#[derive(Clone, Debug)]
+pub struct Whom {
+    /// The user; none = this machine.
+    pub name: Option<UserName>,
+    /// From where.
+    pub from: IpAddr,
+}
+
+/// What an order about users comes to.
+pub type Ordering = Pin<Box<dyn Future<Output = Result<(), UserRefused>> + Send>>;
 
 /// What is known of a user at this moment.
 pub type Look = dyn Fn(&UserName) -> Option<Standing> + Send + Sync;
@@ -39,6 +51,10 @@ pub struct Users {
     pub check: Arc<dyn Fn(Login) -> Checking + Send + Sync>,
     /// Somebody has come in at the page.
     pub entered: Arc<Hear>,
+    /// All of them.
+    pub list: Arc<dyn Fn() -> Vec<UserLine> + Send + Sync>,
+    /// Does what is ordered, and tells people who ordered it.
+    pub order: Arc<dyn Fn(UserOrder, Whom) -> Ordering + Send + Sync>,
     /// The token of this machine, which opens everything on loopback; none where it is not kept.
     pub token: Option<Arc<str>>,
 }
@@ -51,6 +67,10 @@ impl Users {
             standing: Arc::new(|_| None),
             check: Arc::new(|_| Box::pin(async { Err(LoginRefused::Wrong) })),
             entered: Arc::new(|_, _| {}),
+            list: Arc::new(Vec::new),
+            order: Arc::new(|_, _| {
+                Box::pin(async { Err(UserRefused::No("there are no users here".to_owned())) })
+            }),
             token: None,
         }
     }

@@ -125,7 +125,8 @@ pub async fn poster(
         None => (format!("http://{host}"), false),
     };
     let code = shared.passes.code(&evse.id);
-    Ok(Html(qr::page(&view, &evse, &origin, &code, reachable).into_string()).into_response())
+    let link = qr::Link { origin: &origin, code: &code, reachable };
+    Ok(Html(qr::page(&view, &evse, &link, &visit.badge()).into_string()).into_response())
 }
 
 /// A page that says that there is no such EVSE.
@@ -139,7 +140,7 @@ impl IntoResponse for Missing {
 
 /// The EVSE of this name, or the page that says that there is none.
 pub fn known(view: &View, id: Named) -> Result<EvseView, Missing> {
-    let missing = |trouble: Trouble| Missing(page::missing(view, trouble.error()).into_string());
+    let missing = |trouble: Trouble| Missing(page::missing(trouble.error()).into_string());
     super::api::known(view, id).map_err(missing)
 }
 

@@ -27,9 +27,11 @@ use crate::controller::message::Order;
 use crate::daemon::Handle;
 use crate::io::clock::Clock;
 use crate::io::field::PartnerAsk;
+use crate::io::https::Tell;
 use crate::io::partner::{self, Incoming};
 use crate::io::renewal::Renewal;
 use crate::io::tls::{Tls, TlsError, TlsFiles};
+use crate::model::event::EventKind;
 use crate::model::partner::Ocpi;
 use crate::store::error::StoreError;
 use crate::store::partners::{PartnerReader, PartnerStore};
@@ -116,6 +118,17 @@ pub struct UplinkOptions<'a> {
     pub clock: Clock,
 }
 
+/// Tells people that the door of partners is crowded.
+fn crowded(handle: &Handle) -> Tell {
+    let handle = handle.clone();
+    Arc::new(move |words| {
+        let handle = handle.clone();
+        tokio::spawn(async move {
+            handle.tell(EventKind::Crowded, "ocpi".to_owned(), words).await;
+        });
+    })
+}
+
 /// Opens the file and the listener, and starts.
 pub async fn start(options: UplinkOptions<'_>) -> Result<Uplink, UplinkError> {
     let UplinkOptions { handle, mut ocpi, address, tls, data, clock } = options;
@@ -132,7 +145,8 @@ pub async fn start(options: UplinkOptions<'_>) -> Result<Uplink, UplinkError> {
     let tls = tls.map(Tls::load).transpose()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     if let Some(address) = address {
-        let listening = partner::listen(address, tls.clone(), requests).await;
+        let tell = crowded(handle);
+        let listening = partner::listen(address, tls.clone(), requests, tell).await;
         let (task, opened) = listening.map_err(|source| UplinkError::Listen { address, source })?;
         tasks.push(task);
         bound = Some(opened);

@@ -157,6 +157,140 @@ async def test_somebody_logs_in_and_out_with_a_browser(idle, tmp_path):
         await browser.says("Password")
 
 
+async def enter(browser, daemon, name, path, password=PASSWORD):
+    await browser.load(f"{daemon.web_url}{path}")
+    await log_in(browser, name, password)
+    until_there = f"location.pathname === '{path}'"
+    await until(lambda: browser.run(until_there), 20, f"{name} is at {path}", daemon)
+    await browser.settled()
+
+
+async def log_in(browser, name, password=PASSWORD):
+    await browser.says("Password")
+    await browser.fill("name", name)
+    await browser.fill("password", password)
+    await browser.press("Log in")
+
+
+def passwd(daemon, name, password):
+    code, said = ampgate(daemon, "user", "passwd", name, "--stdin", "--data", str(daemon.data),
+                         stdin=f"{password}\n")
+    assert code == 0, said
+
+
+async def test_the_page_follows_the_role_and_a_session_that_ends_leads_back(idle, tmp_path):
+    daemon, other = idle.daemon, "another long password"
+    for name, role in [("bob", "viewer"), ("olga", "operator"), ("alice", "admin")]:
+        add(daemon, name, role)
+    await idle.start()
+    async with Browser(tmp_path / "profile") as browser:
+        orders = "document.querySelectorAll('[data-post]').length"
+        await enter(browser, daemon, "bob", "/evse/EVSE-01")
+        text = await browser.says("for the role operator; bob is viewer.")
+        assert await browser.run(orders) == 0, text
+        await browser.photograph(tmp_path / "viewer.png")
+        await browser.press("Log out")
+        await browser.says("Password")
+        assert "session has ended" not in await browser.text()
+
+        await enter(browser, daemon, "olga", "/evse/EVSE-01")
+        await browser.says("Ask the charger for fresh values")
+        assert await browser.run(orders) == 1
+        # Her role is taken away: the page that is open follows by itself.
+        code, said = ampgate(daemon, "user", "role", "olga", "viewer", "--data", str(daemon.data))
+        assert code == 0, said
+
+        async def follows():
+            return "olga is viewer" in (await browser.text() or "")
+
+        await until(follows, 40, "the open page follows the role", daemon)
+        # Another password ends her session in the middle of work.
+        passwd(daemon, "olga", other)
+        ended = "location.pathname === '/login'"
+        await until(lambda: browser.run(ended), 40, "the page shows the way in", daemon)
+        await browser.says("Your session has ended")
+        await log_in(browser, "olga", other)
+        await browser.says("EVSE-01")
+        assert await browser.run("location.pathname") == "/evse/EVSE-01"
+        await browser.load(f"{daemon.web_url}/users")
+        await browser.says("for the role admin, and olga is viewer")
+        await browser.press("Log in as somebody else")
+        await browser.says("Password")
+
+        # What was typed stays until its author has read why it was not taken.
+        await enter(browser, daemon, "alice", "/users")
+        await browser.fill("name", "carol")
+        passwd(daemon, "alice", other)
+
+        async def says_so():
+            return "Your session has ended" in (await browser.text() or "")
+
+        await until(says_so, 40, "the page says that the session has ended", daemon)
+        assert await browser.run("document.querySelector('[name=name]').value") == "carol"
+        await browser.run("document.querySelector('#lost a').click()")
+        await log_in(browser, "alice", other)
+        await browser.says("A new user")
+        assert await browser.run("location.pathname") == "/users"
+
+
+async def test_an_admin_keeps_the_users_with_a_browser(idle, tmp_path):
+    daemon = idle.daemon
+    add(daemon, "alice", "admin")
+    await idle.start()
+    row = "document.querySelector('[data-key={}]')"
+    async with Browser(tmp_path / "profile") as browser:
+        def there(name, wanted=True):
+            return until(lambda: browser.run(f"!!{row.format(name)} === {str(wanted).lower()}"),
+                         20, f"{name} is {'' if wanted else 'not '}on the list", daemon)
+
+        await enter(browser, daemon, "alice", "/users")
+        await browser.run(f"{row.format('alice')}.querySelector('details').open = true")
+        await browser.says("alice is the last admin; make another user admin first")
+        await browser.fill("name", "bob")
+        await browser.fill("password", PASSWORD)
+        await browser.fill("again", "a mistaken password")
+        await browser.press("Add")
+        await browser.says("the two passwords are not the same")
+        await browser.fill("again", PASSWORD)
+        await browser.press("Add")
+        await browser.says("bob is added as viewer.")
+        await there("bob")
+        # A command makes another meanwhile: it comes by itself, and nothing is lost.
+        add(daemon, "carol", "viewer")
+        await browser.run(f"{row.format('bob')}.querySelector('details').open = true")
+        await browser.run(f"{row.format('bob')}.querySelector('[name=role]').value = 'operator'")
+        await browser.photograph(tmp_path / "users.png")
+        await browser.press("Change role")
+        await browser.says("bob is operator.")
+        await there("carol")
+        assert ask(daemon.web_url, "/api/v1/site", "bob")[0] == 200
+        await browser.press("Remove bob")
+        await browser.says("bob is removed.")
+        await there("bob", False)
+        assert ask(daemon.web_url, "/api/v1/site", "bob")[0] == 401
+        assert ask(daemon.web_url, "/api/v1/site", "carol")[0] == 200
+
+        await browser.load(f"{daemon.web_url}/account")
+        await browser.says("with the role admin")
+        for name, value in [("before", "a wrong password"), ("password", "another long password"),
+                            ("again", "another long password")]:
+            await browser.fill(name, value)
+        await browser.press("Change password")
+        await browser.says("the old password is wrong")
+        await browser.fill("before", PASSWORD)
+        await browser.press("Change password")
+        await browser.says("Your password is another one.")
+        await browser.load(f"{daemon.web_url}/")
+        await browser.says("One-line diagram")
+    code, said = ampgate(daemon, "events", "--data-dir", str(daemon.data))
+    for words in ["bob was added as viewer, by alice from 127.0.0.1",
+                  "carol was added as viewer, by a command on the box",
+                  "alice has another password, by alice from 127.0.0.1"]:
+        assert words in said, said
+    code, said = ampgate(daemon, "user", "list", "--data", str(daemon.data))
+    assert [line.split()[0] for line in said.splitlines()] == ["alice", "carol"], said
+
+
 async def test_other_machines_come_in_through_tls_once_there_is_a_user(idle, tmp_path):
     daemon = idle.daemon
     outside = free_port()

@@ -14,8 +14,15 @@
       from.replaceWith(to);
       return;
     }
+    // What was answered to a person stays until the next answer.
+    if (from.nodeName === "OUTPUT") return;
     if (from.nodeType !== Node.ELEMENT_NODE) {
       if (from.data !== to.data) from.data = to.data;
+      return;
+    }
+    // What stands for another thing is another piece: nothing that was typed goes along.
+    if (from.dataset.key !== to.dataset.key) {
+      from.replaceWith(to);
       return;
     }
     for (const { name } of [...from.attributes]) {
@@ -64,7 +71,7 @@
       update(message.parts);
     });
     source.addEventListener("silent", () => {
-      say("The controller has published nothing for a while: these figures are not those of the present.");
+      say("The controller is silent: these figures are not those of the present.");
     });
     source.onerror = () => {
       const time = document.querySelector(".clock").textContent;
@@ -75,36 +82,85 @@
       }
     };
   }
-  // Whoever is no longer logged in is shown the way in.
   async function again() {
     const answer = await fetch("/api/v1/openapi.json", { method: "HEAD" }).catch(() => null);
-    if (answer && answer.status === 401) location.reload();
+    if (answer && answer.status === 401) ended();
+    else if (answer && answer.status === 403) location.reload();
     else connect();
   }
   if (live) connect();
 
-  // Buttons that order something name the address in data-post; the fields beside them go into the
-  // body, and the answer stands next.
-  document.addEventListener("click", async (event) => {
-    const button = event.target.closest("button[data-post]");
-    if (!button) return;
-    const answer = button.parentElement.querySelector("output");
+  // The way in, which leads back to here.
+  function login() {
+    const here = location.pathname + location.search + location.hash;
+    return `/login?ended=1&next=${encodeURIComponent(here)}`;
+  }
+
+  // Whoever is no longer logged in is shown the way in; what was typed here is not thrown away.
+  function ended() {
+    const fields = [...document.querySelectorAll("input")];
+    if (!fields.some((field) => field.value !== field.defaultValue)) {
+      location.assign(login());
+      return;
+    }
+    say("Your session has ended. ");
+    const link = document.createElement("a");
+    [link.href, link.textContent] = [login(), "Log in, and come back here"];
+    lost.append(link);
+  }
+
+  // Buttons and forms that order something name the address in data-post; the fields of a form go
+  // into the body. The answer stands beside, or where the page has a place for it.
+  function bodyOf(place, wanted) {
+    const fields = [...place.querySelectorAll("input[name], select[name]")];
+    if (!place.reset) return wanted;
+    const values = fields.filter((field) => field.name !== "again").map((field) => {
+      return [field.name, field.type === "password" ? field.value : field.value.trim()];
+    });
+    return JSON.stringify({ ...JSON.parse(wanted), ...Object.fromEntries(values) });
+  }
+
+  async function order(place, { post, body, done }, button, answer) {
+    const again = place.querySelector("[name=again]");
+    if (again && again.value !== place.querySelector("[name=password]").value) {
+      answer.textContent = "Not sent: the two passwords are not the same.";
+      return;
+    }
     button.disabled = true;
+    answer.textContent = "…";
     try {
-      const post = button.dataset.post;
-      let wanted = button.dataset.body;
-      const fields = [...button.parentElement.querySelectorAll("input[name]")];
-      if (wanted && "fields" in button.dataset) {
-        const values = fields.map((field) => [field.name, field.value.trim()]);
-        wanted = JSON.stringify({ ...JSON.parse(wanted), ...Object.fromEntries(values) });
-      }
+      const wanted = bodyOf(place, body);
       const headers = wanted ? { "content-type": "application/json" } : {};
       const response = await fetch(post, { method: "POST", headers, body: wanted });
-      const body = await response.json();
-      answer.textContent = response.ok ? button.dataset.done : `${body.error}: ${body.expected}`;
+      if (response.status === 401) {
+        answer.textContent = "Not done: your session has ended. ";
+        const link = document.createElement("a");
+        [link.href, link.textContent] = [login(), "Log in, and come back here"];
+        answer.append(link);
+      } else {
+        const told = await response.json();
+        if (response.ok && place.reset) place.reset();
+        const words = `Not done: ${told.error}. Expected: ${told.expected}.`;
+        answer.textContent = response.ok ? done || told.text || told.words : words;
+      }
     } catch {
-      answer.textContent = "Ampgate does not answer";
+      answer.textContent = "Not done: Ampgate does not answer.";
     }
     button.disabled = false;
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-post]");
+    if (!button) return;
+    const place = button.parentElement;
+    order(place, button.dataset, button, place.querySelector("output"));
+  });
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target.closest("form[data-post]");
+    if (!form) return;
+    event.preventDefault();
+    const answer = form.querySelector("output") || document.getElementById("answer");
+    order(form, form.dataset, form.querySelector("button"), answer);
   });
 })();
