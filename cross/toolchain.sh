@@ -34,7 +34,7 @@ names() {
 
 # install_tools: what is missing on this machine, by name.
 install_tools() {
-    local wanted=(rustc-web cargo-web "gcc-$gnu" "libc6-dev-$arch-cross" binutils file
+    local wanted=(rustc-web cargo-web "gcc-$gnu" "libc6-dev-$arch-cross" binutils file python3
         qemu-user-static) missing=() package
     for package in "${wanted[@]}"; do
         dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null |
@@ -74,21 +74,34 @@ fetch_std() {
         foreign update || continue
         (cd "$root" && foreign download libstd-rust-web-dev) || continue
         if compgen -G "$root/libstd-rust-web-dev_$version+*.deb" >/dev/null; then
-            mkdir -p "$std"
+            rm -rf "$std.part" && mkdir -p "$std.part"
             dpkg-deb --fsys-tarfile "$root"/libstd-rust-web-dev_"$version"+*.deb |
-                tar -x -C "$std" --strip-components=2 ./usr/lib/rustlib
+                tar -x -C "$std.part" --strip-components=2 ./usr/lib/rustlib || return
+            mv "$std.part" "$std"
             rm -rf "$root"
             return
         fi
     done
+    rm -rf "$root"
     echo "no std $version for $arch; expected the version of rustc-web in one of the sources" >&2
     return 1
+}
+
+# is_new_enough: rustc-web compiles this project. Where one index is behind, apt takes a
+# rustc-web of long ago.
+is_new_enough() {
+    local needed version
+    needed=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+    version=$(dpkg-query -W -f '${Version}' rustc-web)
+    dpkg --compare-versions "$version" ge "$needed" ||
+        { echo "rustc-web is $version; expected $needed or later, as in Debian's security suite" >&2
+        return 1; }
 }
 
 # prepare ARCH: everything above, then the environment in which cargo builds for it.
 prepare() {
     names "$1"
-    install_tools && fetch_std || return
+    install_tools && is_new_enough && fetch_std || return
     local upper=${triple^^}
     upper=${upper//-/_}
     # Debian's own before any other on the path: std and compiler must be of one version.
