@@ -55,8 +55,14 @@ struct Estimate {
     load: Option<PerPhase<Amps>>,
     vague_since: Option<Instant>,
     held: PerPhase<Held>,
-    /// The last reading, with what the chargers below were known to draw then.
-    read: Option<(PerPhase<Amps>, Vec<(EvseIndex, Draw)>)>,
+    read: Option<Reading>,
+}
+
+/// The last reading of a node's meter, with what the chargers below were known to draw then.
+#[derive(Clone, Debug, PartialEq)]
+struct Reading {
+    total: PerPhase<Amps>,
+    below: Vec<(EvseIndex, Draw)>,
 }
 
 /// The estimates of all nodes.
@@ -78,7 +84,7 @@ impl Estimate {
     /// now: who was lowered meanwhile may not have drawn what explained it.
     fn proven(&self, worst: &[PerPhase<Amps>]) -> PerPhase<Amps> {
         let held = self.held.map(|held| held.value);
-        let Some((total, below)) = &self.read else { return held };
+        let Some(Reading { total, below }) = &self.read else { return held };
         let most = below.iter().map(|(evse, draw)| draw.most(worst[*evse]));
         held.worst(*total - most.fold(PerPhase::ZERO, |sum, most| sum + most))
     }
@@ -110,7 +116,7 @@ impl Loads {
             below.push((evse, draw));
         }
         let estimate = &mut self.nodes[node];
-        estimate.read = Some((total, below));
+        estimate.read = Some(Reading { total, below });
         let exact = total - known;
         // At the start the configured worst case stands in, as far as the meter allows: taking all
         // that flows for building load would stop every car of a site that is started anew.
