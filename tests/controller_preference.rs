@@ -198,5 +198,5 @@ fn where_nothing_is_said_the_rule_of_the_group_is_planned_with() {
     twin.run_for(Duration::seconds(5));
     let plan = twin.view().expect("the box runs").plan.expect("a car charges");
     let car = plan.car("E1").expect("it is planned for");
-    assert_eq!((car.says.as_str(), car.by), ("the driver", Some(at(230))));
+    assert_eq!((car.says.as_str(), car.by), ("the driver", Some(at(239))));
 }

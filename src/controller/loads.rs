@@ -5,9 +5,9 @@
 //! of the meter's reading is only known to lie between nothing and what it may draw at most, so the
 //! estimate moves no further than the meter proves. That cannot hide an overload (meter and leases
 //! together still fit), and it lasts [`VAGUE_MAX`] at most: then the last figures are taken as they
-//! are. What explained the meter's reading explains no more than it may still draw: a charger that is
-//! lowered gives nothing on before the meter was read again. A charger that tells no current counts in full with its lease *and* inside the meter's
-//! figure: wasteful and safe.
+//! are. What explained the meter's reading explains no more than it may still draw: a charger that
+//! is lowered gives nothing on before the meter was read again. A charger that tells no current
+//! counts in full with its lease *and* inside the meter's figure: wasteful and safe.
 //!
 //! Rises are believed at once, falls after [`HOLD`]: load that comes and goes must not make limits
 //! jump. A silent meter means the configured worst case at once, never zero.
@@ -152,8 +152,8 @@ impl Loads {
         self.nodes[node] = Estimate::default();
     }
 
-    /// What the guard must leave room for, node by node; `worst` is the most that each EVSE may draw
-    /// by now.
+    /// What the guard must leave room for, node by node; `worst` is the most that each EVSE may
+    /// draw by now.
     pub fn other(
         &self,
         diagram: &Diagram,

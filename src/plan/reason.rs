@@ -90,8 +90,12 @@ impl<'a> Scene<'a> {
     }
 
     /// What a kWh less in `step` costs a car, in EUR: the price of the cheapest later power that
-    /// there is room for, with the needs that come before it; or what is missed.
+    /// there is room for, with the needs that come before it; or what is missed. Nothing without
+    /// such a step.
     pub fn loss(&self, at: usize, step: usize) -> f64 {
+        if self.tariffs.len() <= step {
+            return 0.0;
+        }
         let car = &self.problem.cars[at];
         let factor = 2_f64.powi(car.priority.clamp(-8, 8));
         let tight: Vec<&Need> =
@@ -122,7 +126,7 @@ impl<'a> Scene<'a> {
                 return price;
             }
         }
-        missed(end.max(last))
+        missed(last)
     }
 
     /// Whether a kWh less in `step` would be missing for a need.
