@@ -8,14 +8,15 @@ use crate::learn::habits::Question;
 use crate::learn::stay::Stay;
 use crate::model::policy::PlanPolicy;
 use crate::model::session::Session;
-use crate::plan::problem::Need;
+use crate::plan::problem::{Car, Need};
+use crate::plan::solution::CarPlan;
 
 use super::message::Outbox;
 use super::state::State;
 
 /// A car should have what it needs so long before its driver comes: chargers and cars take their
 /// time. The sun of the last minutes counts too, so that it is no longer than that.
-const IN_HAND: Duration = Duration::minutes(1);
+const IN_HAND: Duration = Duration::minutes(2);
 
 /// What is asked for beyond the need, in kWh: a car that is full stops by itself, and energy that
 /// is asked for too much is bought although the sun would have sufficed.
@@ -102,35 +103,31 @@ impl State {
             wires: wired.wiring.len() as u8,
             max_kw: most.as_f64() * phases as f64 * volts / 1000.0,
         };
-        if let Some(policy) = self.site.plan.clone() {
-            let (asked, missed) = self.asked_and_missed(utc, evse, session, &policy);
+        if self.site.plan.is_some() {
+            let (asked, missed) = self.asked_and_missed(evse, session);
             self.planning.shortage.observe(asked, missed);
         }
         let changed = self.planning.habits.observe(&stay);
         self.keep_habits(changed, out);
     }
 
-    /// What a session that ends now asked for and what it missed, in kWh, as far as its EVSE and
-    /// its car could have given it in the time that it had. Nothing where the need itself was not
-    /// certain: what waiting risks there is in its price already.
-    fn asked_and_missed(
-        &self,
-        utc: Utc,
-        evse: EvseIndex,
-        session: &Session,
-        policy: &PlanPolicy,
-    ) -> (f64, f64) {
+    /// What a session that ends now asked for and what it missed, in kWh, as far as the plan in
+    /// force knew that it would go short: its need fitted no more. A driver who leaves early, or
+    /// takes less than was said, tells nothing of the room.
+    fn asked_and_missed(&self, evse: EvseIndex, session: &Session) -> (f64, f64) {
         let got = session.energy_wh.as_f64() / 1000.0;
-        if self.evses[evse].satisfied {
+        let Some(active) = self.planning.active.as_ref().filter(|_| !self.evses[evse].satisfied)
+        else {
             return (got, 0.0);
-        }
-        let (needs, _) = self.needs(utc, evse, session, policy);
-        let [need] = needs.as_slice() else { return (0.0, 0.0) };
-        let vehicle = self.planning.habits.vehicle(&session.token);
-        let volts = self.site.diagram.voltage.as_f64();
-        let most_a = self.most(evse, vehicle).0 * self.phases(evse, vehicle).count() as f64;
-        let most = most_a * volts / 1000.0 * utc.since(session.started).as_hours();
-        let missed = (need.kwh - CUSHION_KWH).clamp(0.0, (most - got).max(0.0));
+        };
+        let cars = active.problem.cars.iter().zip(&active.plan.cars);
+        let own = |(car, _): &(&Car, &CarPlan)| car.session == Some(session.id.0);
+        let missed = cars.into_iter().find(own).map_or(0.0, |(car, plan)| {
+            let weight: f64 = car.needs.iter().map(|need| need.eur_per_kwh).sum();
+            let missing = car.needs.iter().zip(&plan.missing_kwh);
+            let missed = missing.map(|(need, kwh)| need.eur_per_kwh * kwh).sum::<f64>();
+            if 0.0 < weight { missed / weight } else { 0.0 }
+        });
         (got + missed, missed)
     }
 }
@@ -154,7 +151,7 @@ mod tests {
     fn a_car_is_ready_before_it_leaves_and_one_past_its_time_is_still_charged() {
         let at = |text: &str| Utc::parse(text).expect("a time");
         let now = at("2019-05-06T15:00:00Z");
-        assert_eq!(ready_by(at("2019-05-06T15:08:00Z"), now), at("2019-05-06T15:07:00Z"));
+        assert_eq!(ready_by(at("2019-05-06T15:08:00Z"), now), at("2019-05-06T15:06:00Z"));
         assert_eq!(ready_by(at("2019-05-06T15:01:00Z"), now), at("2019-05-06T15:15:00Z"));
         assert_eq!(ready_by(at("2019-05-06T14:00:00Z"), now), at("2019-05-06T15:15:00Z"));
     }
