@@ -14,6 +14,7 @@ use crate::model::record::{LearnedRecord, Record};
 use crate::model::site::Site;
 
 use super::message::{Answer, Outbox, Output};
+use super::outlook::read;
 use super::planning::Planning;
 use super::state::State;
 
@@ -107,11 +108,6 @@ impl State {
         self.mark(now.mono);
         Answer::Done
     }
-}
-
-/// Whether the text could be read.
-fn read<T: serde::de::DeserializeOwned>(into: &mut T, text: &str) -> bool {
-    serde_json::from_str(text).map(|known| *into = known).is_ok()
 }
 
 fn record((name, text): (String, String)) -> LearnedRecord {

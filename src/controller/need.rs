@@ -104,7 +104,7 @@ impl State {
             max_kw: most.as_f64() * phases as f64 * volts / 1000.0,
         };
         if self.site.plan.is_some() {
-            let (asked, missed) = self.asked_and_missed(evse, session);
+            let (asked, missed) = self.asked_and_missed(utc, evse, session);
             self.planning.shortage.observe(asked, missed);
         }
         let changed = self.planning.habits.observe(&stay);
@@ -112,21 +112,25 @@ impl State {
     }
 
     /// What a session that ends now asked for and what it missed, in kWh, as far as the plan in
-    /// force knew that it would go short: its need fitted no more. A driver who leaves early, or
-    /// takes less than was said, tells nothing of the room.
-    fn asked_and_missed(&self, evse: EvseIndex, session: &Session) -> (f64, f64) {
+    /// force knew that it would go short although its EVSE and its car could have given it in the
+    /// time that it had. A driver who leaves early, or asks for more than that, tells nothing of
+    /// the room.
+    fn asked_and_missed(&self, utc: Utc, evse: EvseIndex, session: &Session) -> (f64, f64) {
         let got = session.energy_wh.as_f64() / 1000.0;
         let Some(active) = self.planning.active.as_ref().filter(|_| !self.evses[evse].satisfied)
         else {
             return (got, 0.0);
         };
-        let cars = active.problem.cars.iter().zip(&active.plan.cars);
         let own = |(car, _): &(&Car, &CarPlan)| car.session == Some(session.id.0);
-        let missed = cars.into_iter().find(own).map_or(0.0, |(car, plan)| {
+        let found = active.problem.cars.iter().zip(&active.plan.cars).find(own);
+        let missed = found.map_or(0.0, |(car, plan)| {
             let weight: f64 = car.needs.iter().map(|need| need.eur_per_kwh).sum();
             let missing = car.needs.iter().zip(&plan.missing_kwh);
             let missed = missing.map(|(need, kwh)| need.eur_per_kwh * kwh).sum::<f64>();
-            if 0.0 < weight { missed / weight } else { 0.0 }
+            let phases = car.phases.iter().filter(|loads| **loads).count() as f64;
+            let full_kw = car.max_a * phases * active.problem.voltage_v / 1000.0;
+            let could = full_kw * utc.since(session.started).as_hours() - got;
+            (missed / weight.max(1e-9)).min(could).max(0.0)
         });
         (got + missed, missed)
     }

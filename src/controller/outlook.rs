@@ -51,6 +51,11 @@ impl SitePower {
 /// One in so many days needs the highest import of its billing period.
 const DAYS_PER_PEAK: f64 = 10.0;
 
+/// Takes back what was written down as JSON; tells whether the text could be read.
+pub fn read<T: DeserializeOwned>(into: &mut T, text: &str) -> bool {
+    serde_json::from_str(text).map(|known| *into = known).is_ok()
+}
+
 /// Everything that is known for looking ahead.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outlook {
@@ -83,15 +88,12 @@ impl Outlook {
     /// Takes back what was written down under this name; none where the name is not of here, false
     /// where the text cannot be read, which is then learned anew.
     pub fn restore(&mut self, name: &str, text: &str) -> Option<bool> {
-        fn read<T: DeserializeOwned>(into: &mut T, text: &str) -> Option<bool> {
-            Some(serde_json::from_str(text).map(|known| *into = known).is_ok())
-        }
         match name {
-            "co2" => read(&mut self.co2, text),
-            "load" => read(&mut self.load, text),
-            "peak" => read(&mut self.peak, text),
-            "price" => read(&mut self.prices, text),
-            "pv" => read(&mut self.pv, text),
+            "co2" => Some(read(&mut self.co2, text)),
+            "load" => Some(read(&mut self.load, text)),
+            "peak" => Some(read(&mut self.peak, text)),
+            "price" => Some(read(&mut self.prices, text)),
+            "pv" => Some(read(&mut self.pv, text)),
             _ => None,
         }
     }

@@ -1,9 +1,9 @@
 //! The highest import of the billing period so far, as the grid operator measures it, and the one
 //! that is to be expected.
 //!
-//! A plan sees a day, a peak is paid for a month. A kW more than the month will see anyhow costs
-//! its whole price; up to there it costs nothing. What it will see anyhow is told by the period
-//! before, or at the very first by the size of the connection, less what a plan can hope to spare.
+//! A plan sees a day, a peak is paid for a month. What the month will see anyhow costs nothing more.
+//! It is told by the period before, or at the very first by the size of the connection, less what a
+//! plan can hope to spare.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,9 @@ const KEPT: usize = 4;
 
 /// So much of the last period's highest import is needed in the next one too.
 const NEEDED: f64 = 0.85;
+
+/// Nothing was measured yet.
+const NO_PERIOD: (i16, i8) = (0, 0);
 
 /// The highest import of a billing period.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,7 +43,7 @@ impl PeakSoFar {
             zone,
             peak,
             quarters: Quarters::new(KEPT),
-            period: (0, 0),
+            period: NO_PERIOD,
             highest_kw: 0.0,
             before_kw: connection_kw,
         }
@@ -79,7 +82,7 @@ impl PeakSoFar {
             Billing::Year => (local.year, 0),
         };
         if period != self.period {
-            if self.period != (0, 0) {
+            if self.period != NO_PERIOD {
                 self.before_kw = self.highest_kw;
             }
             self.period = period;
@@ -90,8 +93,9 @@ impl PeakSoFar {
 
     /// The highest mean import that the billing period of `now` has seen or will see anyhow, in kW.
     pub fn expected_kw(&self, now: Utc) -> f64 {
-        let before = if self.is_current(now) { self.before_kw } else { self.highest_kw };
-        let before = if self.period == (0, 0) { self.before_kw } else { before };
+        let is_first = self.period == NO_PERIOD;
+        let is_over = !is_first && !self.is_current(now);
+        let before = if is_over { self.highest_kw } else { self.before_kw };
         self.so_far_kw(now).max(before * NEEDED)
     }
 

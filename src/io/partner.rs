@@ -45,8 +45,7 @@ struct Shared {
 }
 
 /// Listens for partners, inside TLS where its settings are given; `tell` hears when it is crowded.
-/// Comes back with the address that
-/// was bound.
+/// Comes back with the address that was bound.
 pub async fn listen(
     address: SocketAddr,
     tls: Option<Tls>,
