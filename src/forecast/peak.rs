@@ -1,9 +1,9 @@
 //! The highest import of the billing period so far, as the grid operator measures it, and the one
 //! that is to be expected.
 //!
-//! A plan sees a day, a peak is paid for a month. What the month will see anyhow costs nothing more.
-//! It is told by the period before, or at the very first by the size of the connection, less what a
-//! plan can hope to spare.
+//! A plan sees a day, a peak is paid for a month. What the month will see anyhow costs nothing
+//! more. It is told by the period before, or at the very first by the size of the connection, less
+//! what a plan can hope to spare.
 
 use serde::{Deserialize, Serialize};
 

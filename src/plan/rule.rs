@@ -3,7 +3,7 @@
 //! What every plan is measured against. It knows needs and departures, but no forecast, no price,
 //! no breaker and no other car.
 
-use crate::ground::time::Duration;
+use crate::ground::time::{Duration, Utc};
 
 use super::problem::{Car, Problem};
 use super::solution::{CarPlan, CostTerms, Method, Plan, Reason};
@@ -32,8 +32,9 @@ pub fn plan(problem: &Problem) -> Plan {
 fn car_plan(problem: &Problem, car: &Car) -> CarPlan {
     let phases = car.phases.iter().filter(|phase| **phase).count() as f64;
     let full_kw = phases * problem.voltage_v * car.max_a / 1000.0;
-    let need = car.needs.iter().max_by(|one, other| one.kwh.total_cmp(&other.kwh));
-    let (kwh, by) = need.map_or((0.0, car.until), |need| (need.kwh, need.by));
+    let most = car.needs.iter().max_by(|one, other| one.kwh.total_cmp(&other.kwh));
+    let kwh = most.map_or(0.0, |need| need.kwh);
+    let by = likely_departure(car);
     let hours = kwh / full_kw.max(0.001);
     let latest = by - IN_HAND - Duration::millis((hours * 3_600_000.0).min(1e12) as i64);
     let mut left = kwh;
@@ -66,7 +67,7 @@ fn car_plan(problem: &Problem, car: &Car) -> CarPlan {
     let is_urgent = plan.current_a.first().is_some_and(|current| 0.0 < *current);
     let ahead = problem.grid.first().map_or(0.0, |now| by.since(*now).as_hours());
     plan.worth_eur_per_kwh = if is_urgent {
-        need.map_or(1.0, |need| need.eur_per_kwh)
+        car.needs.iter().map(|need| need.eur_per_kwh).sum()
     } else if kwh <= 0.0 {
         0.0
     } else {
@@ -74,4 +75,38 @@ fn car_plan(problem: &Problem, car: &Car) -> CarPlan {
     };
     plan.loss_eur_per_kwh = plan.worth_eur_per_kwh;
     plan
+}
+
+/// The departure before which half of what is likely lies.
+fn likely_departure(car: &Car) -> Utc {
+    let mut needs: Vec<_> = car.needs.iter().collect();
+    needs.sort_by_key(|need| need.by);
+    let all: f64 = needs.iter().map(|need| need.eur_per_kwh).sum();
+    let mut sum = 0.0;
+    let half = needs.iter().find(|need| {
+        sum += need.eur_per_kwh;
+        all / 2.0 <= sum
+    });
+    half.map_or(car.until, |need| need.by)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::problem::Need;
+    use crate::plan::sample;
+
+    #[test]
+    fn of_several_departures_the_likely_one_counts() {
+        let mut car = sample::car("EVSE-01", 4.0);
+        let need = |hours, eur_per_kwh| Need {
+            by: sample::hour(hours),
+            eur_per_kwh,
+            ..car.needs[0].clone()
+        };
+        car.needs = vec![need(8, 0.2), need(3, 0.5), need(2, 0.3)];
+        assert_eq!(likely_departure(&car), sample::hour(3));
+        car.needs.clear();
+        assert_eq!(likely_departure(&car), car.until);
+    }
 }
