@@ -58,6 +58,9 @@ pub struct Market {
     pub import: f64,
     /// What export earns, in EUR per kWh.
     pub export: f64,
+    /// Where the highest import of the billing period has a price: import of the site up to here
+    /// does not raise it, or the plan has chosen to, in W.
+    pub ceiling_w: Option<f64>,
     /// How long meter and chargers need to agree.
     pub settle: Duration,
 }
@@ -126,8 +129,9 @@ impl Dispatch {
             self.sun_w = Some(seen);
             return true;
         };
-        // Below nothing it is all the same: the building takes what there is.
-        let moved = (seen.max(0.0) - known.max(0.0)).abs();
+        // Below nothing it is all the same, unless the building's load counts towards a peak.
+        let least = if market.ceiling_w.is_some() { f64::NEG_INFINITY } else { 0.0 };
+        let moved = (seen.max(least) - known.max(least)).abs();
         if moved < SUN_STEP.max(known.abs() / 20.0) {
             self.differs_since = None;
             return false;
@@ -166,9 +170,18 @@ impl Dispatch {
         } else {
             self.use_less(&cars, &mut targets, -spare, market);
         }
+        let before = targets.clone();
+        let surplus = self.sun_w.unwrap_or(market.expected_w);
+        if let Some(ceiling) = market.ceiling_w {
+            keep_below(&cars, &mut targets, surplus + ceiling);
+        }
         let mut decided: Vec<Option<Decided>> = vec![None; intents.len()];
-        for ((at, intent), target) in cars.into_iter().zip(targets) {
-            decided[at] = Some(self.settle(now, at, intent, target));
+        for (((at, intent), target), before) in cars.into_iter().zip(targets).zip(before) {
+            let mut car = self.settle(now, at, intent, target);
+            if car.target == target && target < before {
+                car.cause = Cause::PeakOfImport;
+            }
+            decided[at] = Some(car);
         }
         self.cars = decided;
     }
@@ -265,6 +278,30 @@ impl Dispatch {
     }
 }
 
+/// Lowers the cars to `most` W together, first those to which it matters least: all of them to
+/// their minimum before one is switched off. A quarter hour above the peak is paid for a whole
+/// billing period, so that it is worth more than what any car misses by it.
+fn keep_below(cars: &[(usize, &Intent)], targets: &mut [Amps], most: f64) {
+    let watts = |(car, target): (&(usize, &Intent), &Amps)| car.1.watts(*target);
+    let mut excess = cars.iter().zip(targets.iter()).map(watts).sum::<f64>() - most;
+    let mut order: Vec<usize> = (0..cars.len()).rev().collect();
+    order.sort_by(|one, other| cars[*one].1.loss.total_cmp(&cars[*other].1.loss));
+    for car in &order {
+        let (intent, target) = (cars[*car].1, &mut targets[*car]);
+        let gives = intent.watts(*target - intent.minimum).min(excess).max(0.0);
+        *target = intent.limit(*target, -gives);
+        excess -= gives;
+    }
+    for car in order {
+        let (intent, target) = (cars[car].1, &mut targets[car]);
+        // As much is let through as is lost by switching it off.
+        if intent.watts(*target) / 2.0 < excess {
+            excess -= intent.watts(*target);
+            *target = Amps::ZERO;
+        }
+    }
+}
+
 impl Decided {
     fn bound(&self) -> Option<Bound> {
         let bound = Bound { limit: self.target, cause: self.cause.clone() };
@@ -307,6 +344,7 @@ mod tests {
             expected_w,
             import: 0.5,
             export: 0.0,
+            ceiling_w: None,
             settle: Duration::seconds(15),
         }
     }
@@ -365,6 +403,25 @@ mod tests {
         let mut dispatch = Dispatch::new(1);
         let bounds = dispatch.bounds(at(0), &[intent(10, 0.3)], &market(0.0, 0.0));
         assert_eq!(limits(&bounds), [10_000]);
+    }
+
+    #[test]
+    fn a_load_that_nobody_expected_does_not_raise_the_peak() {
+        let mut dispatch = Dispatch::new(3);
+        let cars = [intent(16, 0.3), intent(10, 0.4), intent(16, 0.5)];
+        // 9660 W are planned and the building takes 2000 W: 11,660 W.
+        let mut look = |second, load: f64, ceiling: f64| {
+            let market = Market { ceiling_w: Some(ceiling), ..market(-load, -2000.0) };
+            let bounds = dispatch.bounds(at(second), &cars, &market);
+            let is_named = bounds[0].as_ref().map(|bound| bound.cause == Cause::PeakOfImport);
+            (limits(&bounds), is_named)
+        };
+        assert_eq!(look(0, 2000.0, 11_660.0), (vec![16_000, 10_000, 16_000], None));
+        assert_eq!(look(10, 4000.0, 11_660.0).0, [16_000, 10_000, 16_000], "it may pass");
+        let (limits, is_named) = look(30, 4000.0, 11_660.0);
+        assert_eq!((limits, is_named), (vec![7305, 10_000, 16_000], Some(true)));
+        let (limits, _) = look(1000, 8400.0, 11_660.0);
+        assert_eq!(limits, [0, 6000, 8174]);
     }
 
     #[test]

@@ -124,16 +124,28 @@ impl State {
         let own = |(car, _): &(&Car, &CarPlan)| car.session == Some(session.id.0);
         let found = active.problem.cars.iter().zip(&active.plan.cars).find(own);
         let missed = found.map_or(0.0, |(car, plan)| {
-            let weight: f64 = car.needs.iter().map(|need| need.eur_per_kwh).sum();
-            let missing = car.needs.iter().zip(&plan.missing_kwh);
-            let missed = missing.map(|(need, kwh)| need.eur_per_kwh * kwh).sum::<f64>();
             let phases = car.phases.iter().filter(|loads| **loads).count() as f64;
             let full_kw = car.max_a * phases * active.problem.voltage_v / 1000.0;
             let could = full_kw * utc.since(session.started).as_hours() - got;
-            (missed / weight.max(1e-9)).min(could).max(0.0)
+            likely_missing_kwh(&car.needs, &plan.missing_kwh).min(could).max(0.0)
         });
         (got + missed, missed)
     }
+}
+
+/// What is missed in at least half of what is likely: a need that is only feared counts for
+/// nothing.
+fn likely_missing_kwh(needs: &[Need], missing_kwh: &[f64]) -> f64 {
+    let mut cases: Vec<(f64, f64)> =
+        needs.iter().zip(missing_kwh).map(|(need, kwh)| (*kwh, need.eur_per_kwh)).collect();
+    cases.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let all: f64 = cases.iter().map(|(_, weight)| weight).sum();
+    let mut sum = 0.0;
+    let half = cases.iter().find(|(_, weight)| {
+        sum += weight;
+        all / 2.0 <= sum
+    });
+    half.map_or(0.0, |(kwh, _)| *kwh)
 }
 
 /// When a car should have what it needs.
@@ -158,5 +170,20 @@ mod tests {
         assert_eq!(ready_by(at("2019-05-06T15:08:00Z"), now), at("2019-05-06T15:06:00Z"));
         assert_eq!(ready_by(at("2019-05-06T15:01:00Z"), now), at("2019-05-06T15:15:00Z"));
         assert_eq!(ready_by(at("2019-05-06T14:00:00Z"), now), at("2019-05-06T15:15:00Z"));
+    }
+
+    #[test]
+    fn what_is_only_feared_is_not_missed() {
+        let need = |eur_per_kwh| Need {
+            by: Utc::from_millis(0),
+            kwh: 10.0,
+            eur_per_kwh,
+            cause: "the driver".to_owned(),
+        };
+        assert_eq!(likely_missing_kwh(&[], &[]), 0.0);
+        assert_eq!(likely_missing_kwh(&[need(2.0)], &[3.0]), 3.0);
+        let needs = [need(0.5), need(1.2), need(0.3)];
+        assert_eq!(likely_missing_kwh(&needs, &[8.0, 0.0, 5.0]), 0.0);
+        assert_eq!(likely_missing_kwh(&needs, &[8.0, 2.0, 0.0]), 2.0);
     }
 }

@@ -9,7 +9,7 @@ use crate::plan::problem::Car;
 use crate::plan::solution::{CarPlan, Reason};
 
 use super::plan_view::PlanView;
-use super::planning::{Asked, step_at};
+use super::planning::{Active, Asked, step_at};
 use super::state::State;
 
 /// Meters and chargers agree after this long at the latest.
@@ -18,6 +18,14 @@ const SETTLE_MAX: Duration = Duration::seconds(45);
 const WORTH_MAX: f64 = 1e6;
 /// The plan in force is followed as it was while a better one is made, for so long.
 const HELD: Duration = Duration::seconds(5);
+
+/// Import that does not raise the peak, or that the plan has chosen although it does, in W.
+fn ceiling_w(active: &Active, step: usize) -> Option<f64> {
+    let want = &active.problem.objective;
+    let planned = active.plan.import_kw.get(step).copied().unwrap_or(0.0);
+    let ceiling_kw = planned.max(want.peak_so_far_kw);
+    (0.0 < want.peak_eur_per_kw).then_some(ceiling_kw * 1000.0)
+}
 
 impl State {
     /// How long meters and chargers need to agree on a change.
@@ -49,6 +57,7 @@ impl State {
             expected_w: (sun.mid - load.mid) * 1000.0,
             import: active.problem.import_price(step),
             export: active.problem.export_price(step),
+            ceiling_w: ceiling_w(active, step),
             settle: self.settle_time(),
         };
         let mut intents: Vec<Option<Intent>> = vec![None; self.evses.len()];

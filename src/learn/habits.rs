@@ -154,10 +154,10 @@ impl Habits {
         let (energies, energy_source) = self.energies(&present, own);
         let so_far = question.energy_so_far_kwh;
         let so_far = if so_far.is_finite() { so_far.clamp(0.0, 1e4) } else { 0.0 };
+        // What was possible from the arrival on: who could have had more is told so.
         let longest = stays.last().map_or(elapsed, |(min, _)| *min);
-        let left = question.most_kw.max(0.0) * (longest - elapsed).max(0.0) / 60.0;
-        let most = so_far + if left.is_finite() { left } else { 1e4 };
-        let energies = larger(energies, so_far, most);
+        let most = question.most_kw.max(0.0) * longest.max(elapsed) / 60.0;
+        let energies = larger(energies, so_far, if most.is_finite() { most } else { 1e4 });
         Expectation {
             departures,
             energies_kwh: spread::cases(&energies, &spread::LARGE),
@@ -331,7 +331,7 @@ fn later(stays: Vec<Weighted>, elapsed: f64) -> Vec<Weighted> {
     spread::normal(vec![(elapsed + 20.0, 0.3), (elapsed + 75.0, 0.4), (elapsed + 240.0, 0.3)])
 }
 
-/// The energies that are more than what was taken already, and no more than is possible.
+/// The energies that are more than what was taken already, and no more than was possible.
 fn larger(energies: Vec<Weighted>, so_far: f64, most: f64) -> Vec<Weighted> {
     const LEFT_MIN: f64 = 0.02;
     const NEAR_KWH: f64 = 0.1;

@@ -9,7 +9,7 @@ use super::words::{self, Clock};
 /// The plan that these currents (by car and step, in A on each phase) are.
 pub fn plan(problem: &Problem, method: Method, current_a: &[Vec<f64>], note: String) -> Plan {
     let weighed = cost::weigh(problem, current_a);
-    let scene = Scene::new(problem, current_a, &weighed.import_kw);
+    let scene = Scene::new(problem, current_a, &weighed.import_kw, &weighed.missing_kwh);
     let clock = Clock::new(problem);
     let cars = problem.cars.iter().enumerate().map(|(at, car)| {
         let missing_kwh = weighed.missing_kwh.get(at).cloned().unwrap_or_default();

@@ -29,11 +29,28 @@ pub struct Scene<'a> {
     highest_kw: f64,
     /// By node, step and phase, in A.
     load_a: Vec<Vec<[f64; 3]>>,
+    /// What somebody who goes short would give for a kWh of room, by node, step and phase, in EUR.
+    crowd_eur: Vec<Vec<[f64; 3]>>,
+}
+
+/// What stands in the way of one more ampere.
+struct Full<'a> {
+    node: usize,
+    /// None for a limit over all phases.
+    phase: Option<usize>,
+    /// Whose limit it is, where it is not the breaker itself.
+    limit: Option<&'a str>,
 }
 
 impl<'a> Scene<'a> {
-    /// Of currents by car and step; `import_kw` as it was weighed.
-    pub fn new(problem: &'a Problem, current_a: &'a [Vec<f64>], import_kw: &'a [f64]) -> Self {
+    /// Of currents by car and step, with the import in kW by step and what each car misses in kWh
+    /// by need, as they were weighed.
+    pub fn new(
+        problem: &'a Problem,
+        current_a: &'a [Vec<f64>],
+        import_kw: &'a [f64],
+        missing_kwh: &[Vec<f64>],
+    ) -> Self {
         let steps = problem.grid.len().saturating_sub(1);
         let mut load_a = vec![vec![[0.0; 3]; steps]; problem.nodes.len()];
         for (car, currents) in problem.cars.iter().zip(current_a) {
@@ -53,7 +70,53 @@ impl<'a> Scene<'a> {
             .collect();
         let free = problem.objective.peak_so_far_kw;
         let highest_kw = import_kw.iter().copied().fold(free, f64::max);
-        Self { problem, current_a, tariffs, cars_kw, import_kw, highest_kw, load_a }
+        let crowd_eur = vec![vec![[0.0; 3]; steps]; problem.nodes.len()];
+        let mut scene =
+            Self { problem, current_a, tariffs, cars_kw, import_kw, highest_kw, load_a, crowd_eur };
+        for (at, missing_kwh) in missing_kwh.iter().enumerate().take(problem.cars.len()) {
+            scene.crowd(at, missing_kwh);
+        }
+        scene
+    }
+
+    /// Notes where a car that goes short is kept from more by others.
+    fn crowd(&mut self, at: usize, missing_kwh: &[f64]) {
+        let problem = self.problem;
+        let car = &problem.cars[at];
+        let short = car.needs.iter().zip(missing_kwh).filter(|(_, missing)| 1e-3 < **missing);
+        let short: Vec<&Need> = short.map(|(need, _)| need).collect();
+        let phases = car.phases.iter().filter(|loads| **loads).count() as f64;
+        for step in 0..self.current_a[at].len().min(self.tariffs.len()) {
+            let begin = problem.grid[step];
+            let eur: f64 =
+                short.iter().filter(|need| begin < need.by).map(|need| need.eur_per_kwh).sum();
+            let current = self.current_a[at][step];
+            if eur <= 0.0
+                || problem.grid[step + 1] <= car.from
+                || self.own_limit(car, step, current).is_some()
+            {
+                continue;
+            }
+            let full = self.full(car, step, current).map(|full| (full.node, full.phase));
+            let peak = || Some((path(problem, car).pop()?, None));
+            let found = full.or_else(|| self.peak(step).and_then(|_| peak()));
+            let Some((node, phase)) = found else { continue };
+            for p in (0..3).filter(|p| phase.is_none_or(|phase| phase == *p)) {
+                let room = &mut self.crowd_eur[node][step][p];
+                *room = room.max(eur * phases / 3.0);
+            }
+        }
+    }
+
+    /// What others who go short would give for a kWh that a car does not take in a step, in EUR.
+    fn crowd_at(&self, car: &Car, step: usize) -> f64 {
+        let phases = car.phases.iter().filter(|loads| **loads).count() as f64;
+        let nodes = path(self.problem, car).into_iter();
+        let each = nodes.flat_map(|node| {
+            let room = self.crowd_eur[node][step];
+            (0..3).filter(|p| car.phases[*p]).map(move |p| room[p])
+        });
+        each.fold(0.0, f64::max) * (3.0 / phases.max(1.0)).min(1.5)
     }
 
     /// Where neither money nor CO2 counts, energy from outside has one price at all times: what is
@@ -69,7 +132,8 @@ impl<'a> Scene<'a> {
     }
 
     /// What one more kWh for a car would save after `step`, in EUR: the dearest that it buys later,
-    /// with the needs that are missed before; or what is missed in the end.
+    /// with the needs that are missed before and what others miss for want of that room; or what is
+    /// missed in the end.
     pub fn worth(&self, car: usize, step: usize, missing_kwh: &[f64]) -> f64 {
         let needs = &self.problem.cars[car].needs;
         let missed = |until: Utc| {
@@ -83,7 +147,7 @@ impl<'a> Scene<'a> {
         for (later, current) in self.current_a[car].iter().enumerate().skip(step + 1) {
             if NOTHING_A < *current {
                 let saved = self.price_of_last(later) + missed(self.problem.grid[later]) * factor;
-                worth = worth.max(saved);
+                worth = worth.max(saved + self.crowd_at(&self.problem.cars[car], later));
             }
         }
         worth
@@ -203,20 +267,30 @@ impl<'a> Scene<'a> {
         most.then(|| Reason::Most { cause: car.max_cause.clone() })
     }
 
-    /// The first node on the way up that leaves no more.
     fn shared_limit(&self, car: &Car, step: usize, current: f64) -> Option<Reason> {
+        let full = self.full(car, step, current)?;
+        Some(match full.limit {
+            Some(cause) => Reason::Limit { cause: cause.to_owned() },
+            None => Reason::Breaker {
+                node: self.problem.nodes[full.node].name.clone(),
+                phase: full.phase.map(phase),
+            },
+        })
+    }
+
+    /// The first node on the way up that leaves no more.
+    fn full(&self, car: &Car, step: usize, current: f64) -> Option<Full<'a>> {
         let wanted_a = if current <= NOTHING_A { car.min_a.max(NOTHING_A) } else { NOTHING_A };
         let single = car.phases != [true; 3];
         for at in path(self.problem, car) {
             let node = &self.problem.nodes[at];
             let load = self.load_a[at][step];
             let other = node.other_a.get(step).or(node.other_a.last()).copied().unwrap_or_default();
-            let name = || node.name.clone();
             for p in (0..3).filter(|p| car.phases[*p]) {
                 let left = node.rating_a.map(|rating| rating[p] - other[p] - load[p]);
                 let balance = node.imbalance_a.filter(|_| single).map(|most| most - load[p]);
                 if left.into_iter().chain(balance).any(|left| left < wanted_a) {
-                    return Some(Reason::Breaker { node: name(), phase: Some(phase(p)) });
+                    return Some(Full { node: at, phase: Some(p), limit: None });
                 }
             }
             let volts = self.problem.voltage_v / 1000.0;
@@ -225,7 +299,7 @@ impl<'a> Scene<'a> {
             let cars_kw = load.iter().sum::<f64>() * volts;
             let other_kw = other.iter().sum::<f64>() * volts;
             if node.power_limit_kw.is_some_and(|most| most - other_kw - cars_kw < wanted_kw) {
-                return Some(Reason::Breaker { node: name(), phase: None });
+                return Some(Full { node: at, phase: None, limit: None });
             }
             let (begin, end) = (self.problem.grid[step], self.problem.grid[step + 1]);
             let full = node.limits.iter().find(|limit| {
@@ -234,7 +308,7 @@ impl<'a> Scene<'a> {
                     && limit.limit_kw - cars_kw < wanted_kw
             });
             if let Some(limit) = full {
-                return Some(Reason::Limit { cause: limit.cause.clone() });
+                return Some(Full { node: at, phase: None, limit: Some(&limit.cause) });
             }
         }
         None
