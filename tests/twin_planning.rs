@@ -2,10 +2,12 @@
 //! breakers hold whatever comes.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use ampgate::config;
 use ampgate::controller::message::{Answer, Order};
 use ampgate::ground::ids::EvseId;
+use ampgate::ground::series::Series;
 use ampgate::ground::time::{Duration, Utc};
 use ampgate::ground::units::Amps;
 use ampgate::model::event::EventKind;
@@ -115,4 +117,35 @@ fn a_plan_beyond_a_car_is_refused_by_the_audit() {
     let refused = |text: &str| text.contains("refused by the audit");
     assert!(twin.events().iter().any(|event| refused(&event.text)));
     assert_eq!(twin.checker().overload, Duration::ZERO);
+}
+
+/// When plans were made up to 11:15 with 20 kW from the roof, and so much of it after 11:05; with
+/// the sun that each counts on.
+fn plans(later_w: f64) -> Vec<(Utc, f64)> {
+    let site = office();
+    let mut scenario = day(&site);
+    let step = MIDNIGHT + Duration::minutes(11 * 60 + 5);
+    let roof = Series::new(vec![(MIDNIGHT, -20_000.0), (step, -later_w)]);
+    scenario.power.insert("roof".to_owned(), roof);
+    let made = Arc::new(Mutex::new(Vec::new()));
+    let note = Arc::clone(&made);
+    let mut twin = Twin::new(site, scenario, MIDNIGHT);
+    twin.solve_with(Solver::new(move |problem| {
+        let sun = problem.series.pv_kw[0].mid;
+        note.lock().expect("nobody panics with it").push((problem.grid[0], sun));
+        Some(plan::best(problem))
+    }));
+    twin.run_until(MIDNIGHT + Duration::minutes(11 * 60 + 14), &mut |_, _, _| {});
+    let all = made.lock().expect("nobody panics with it").clone();
+    all.into_iter().filter(|(at, _)| step < *at).collect()
+}
+
+#[test]
+fn a_plan_whose_sun_has_gone_is_made_anew_before_the_quarter_is_over() {
+    let steady = plans(20_000.0);
+    let gone = plans(2000.0);
+    let knows = |all: &[(Utc, f64)]| all.iter().filter(|(_, sun)| *sun < 5.0).count();
+    assert_eq!(knows(&steady), 0, "{steady:?}");
+    assert!(0 < knows(&gone), "{gone:?}");
+    assert!(gone.len() <= steady.len() + 2, "not again and again: {gone:?}");
 }

@@ -1,8 +1,10 @@
 //! When a plan is made, which one is in force, and what it means for this moment.
 //!
 //! ```text
-//! car comes, goes, says; quarter hour over ─▶ pose ─▶ instant plan ─▶ in force at once
-//!                                  └─▶ Output::Solve … Input::Solved ─▶ audit ─▶ in force
+//! car comes, goes, says;
+//! sun or building not as planned;
+//! quarter hour over ─▶ pose ─▶ instant plan ─▶ in force at once
+//!                       └─▶ Output::Solve … Input::Solved ─▶ audit ─▶ in force
 //! every decision: intents of the step ─▶ dispatch ─▶ bounds of the EVSEs
 //! ```
 //! Invariants: the solver is never waited for; a plan is only a source of upper bounds; without a
@@ -43,6 +45,8 @@ pub struct Planning {
     pub(super) due: Option<Instant>,
     /// Something has changed that the plan should know.
     pub(super) changed: bool,
+    /// Since when sun and building differ from what the plan in force counts on.
+    pub(super) off_since: Option<Instant>,
     /// When plans were made that something other than the clock had asked for.
     pub(super) eventful: VecDeque<Instant>,
     pub(super) observed: Option<Instant>,
@@ -102,6 +106,7 @@ impl Planning {
             number: 0,
             due: None,
             changed: false,
+            off_since: None,
             eventful: VecDeque::new(),
             observed: None,
             intended: vec![None; site.diagram.evses.len()],

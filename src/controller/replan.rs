@@ -18,6 +18,12 @@ const EVERY: Duration = Duration::minutes(15);
 const EVENTFUL_MAX: usize = 8;
 /// A solver that has not answered by then is not waited for any more.
 const GIVEN_UP: Duration = Duration::minutes(2);
+/// Sun and building may differ from what the plan counts on by this, in W …
+const OFF_W: f64 = 1000.0;
+/// … or by this share of it, before a new plan is made …
+const OFF_SHARE: f64 = 0.1;
+/// … when they have done so for so long.
+const OFF_FOR: Duration = Duration::seconds(45);
 /// The site's power is taken down no more often than this.
 const OBSERVE_EVERY: Duration = Duration::seconds(15);
 
@@ -33,9 +39,11 @@ impl State {
             self.event_seldom(now, EventKind::PlanFailed, "plan", text, out);
         }
         let is_due = self.planning.due.is_some_and(|due| due <= now.mono);
-        if !is_due && !self.planning.changed && self.planning.due.is_some() {
+        let is_off = self.is_plan_off(now);
+        if !is_due && !is_off && !self.planning.changed && self.planning.due.is_some() {
             return;
         }
+        self.planning.off_since = None;
         let Some(posed) = self.pose(now, &policy) else {
             self.planning.active = None;
             self.planning.asked = None;
@@ -67,6 +75,23 @@ impl State {
         self.planning.asked = Some(Asked { number, at: now.mono, posed });
         self.totals.plans += 1;
         out.push(Output::Solve { number, problem });
+    }
+
+    /// Whether sun and building have differed for a while from what the plan in force counts on in
+    /// this step.
+    fn is_plan_off(&mut self, now: Now) -> bool {
+        let expected = now.utc.zip(self.planning.active.as_ref()).and_then(|(utc, active)| {
+            let step = step_at(&active.plan.grid, utc)?;
+            let series = &active.problem.series;
+            Some((series.pv_kw[step].mid - series.load_kw[step].mid) * 1000.0)
+        });
+        let Some((expected, power)) = expected.zip(self.site_power(now)) else { return false };
+        if (power.surplus() - expected).abs() <= OFF_W.max(expected.abs() * OFF_SHARE) {
+            self.planning.off_since = None;
+            return false;
+        }
+        let since = *self.planning.off_since.get_or_insert(now.mono);
+        OFF_FOR <= now.mono.since(since)
     }
 
     /// Takes down what the site draws.
