@@ -30,7 +30,7 @@ mod tests;
 use crate::ground::calendar::Calendar;
 use crate::ground::time::{Duration, Instant, Now};
 use crate::model::event::EventKind;
-use crate::model::update::UpdatePolicy;
+use crate::model::update::{UpdatePolicy, UpdateStage};
 
 use pause::Stay;
 use state::{Job, Memory, REPORTS_MAX, Report, Slots, Source, Stage, remember};
@@ -214,20 +214,22 @@ impl Updates {
 
     /// Goes on where an earlier process has ended.
     fn resume(&mut self, out: &mut Vec<Action>) {
-        let booted = self.slots.as_ref().and_then(Slots::booted);
-        let booted = booted.map(|slot| slot.bootname.clone()).unwrap_or_default();
+        let slots = self.slots.clone().unwrap_or_default();
+        let booted = slots.booted().map(|slot| slot.bootname.clone()).unwrap_or_default();
         match self.memory.stage.clone() {
             Stage::Found { job } | Stage::Downloading { job } => self.begin(job, out),
+            // Cut off between RAUC's last word and ours: it runs already.
+            Stage::Installing { job } if !job.force && slots.runs(&job) => {
+                let from = slots.other().map(|slot| slot.bootname.clone()).unwrap_or_default();
+                self.begin_trial(job, from, booted, out);
+            }
             Stage::Installing { job } => self.resume_writing(job, out),
             Stage::Installed { job, from, to, .. } if booted == to => {
-                let text = format!("{} runs from slot {to} for the first time", job.name());
-                self.report(&job, "proceeding", "none", &text);
-                out.push(Action::Tell { kind: EventKind::UpdateTrial, text });
-                self.memory.stage = Stage::Trial { job, from, to, starts: 1, failed: None };
+                self.begin_trial(job, from, to, out);
             }
             Stage::Installed { job, to, boot, .. } if boot != self.boot => {
-                let why = format!("the boot loader has not started slot {to}");
-                self.rolled_back(job, why, out);
+                let why = format!("slot {to} did not come up, or this program did not run in it");
+                self.came_back(job, why, out);
             }
             Stage::Trial { job, from, to, starts, failed } if booted == to => {
                 let starts = starts.saturating_add(1);
@@ -238,12 +240,8 @@ impl Updates {
                 }
             }
             Stage::Trial { job, failed, to, .. } => {
-                let came_back = format!("slot {to} came up no more; the boot loader went back");
-                self.rolled_back(job, failed.unwrap_or(came_back), out);
-            }
-            // The boot loader may not have heard of it.
-            Stage::Confirmed { job } if job.version.as_deref() == Some(self.running()) => {
-                out.push(Action::Mark { state: "good", slot: "booted" });
+                let went = format!("slot {to} came up no more; the boot loader went back");
+                self.came_back(job, failed.unwrap_or(went), out);
             }
             Stage::Idle
             | Stage::Waiting { .. }
@@ -252,6 +250,26 @@ impl Updates {
             | Stage::RolledBack { .. }
             | Stage::Failed { .. } => {}
         }
+        // Boot loaders count every start as a try, and take the other slot when too many of them
+        // were not followed by this.
+        let on_trial = self.memory.stage.word() == UpdateStage::Trial;
+        if !on_trial && !slots.is_writing && slots.booted().is_some() {
+            out.push(Action::Mark { state: "good", slot: "booted" });
+        }
+    }
+
+    fn begin_trial(&mut self, job: Job, from: String, to: String, out: &mut Vec<Action>) {
+        let text = format!("{} runs from slot {to} for the first time", job.name());
+        self.report(&job, "proceeding", "none", &text);
+        out.push(Action::Tell { kind: EventKind::UpdateTrial, text });
+        self.memory.stage = Stage::Trial { job, from, to, starts: 1, failed: None };
+    }
+
+    /// The boot loader may have gone back by itself, and still have the other slot first.
+    fn came_back(&mut self, job: Job, why: String, out: &mut Vec<Action>) {
+        out.push(Action::Mark { state: "bad", slot: "other" });
+        out.push(Action::Mark { state: "active", slot: "booted" });
+        self.rolled_back(job, why, out);
     }
 
     /// RAUC may be writing still, may have ended, or may have been cut off with us.

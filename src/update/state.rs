@@ -214,6 +214,12 @@ impl Slots {
         self.slots.iter().find(|slot| slot.booted)
     }
 
+    /// Whether it is the version of this job that runs.
+    pub fn runs(&self, job: &Job) -> bool {
+        let version = self.booted().and_then(|slot| slot.version.as_ref());
+        version.is_some() && version == job.version.as_ref()
+    }
+
     /// The one that does not run.
     pub fn other(&self) -> Option<&Slot> {
         self.slots.iter().find(|slot| !slot.booted)

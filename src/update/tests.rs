@@ -36,9 +36,13 @@ fn fresh(memory: Memory, boot: &str) -> Updates {
     Updates::new(memory, policy(), "UTC", boot.to_owned(), "0.9.0".to_owned())
 }
 
+fn good() -> Action {
+    Action::Mark { state: "good", slot: "booted" }
+}
+
 fn ready() -> Updates {
     let mut updates = fresh(Memory::default(), "boot-1");
-    assert_eq!(updates.hear(at(0), Input::Slots(slots("A", "1.0.0", None))), []);
+    assert_eq!(updates.hear(at(0), Input::Slots(slots("A", "1.0.0", None))), [good()]);
     updates
 }
 
@@ -241,6 +245,28 @@ fn the_boot_loader_may_go_back_by_itself() {
     assert_eq!(same.hear(at(1), Input::Tick(site())), [Action::Reboot]);
 }
 
+/// A boot loader that is never told takes the other slot after some starts.
+#[test]
+fn every_start_without_a_trial_is_told_to_the_boot_loader() {
+    let mut updates = fresh(Memory::default(), "boot-2");
+    assert_eq!(updates.hear(at(0), Input::Slots(slots("A", "1.0.0", None))), [good()]);
+    assert_eq!(updates.hear(at(1), Input::Slots(slots("A", "1.0.0", None))), [], "once");
+
+    let mut trial = fresh(installed().memory, "boot-2");
+    let told = trial.hear(at(0), Input::Slots(slots("B", "1.0.0", Some("2.0.0"))));
+    assert!(!told.contains(&good()), "not before it works: {told:?}");
+
+    let mut back = fresh(on_trial().memory, "boot-3");
+    let told = back.hear(at(0), Input::Slots(slots("A", "1.0.0", Some("2.0.0"))));
+    let marks: Vec<_> = told.iter().filter(|one| matches!(one, Action::Mark { .. })).collect();
+    let bad = Action::Mark { state: "bad", slot: "other" };
+    let first = Action::Mark { state: "active", slot: "booted" };
+    assert_eq!(marks, [&bad, &first, &good()], "it went back by itself: it must not try again");
+
+    let mut unknown = fresh(Memory::default(), "boot-1");
+    assert_eq!(unknown.hear(at(0), Input::Slots(Slots::default())), [], "from no slot");
+}
+
 #[test]
 fn a_version_that_dies_again_and_again_is_left() {
     let mut memory = on_trial().memory;
@@ -260,7 +286,8 @@ fn what_was_cut_off_goes_on() {
     let fetch = install(&mut updates, url);
     assert!(matches!(fetch[..], [Action::Fetch { .. }]));
     let mut updates = fresh(updates.memory, "boot-1");
-    assert_eq!(updates.hear(at(0), Input::Slots(slots("A", "1.0.0", None))), fetch);
+    let goes_on = [&fetch[..], &[good()]].concat();
+    assert_eq!(updates.hear(at(0), Input::Slots(slots("A", "1.0.0", None))), goes_on);
     updates.hear(at(1), Input::Fetched(Ok("/data/two".to_owned())));
     updates.hear(at(2), bundle("box", "2.0.0"));
     updates.hear(at(3), Input::Tick(site()));
@@ -276,6 +303,9 @@ fn what_was_cut_off_goes_on() {
     assert_eq!(cut(slots("A", "1.0.0", None)).0, UpdateStage::Waiting, "from the beginning");
     let done = Slots { primary: "rootfs.1".to_owned(), ..slots("A", "1.0.0", Some("2.0.0")) };
     assert_eq!(cut(done).0, UpdateStage::Installed);
+    let (stage, told) = cut(slots("B", "1.0.0", Some("2.0.0")));
+    assert_eq!(stage, UpdateStage::Trial, "the box came up with it; nothing is written over 1.0.0");
+    assert!(!told.contains(&good()), "{told:?}");
 }
 
 #[test]

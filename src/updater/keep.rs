@@ -5,7 +5,8 @@
 //! | `state.json` | how far it is; read again after every start |
 //! | `bundle-….part`, `bundle-….raucb` | a download, half and whole |
 //! | `reboot` | the box is to start anew; `ampgate-reboot.path` waits for it |
-//! | `trial` | a version is on trial; `ampgate-trial.timer` goes back when it stays too long |
+//! | `trial` | the next start is a trial: the version, and the boot that is none yet; |
+//! | | `ampgate-trial.timer` goes back when it stays too long |
 //! | `before/`, `program` | the store of the version before ([`crate::store::before`]) |
 
 use std::fs;
@@ -71,10 +72,27 @@ impl Keep {
     pub fn save(&self, memory: &Memory) -> io::Result<()> {
         let text = serde_json::to_string_pretty(memory).expect("plain values are JSON");
         secret::write(&self.folder.join("state.json"), &text, 0o640)?;
+        self.note_trial(&memory.stage)
+    }
+
+    /// From the moment at which the box can come up with a version, not only when it is asked to:
+    /// the power may be cut. The boot in which it was installed is no trial yet, so it is named.
+    fn note_trial(&self, stage: &Stage) -> io::Result<()> {
         let trial = self.folder.join("trial");
-        match (&memory.stage, trial.exists()) {
-            (Stage::Installed { .. } | Stage::Trial { .. }, _) | (_, false) => Ok(()),
-            (_, true) => fs::remove_file(trial),
+        let known = fs::read_to_string(&trial).ok();
+        match (stage, known) {
+            (Stage::Installed { job, boot, .. }, known) => {
+                let text = format!("{}\n{boot}\n", job.name());
+                if known.is_some_and(|known| known == text) {
+                    return Ok(());
+                }
+                secret::write(&trial, &text, 0o644)
+            }
+            (Stage::Trial { job, .. }, None) => {
+                secret::write(&trial, &format!("{}\n", job.name()), 0o644)
+            }
+            (Stage::Trial { .. }, Some(_)) | (_, None) => Ok(()),
+            (_, Some(_)) => fs::remove_file(trial),
         }
     }
 
@@ -84,9 +102,6 @@ impl Keep {
     /// The disk fails.
     pub fn ask_reboot(&self, memory: &Memory) -> io::Result<()> {
         let name = memory.stage.job().map_or("", |job| job.name());
-        if let Stage::Installed { .. } = memory.stage {
-            secret::write(&self.folder.join("trial"), &format!("{name}\n"), 0o644)?;
-        }
         secret::write(&self.folder.join("reboot"), &format!("for the update {name}\n"), 0o644)
     }
 
@@ -101,6 +116,7 @@ impl Keep {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::update::state::Job;
 
     #[test]
     fn what_cannot_be_read_is_put_aside_and_told() {
@@ -116,6 +132,30 @@ mod tests {
         assert_eq!(memory, Memory::default());
         assert!(words.is_some_and(|words| words.contains("state.json.damaged")));
         assert_eq!(keep.load(), (Memory::default(), None));
+    }
+
+    /// The power may be cut while the start anew waits for a car.
+    #[test]
+    fn the_next_start_is_a_trial_as_soon_as_a_version_is_installed() {
+        let data = tempfile::tempdir().unwrap();
+        let keep = Keep::of(data.path());
+        let trial = keep.folder().join("trial");
+        let job: Job = serde_json::from_value(serde_json::json!({
+            "source": {"by": "person"}, "location": "/two.raucb", "file": null,
+            "version": "2.0.0", "sha256": null, "size_bytes": null, "force": false, "attempts": 0,
+        }))
+        .unwrap();
+        let (from, to) = ("A".to_owned(), "B".to_owned());
+        let save = |stage: Stage| keep.save(&Memory { stage, ..Memory::default() }).unwrap();
+        let boot = "boot-1".to_owned();
+        let (on, off) = (job.clone(), job.clone());
+        save(Stage::Installed { job, from: from.clone(), to: to.clone(), boot });
+        assert_eq!(fs::read_to_string(&trial).unwrap(), "2.0.0\nboot-1\n");
+        fs::remove_file(&trial).unwrap();
+        save(Stage::Trial { job: on, from, to, starts: 1, failed: None });
+        assert_eq!(fs::read_to_string(&trial).unwrap(), "2.0.0\n");
+        save(Stage::Confirmed { job: off });
+        assert!(!trial.exists());
     }
 
     #[test]

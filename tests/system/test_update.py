@@ -358,7 +358,7 @@ def test_the_units_around_an_update_are_sound(tmp_path):
               "timers.target", "paths.target"]
     for name in around:
         shutil.copy(Path("/usr/lib/systemd/system") / name, units)
-    for program in ("bin/rm", "bin/systemctl", "usr/bin/rauc"):
+    for program in ("bin/rm", "bin/sh", "bin/systemctl", "usr/bin/rauc"):
         (tmp_path / program).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy("/bin/true", tmp_path / program)
     ours = [f"ampgate-{name}" for name in ("reboot.path", "reboot.service", "trial.timer",

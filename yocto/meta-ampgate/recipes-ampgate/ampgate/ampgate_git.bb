@@ -32,6 +32,7 @@ do_install:append() {
     for unit in reboot.path reboot.service trial.timer trial.service; do
         install -m 0644 ${S}/systemd/ampgate-$unit ${D}${systemd_system_unitdir}/ampgate-$unit
     done
+    install -D -m 0644 ${S}/systemd/rauc-mark-good.conf ${D}${systemd_system_unitdir}/rauc-mark-good.service.d/ampgate.conf
     install -D -m 0644 ${S}/systemd/ampgate-rauc.conf ${D}${sysconfdir}/dbus-1/system.d/ampgate-rauc.conf
     install -d -m 0750 -o root -g ampgate ${D}${sysconfdir}/ampgate
     for example in ${S}/config/*.toml; do
@@ -40,6 +41,7 @@ do_install:append() {
 }
 
 FILES:${PN} += "${systemd_system_unitdir}/ampgate*.service ${sysconfdir}/ampgate"
+FILES:${PN} += "${systemd_system_unitdir}/rauc-mark-good.service.d"
 CONFFILES:${PN} = "${sysconfdir}/default/ampgate"
 
 RRECOMMENDS:${PN} += "tzdata"
