@@ -44,9 +44,14 @@ async def test_a_file_is_installed_tried_and_confirmed(updated):
     await updated.start()
     charger = updated.site.chargers[0]
     await charger.connect()
+    # Never updated, and still the boot loader hears that this start was none of a trial.
+    told = updated.box.folder / "boot.A"
+    await until(lambda: told.exists() and told.read_text().strip() == "good", 20,
+                "slot A is marked good", updated.daemon)
     bundle = updated.box.bundle("2.0.0")
     assert "taken" in await updated.order("install", bundle)
     await updated.until("installed", "slot B")
+    assert (updated.daemon.data / "update" / "trial").exists()
     assert updated.box.holds("2.0.0")
     await updated.daemon.sees("update.installed", "2.0.0")
 
