@@ -6,6 +6,9 @@
 #   linker, libc        gcc-*-linux-gnu* and libc6-dev-*-cross
 #   to run it           qemu-user-static, with the libc of the cross packages
 #
+# Exits with 75 where the mirror has no such pair: that says nothing of the program, and passes when
+# the mirror has caught up.
+#
 # Wants: cwd is the root of the repository; apt as root where something is missing.
 
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -15,6 +18,11 @@ mirror() {
     apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
         awk -v suite="$1" '$2 ~ suite && $1 ~ /debian/ { print $1; exit }'
 }
+
+# Tests in tests/ that want nothing but the floors without clock and sockets. Not the forecasts', which
+# compute for long, and not the store's, which waits for a disk and gives up after a minute.
+floor_tests=(--test control_ledger --test controller_orders --test learn --test ocpp_corpus
+    --test ocpp_dialogue --test ocpp_quirks --test plan --test twin_plant)
 
 usage() {
     sed -n 's/^#   \(cross\/\)/  \1/p' "$0" >&2
@@ -98,10 +106,13 @@ is_new_enough() {
         return 1; }
 }
 
-# prepare ARCH: everything above, then the environment in which cargo builds for it.
+# prepare ARCH: everything above, then the environment in which cargo builds for it, and where the
+# program is put: target/cross/ampgate-ARCH, apart where the tests alone want it.
 prepare() {
     names "$1"
-    install_tools && is_new_enough && fetch_std || return
+    install_tools && is_new_enough && fetch_std || exit 75
+    program=target/cross/ampgate-$arch
+    [[ ${PROFILE:-} != emulated ]] || program=target/cross/emulated/ampgate-$arch
     local upper=${triple^^}
     upper=${upper//-/_}
     # Debian's own before any other on the path: std and compiler must be of one version.

@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import json
 import logging
+import os
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -19,6 +20,9 @@ from ocpp.routing import after, on
 from ocpp.v16 import ChargePoint, call, call_result
 
 VOLTAGE = 230.0
+
+# How many times longer than usual anything may take: more where the program runs under an emulator.
+PATIENCE = float(os.environ.get("AMPGATE_PATIENCE", "1"))
 logging.getLogger("ocpp").setLevel(logging.CRITICAL)
 
 
@@ -69,7 +73,7 @@ class Link(ChargePoint):
     """One connection: routes the calls of the central system to the charger behind it."""
 
     def __init__(self, charger, recorder):
-        super().__init__(charger.identity, recorder, response_timeout=20)
+        super().__init__(charger.identity, recorder, response_timeout=20 * PATIENCE)
         self.charger = charger
 
     @on("SetChargingProfile")
@@ -249,7 +253,8 @@ class Charger:
     async def connect(self, boot=True, path=None):
         socket = await websockets.connect(
             path or f"{self.url}/{self.identity}", subprotocols=["ocpp1.6"],
-            ping_interval=None, max_size=None, compression=None, open_timeout=10, **self.shows,
+            ping_interval=None, max_size=None, compression=None, open_timeout=10 * PATIENCE,
+            **self.shows,
         )
         number = next(self._numbers)
         self.link = self.link_type(self, Recorder(socket, self, number))
@@ -297,7 +302,7 @@ class Charger:
             connector_id=1, error_code=error, status=status, timestamp=utc_text()))
 
     async def heartbeat(self):
-        return await asyncio.wait_for(self.link.call(call.Heartbeat()), 10)
+        return await asyncio.wait_for(self.link.call(call.Heartbeat()), 10 * PATIENCE)
 
     async def authorize(self, token):
         answer = await self.link.call(call.Authorize(id_tag=token))

@@ -11,7 +11,7 @@ import urllib.request
 
 import paho.mqtt.client as mqtt
 
-from charger import Charger
+from charger import PATIENCE, Charger
 
 PHASES = ("L1", "L2", "L3")
 
@@ -128,7 +128,8 @@ class Daemon:
         assert self.process.poll() is None, f"the daemon ended:\n{self.log_tail()}"
         try:
             socket.create_connection(("127.0.0.1", self.ports["ocpp"]), 0.2).close()
-            return urllib.request.urlopen(f"{self.web_url}/healthz", timeout=1).status == 200
+            return urllib.request.urlopen(f"{self.web_url}/healthz",
+                                          timeout=PATIENCE).status == 200
         except OSError:
             return False
 
@@ -140,7 +141,7 @@ class Daemon:
         """SIGTERM; returns (exit code, seconds)."""
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
-        code = await asyncio.to_thread(self.process.wait, 15)
+        code = await asyncio.to_thread(self.process.wait, 15 * PATIENCE)
         return code, time.monotonic() - began
 
     def reload(self):
@@ -150,7 +151,7 @@ class Daemon:
         """Output of a command that talks to the running daemon."""
         done = await asyncio.to_thread(
             subprocess.run, [self.binary, *words, "--url", self.web_url],
-            capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+            capture_output=True, text=True, timeout=20 * PATIENCE, stdin=subprocess.DEVNULL)
         assert done.returncode == 0, f"ampgate {words}: {done.stdout}{done.stderr}"
         return done.stdout
 
@@ -263,7 +264,7 @@ class Site:
     async def settled(self, still=4.0, timeout=60):
         """Waits until no limit has changed for `still` seconds."""
         since, limits = time.monotonic(), None
-        deadline = since + timeout
+        deadline = since + timeout * PATIENCE
         while time.monotonic() < deadline:
             seen = [round(charger.limit(), 1) for charger in self.chargers]
             if seen != limits:
@@ -289,7 +290,7 @@ class Site:
 
     def audit(self):
         """Looks whether what the chargers may draw fits beside the other load."""
-        if self.meter is None or time.monotonic() < self.audit_pause + 2.0:
+        if self.meter is None or time.monotonic() < self.audit_pause + 2.0 * PATIENCE:
             return
         for phase, allowed, other in zip(PHASES, self.allowed(), self.meter.other):
             over = allowed + other - self.rating
@@ -321,6 +322,7 @@ class Site:
 
 async def until(condition, timeout, what, daemon=None):
     """Waits for a condition (a function or a coroutine function) to hold."""
+    timeout *= PATIENCE
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         held = condition()
@@ -337,7 +339,7 @@ async def until(condition, timeout, what, daemon=None):
 def get(url):
     """(status, text) of a GET."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=5 * PATIENCE) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
