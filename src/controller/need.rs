@@ -2,6 +2,7 @@
 //! habit; and what habit learns when a session ends.
 
 use crate::ground::ids::EvseIndex;
+use crate::ground::spread;
 use crate::ground::time::{Duration, Now, Utc};
 use crate::ground::units::PhaseSet;
 use crate::learn::habits::Question;
@@ -136,16 +137,8 @@ impl State {
 /// What is missed in at least half of what is likely: a need that is only feared counts for
 /// nothing.
 fn likely_missing_kwh(needs: &[Need], missing_kwh: &[f64]) -> f64 {
-    let mut cases: Vec<(f64, f64)> =
-        needs.iter().zip(missing_kwh).map(|(need, kwh)| (*kwh, need.eur_per_kwh)).collect();
-    cases.sort_by(|one, other| one.0.total_cmp(&other.0));
-    let all: f64 = cases.iter().map(|(_, weight)| weight).sum();
-    let mut sum = 0.0;
-    let half = cases.iter().find(|(_, weight)| {
-        sum += weight;
-        all / 2.0 <= sum
-    });
-    half.map_or(0.0, |(kwh, _)| *kwh)
+    let cases = needs.iter().zip(missing_kwh).map(|(need, kwh)| (*kwh, need.eur_per_kwh));
+    spread::quantile(&spread::normal(cases.collect()), 0.5).unwrap_or(0.0)
 }
 
 /// When a car should have what it needs.

@@ -5,6 +5,7 @@ pub mod crowd;
 pub mod ids;
 pub mod quantiles;
 pub mod series;
+pub mod spread;
 pub mod time;
 pub mod units;
 pub mod zone;

@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::ground::calendar::Calendar;
 use crate::ground::ids::{EvseId, IdToken};
+use crate::ground::spread::{self, Weighted};
 use crate::ground::time::{Duration, Utc};
 
 use super::arrivals;
 use super::kernel::Present;
-use super::spread::{self, Weighted};
 use super::stay::{Past, Stay};
 use super::vehicle::Vehicle;
 
@@ -26,6 +26,13 @@ pub const SITE_MAX: usize = 600;
 pub const TOKEN_STAYS_MAX: usize = 24;
 /// Tokens that are known; the one that was longest away is forgotten first.
 pub const TOKENS_MAX: usize = 400;
+
+/// Where departures are cut into cases, as shares of the whole: finer at the low end, where a car
+/// leaves early and a plan has to be ready.
+const EARLY: [f64; 5] = [0.08, 0.25, 0.5, 0.75, 1.0];
+
+/// Cuts for needs: finer at the high end, where a car takes more than usual.
+const LARGE: [f64; 4] = [0.3, 0.6, 0.85, 1.0];
 
 /// Words that proved true and that are assumed before any did.
 const TRUST_WORTH: f64 = 8.0;
@@ -150,7 +157,7 @@ impl Habits {
         let stays = later(stays, elapsed);
         let departure =
             |(min, weight): &Weighted| (question.arrival + whole_minutes(*min), *weight);
-        let departures = spread::cases(&stays, &spread::EARLY).iter().map(departure).collect();
+        let departures = spread::cases(&stays, &EARLY).iter().map(departure).collect();
         let (energies, energy_source) = self.energies(&present, own);
         let so_far = question.energy_so_far_kwh;
         let so_far = if so_far.is_finite() { so_far.clamp(0.0, 1e4) } else { 0.0 };
@@ -160,7 +167,7 @@ impl Habits {
         let energies = larger(energies, so_far, if most.is_finite() { most } else { 1e4 });
         Expectation {
             departures,
-            energies_kwh: spread::cases(&energies, &spread::LARGE),
+            energies_kwh: spread::cases(&energies, &LARGE),
             departure_source,
             energy_source,
         }

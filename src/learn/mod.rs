@@ -11,6 +11,5 @@ pub mod habits;
 mod keep;
 mod kernel;
 pub mod shortage;
-pub mod spread;
 pub mod stay;
 pub mod vehicle;

@@ -3,6 +3,7 @@
 //! What every plan is measured against. It knows needs and departures, but no forecast, no price,
 //! no breaker and no other car.
 
+use crate::ground::spread;
 use crate::ground::time::{Duration, Utc};
 
 use super::problem::{Car, Problem};
@@ -79,15 +80,9 @@ fn car_plan(problem: &Problem, car: &Car) -> CarPlan {
 
 /// The departure before which half of what is likely lies.
 fn likely_departure(car: &Car) -> Utc {
-    let mut needs: Vec<_> = car.needs.iter().collect();
-    needs.sort_by_key(|need| need.by);
-    let all: f64 = needs.iter().map(|need| need.eur_per_kwh).sum();
-    let mut sum = 0.0;
-    let half = needs.iter().find(|need| {
-        sum += need.eur_per_kwh;
-        all / 2.0 <= sum
-    });
-    half.map_or(car.until, |need| need.by)
+    let cases = car.needs.iter().map(|need| (need.by.as_millis() as f64, need.eur_per_kwh));
+    let half = spread::quantile(&spread::normal(cases.collect()), 0.5);
+    half.map_or(car.until, |by| Utc::from_millis(by as i64))
 }
 
 #[cfg(test)]

@@ -3,13 +3,6 @@
 /// A value with its weight.
 pub type Weighted = (f64, f64);
 
-/// Where the cases are cut, as shares of the whole: finer at the low end, where a car leaves early
-/// and a plan has to be ready.
-pub const EARLY: [f64; 5] = [0.08, 0.25, 0.5, 0.75, 1.0];
-
-/// Cuts for needs: finer at the high end, where a car takes more than usual.
-pub const LARGE: [f64; 4] = [0.3, 0.6, 0.85, 1.0];
-
 /// Sorts the values, drops what is no number and scales the weights to a sum of one.
 pub fn normal(mut values: Vec<Weighted>) -> Vec<Weighted> {
     values.retain(|(value, weight)| value.is_finite() && weight.is_finite() && 0.0 < *weight);
@@ -106,8 +99,8 @@ mod tests {
     #[test]
     fn cases_keep_the_mean_and_the_whole() {
         let values = normal((0..100).map(|at| (f64::from(at), 2.0)).collect());
-        let cases = cases(&values, &EARLY);
-        assert_eq!(cases.len(), EARLY.len());
+        let cases = cases(&values, &[0.08, 0.25, 0.5, 0.75, 1.0]);
+        assert_eq!(cases.len(), 5);
         let mean: f64 = cases.iter().map(|(value, weight)| value * weight).sum();
         let whole: f64 = cases.iter().map(|(_, weight)| weight).sum();
         assert!((mean - 49.5).abs() < 1e-9 && (whole - 1.0).abs() < 1e-9);
@@ -117,8 +110,8 @@ mod tests {
     #[test]
     fn what_is_certain_is_one_case() {
         let values = normal(vec![(5.0, 1.0), (5.0, 3.0), (f64::NAN, 1.0), (9.0, 0.0)]);
-        assert_eq!(cases(&values, &LARGE), [(5.0, 1.0)]);
-        assert_eq!(cases(&[], &LARGE), []);
+        assert_eq!(cases(&values, &[0.3, 1.0]), [(5.0, 1.0)]);
+        assert_eq!(cases(&[], &[0.3, 1.0]), []);
     }
 
     #[test]
