@@ -23,6 +23,11 @@ const IN_HAND: Duration = Duration::minutes(2);
 /// is asked for too much is bought although the sun would have sufficed.
 const CUSHION_KWH: f64 = 0.03;
 
+/// An hour of waiting costs a car without any time to spare so many times what it costs all …
+const HASTE: f64 = 10.0;
+/// … and a third of it with so much to spare.
+const HASTE_SPARE_H: f64 = 1.0;
+
 /// A car that stands there past its time may still be charged in the next quarter hour.
 const OVERDUE: Duration = Duration::minutes(15);
 
@@ -141,6 +146,18 @@ fn likely_missing_kwh(needs: &[Need], missing_kwh: &[f64]) -> f64 {
     spread::quantile(&spread::normal(cases.collect()), 0.5).unwrap_or(0.0)
 }
 
+/// What waiting costs a car on top of what it costs all, in EUR for each kWh and hour: on a crowded
+/// site who has no time to spare misses what a cloud, a new car or the building takes; who has some
+/// makes up for it later. So those with less to spare come first. `kw` is the most that it takes,
+/// `hurry_per_h` the share of what is missed that an hour costs all.
+pub fn haste_eur_per_kwh_h(now: Utc, needs: &[Need], kw: f64, hurry_per_h: f64) -> f64 {
+    let each = needs.iter().filter(|need| 0.0 < need.kwh).map(|need| {
+        let spare_h = (need.by.since(now).as_hours() - need.kwh / kw).max(0.0);
+        need.eur_per_kwh * HASTE * hurry_per_h * (-spare_h / HASTE_SPARE_H).exp()
+    });
+    if 0.0 < kw { each.sum() } else { 0.0 }
+}
+
 /// When a car should have what it needs.
 fn ready_by(leaves: Utc, utc: Utc) -> Utc {
     let by = leaves - IN_HAND;
@@ -163,6 +180,25 @@ mod tests {
         assert_eq!(ready_by(at("2019-05-06T15:08:00Z"), now), at("2019-05-06T15:06:00Z"));
         assert_eq!(ready_by(at("2019-05-06T15:01:00Z"), now), at("2019-05-06T15:15:00Z"));
         assert_eq!(ready_by(at("2019-05-06T14:00:00Z"), now), at("2019-05-06T15:15:00Z"));
+    }
+
+    #[test]
+    fn who_has_no_time_to_spare_is_in_haste() {
+        let now = Utc::parse("2019-05-06T08:00:00Z").expect("a time");
+        let need = |hours, kwh| Need {
+            by: now + Duration::hours(hours),
+            kwh,
+            eur_per_kwh: 2.0,
+            cause: "the driver".to_owned(),
+        };
+        let haste = |needs: &[Need]| haste_eur_per_kwh_h(now, needs, 11.0, 0.01);
+        assert_eq!(haste(&[need(4, 44.0)]), 0.2, "nothing to spare");
+        assert_eq!(haste(&[need(4, 60.0)]), 0.2, "it cannot be served anyhow");
+        assert!((haste(&[need(4, 33.0)]) - 0.2 / std::f64::consts::E).abs() < 1e-12);
+        assert!(haste(&[need(9, 11.0)]) < 1e-4);
+        assert_eq!(haste(&[need(1, 0.0)]), 0.0);
+        assert_eq!(haste_eur_per_kwh_h(now, &[need(4, 44.0)], 0.0, 0.01), 0.0);
+        assert_eq!(haste_eur_per_kwh_h(now, &[need(4, 44.0)], 11.0, 0.0), 0.0, "there is room");
     }
 
     #[test]

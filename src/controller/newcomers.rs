@@ -82,6 +82,7 @@ impl State {
             taper: None,
             priority: 0,
             fast_kwh: 0.0,
+            early_eur_per_kwh_h: 0.0,
         }
     }
 }

@@ -270,6 +270,7 @@ mod tests {
                 taper: None,
                 priority: 0,
                 fast_kwh: 0.0,
+                early_eur_per_kwh_h: 0.0,
             }],
             series: Series {
                 pv_kw: vec![Quantiles { low: 1.0, mid: 4.0, high: 6.0 }; 4],

@@ -9,6 +9,7 @@ use crate::learn::vehicle::Vehicle;
 use crate::model::policy::PlanPolicy;
 use crate::plan::problem::{Car, CarKind, FORMAT, Objective, Problem, ProblemNode, Series};
 
+use super::need::haste_eur_per_kwh_h;
 use super::planning::Posed;
 use super::state::State;
 
@@ -92,6 +93,9 @@ impl State {
         let (max_a, max_cause) = self.most(evse, vehicle);
         let reading = self.evses[evse].fresh(now.mono, self.reading_max_age());
         let now_a = reading.map_or(Amps::ZERO, |reading| reading.current.largest());
+        let kw = max_a * phases.count() as f64 * self.site.diagram.voltage.as_f64() / 1000.0;
+        let hurry = self.planning.shortage.hurry_per_h();
+        let haste = haste_eur_per_kwh_h(utc, &needs, kw, hurry);
         Some(Car {
             evse: wired.id.to_string(),
             session: Some(live.session.0),
@@ -112,6 +116,7 @@ impl State {
             taper: None,
             priority: self.terms(session).priority,
             fast_kwh: self.fast_kwh(session),
+            early_eur_per_kwh_h: haste,
         })
     }
 

@@ -100,6 +100,7 @@ impl List {
         self.amount(&format!("{place}.min_a"), car.min_a);
         self.amount(&format!("{place}.max_a"), car.max_a);
         self.amount(&format!("{place}.fast_kwh"), car.fast_kwh);
+        self.amount(&format!("{place}.early_eur_per_kwh_h"), car.early_eur_per_kwh_h);
         let expected = format!("a time after {}", car.from);
         self.check(car.from < car.until, &format!("{place}.until"), &car.until, &expected);
         if !car.presence.is_empty() {

@@ -37,12 +37,12 @@ pub fn weigh(problem: &Problem, current_a: &[Vec<f64>]) -> Weighed {
     let mut weighed = Weighed::default();
     for (car, current) in problem.cars.iter().zip(current_a) {
         let taken = taken_kwh(problem, car, current, &edges);
+        let early = finite(problem.objective.early_eur_per_kwh_h) + finite(car.early_eur_per_kwh_h);
         for step in 0..steps {
             let there = car.presence.get(step).or(car.presence.last()).copied().unwrap_or(1.0);
             cars_kwh[step] += taken[step] * there;
             let middle = (edges[step] + edges[step + 1]) / 2.0;
-            weighed.terms.late_eur +=
-                taken[step] * middle * finite(problem.objective.early_eur_per_kwh_h);
+            weighed.terms.late_eur += taken[step] * middle * early;
         }
         let missing = missing_kwh(begin, car, &taken, &edges);
         let factor = 2_f64.powi(car.priority.clamp(-8, 8));

@@ -88,6 +88,11 @@ impl Figures {
         wish.kw_per_a * wish.presence[step] * wish.hours[step] / length
     }
 
+    /// What a kWh costs a car by coming as late as in a step, in EUR.
+    pub fn late_eur_per_kwh(&self, car: usize, step: usize) -> f64 {
+        (self.early_eur_per_kwh_h + self.wishes[car].early_eur_per_kwh_h) * self.middle_h(step)
+    }
+
     /// Nothing for anybody.
     pub fn nothing(&self) -> Vec<Vec<f64>> {
         vec![vec![0.0; self.steps()]; self.wishes.len()]

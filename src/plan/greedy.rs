@@ -182,7 +182,7 @@ impl<'a> Greedy<'a> {
         let kw_per_a = figures.expected_kw_per_a(car, step);
         let begin = from;
         let free = figures.free_kw[step] + self.raised_kw;
-        let later = figures.early_eur_per_kwh_h * figures.middle_h(step);
+        let later = figures.late_eur_per_kwh(car, step);
         let mut last = f64::NEG_INFINITY;
         while from + NOTHING_A < to {
             let at_kw = self.expected_kw[step] + (from - begin) * kw_per_a;

@@ -121,6 +121,10 @@ pub struct Car {
     pub priority: i32,
     /// Energy that should be charged as fast as possible from arrival on, in kWh from now on.
     pub fast_kwh: f64,
+    /// What waiting costs this car on top of what it costs all, in EUR for each kWh and hour:
+    /// little while it has time to spare, much where it has not.
+    #[serde(default)]
+    pub early_eur_per_kwh_h: f64,
 }
 
 /// What a [`Car`] is.

@@ -83,7 +83,7 @@ impl Program {
                 }
                 let price = figures.tariffs[step].eur_per_kwh[0];
                 let bought = figures.expected_kw_per_a(car, step) * figures.length_h(step) * price;
-                let late = figures.early_eur_per_kwh_h * figures.middle_h(step);
+                let late = figures.late_eur_per_kwh(car, step);
                 let cost = bought + late * wish.kw_per_a * wish.hours[step];
                 *column = Some(self.column(cost, (0.0, wish.cap_a[step])));
             }

@@ -146,11 +146,26 @@ impl<'a> Scene<'a> {
         let mut worth = last.map_or(0.0, |last| missed(last) * factor);
         for (later, current) in self.current_a[car].iter().enumerate().skip(step + 1) {
             if NOTHING_A < *current {
-                let saved = self.price_of_last(later) + missed(self.problem.grid[later]) * factor;
+                let saved = self.price_of_last(later)
+                    + missed(self.problem.grid[later]) * factor
+                    + self.waiting(car, step, later);
                 worth = worth.max(saved + self.crowd_at(&self.problem.cars[car], later));
             }
         }
         worth
+    }
+
+    /// What waiting from one step to another costs a car, in EUR per kWh.
+    fn waiting(&self, car: usize, from: usize, to: usize) -> f64 {
+        let early =
+            self.problem.objective.early_eur_per_kwh_h + self.problem.cars[car].early_eur_per_kwh_h;
+        let grid = &self.problem.grid;
+        let middle = |step: usize| {
+            let (begin, end) = (grid[step], grid[step + 1]);
+            begin + end.since(begin) / 2
+        };
+        let eur = early * middle(to).since(middle(from)).as_hours();
+        if eur.is_finite() { eur.max(0.0) } else { 0.0 }
     }
 
     /// What a kWh less in `step` costs a car, in EUR: the price of the cheapest later power that
@@ -180,6 +195,7 @@ impl<'a> Scene<'a> {
             }
             let price = self.tariffs[other].marginal(self.cars_kw[other]);
             let free = (car.max_a - current).max(0.0) * self.hours(other, end);
+            let price = price + self.waiting(at, step, other);
             later.push((price + missed(self.problem.grid[other]), free));
         }
         later.sort_by(|one, other| one.0.total_cmp(&other.0));

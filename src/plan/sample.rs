@@ -78,5 +78,6 @@ pub fn car(evse: &str, kwh: f64) -> Car {
         taper: None,
         priority: 0,
         fast_kwh: 0.0,
+        early_eur_per_kwh_h: 0.0,
     }
 }

@@ -29,7 +29,7 @@ fn a_car_waits_for_the_cheap_hours_and_says_until_when() {
     assert_eq!(told(&problem, &plan, 0)[0], "cheaper from 13:00 on");
     assert_eq!(told(&problem, &plan, 0)[6], "it has all it needs");
     assert_eq!(plan.cars[0].words, "10.0 kWh by 16:00 (the driver): cheaper from 13:00 on");
-    assert!((plan.cars[0].worth_eur_per_kwh - 0.1).abs() < 1e-6);
+    assert!((plan.cars[0].worth_eur_per_kwh - 0.1).abs() < 1e-3, "and five hours of waiting");
     assert!((plan.cost.energy_eur - 1.0).abs() < 1e-6, "{:?}", plan.cost);
 }
 
@@ -40,7 +40,9 @@ fn less_now_costs_the_later_price_or_what_is_missed() {
     problem.cars[0].needs[0].kwh = 20.0;
     problem.series.import_eur_per_kwh[0] = 0.1;
     let loss = |problem: &Problem| best(problem).cars[0].loss_eur_per_kwh;
-    assert!((loss(&problem) - 0.2).abs() < 1e-6, "{}", loss(&problem));
+    assert!((loss(&problem) - 0.2).abs() < 1e-3, "{}", loss(&problem));
+    problem.cars[0].early_eur_per_kwh_h = 0.05;
+    assert!((loss(&problem) - 0.25).abs() < 1e-3, "{}", loss(&problem));
     // Until ten o'clock there are 22 kWh: what is left out now has no room later.
     problem.cars[0].needs[0].by = hour(2);
     assert!((loss(&problem) - 1.0).abs() < 1e-6, "{}", loss(&problem));
@@ -181,6 +183,23 @@ fn the_fleet_comes_before_guests() {
     problem.cars[1].priority = 1;
     let plan = best(&problem);
     assert!(energy(&plan, 0) < 3.0 && 19.0 < energy(&plan, 1), "{:?}", plan.cars);
+}
+
+#[test]
+fn of_two_for_one_place_who_is_in_haste_comes_first() {
+    for first in [0, 1] {
+        let mut problem = office();
+        problem.nodes[1] = super::sample::node("B2", Some(0), 16.0);
+        for (at, car) in problem.cars.iter_mut().enumerate() {
+            car.needs[0].kwh = 22.0;
+            car.early_eur_per_kwh_h = if at == first { 0.05 } else { 0.0 };
+        }
+        let plan = best(&problem);
+        let early = |car: usize| plan.cars[car].power_kw[..2].iter().sum::<f64>();
+        assert!(22.0 - 1e-6 < early(first) && early(1 - first) < 1e-6, "{:?}", plan.cars);
+        assert!(plan.cars[1 - first].loss_eur_per_kwh < plan.cars[first].loss_eur_per_kwh);
+        assert_eq!([energy(&plan, 0), energy(&plan, 1)].map(f64::round), [22.0, 22.0]);
+    }
 }
 
 #[test]

@@ -44,6 +44,8 @@ pub struct Wish {
     pub deadlines: Vec<Deadline>,
     /// Where it begins to take less.
     pub taper: Option<Taper>,
+    /// What waiting costs it on top of what it costs all, in EUR for each kWh and hour.
+    pub early_eur_per_kwh_h: f64,
     /// It charges at this moment.
     pub is_on: bool,
     /// When it was last switched, in hours; negative for the past.
@@ -131,6 +133,7 @@ impl Wish {
             room_kwh: 0.0,
             deadlines: Vec::new(),
             taper: car.taper.filter(|taper| taper.knee_kwh.is_finite()),
+            early_eur_per_kwh_h: sane(car.early_eur_per_kwh_h),
             is_on: 0.0 < car.now_a,
             switched_h: car.switched.map(|time| hours_since(begin, time)),
         };

@@ -223,6 +223,7 @@ fn car(kind: Kind, evse: usize, node: usize, dice: &mut Dice) -> Car {
         taper: None,
         priority: 0,
         fast_kwh: 0.0,
+        early_eur_per_kwh_h: 0.0,
     }
 }
 
