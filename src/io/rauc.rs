@@ -29,6 +29,9 @@ const WORDS_MAX: usize = 400;
 /// All that RAUC before 1.9 says over the bus of a bundle that it does not open.
 const INFO_ERROR: &str = "rauc info error";
 
+/// How RAUC answers while it writes when it is asked how the box is: it does one thing at a time.
+const BUSY: &str = "already processing a different method";
+
 type Details = BTreeMap<String, OwnedValue>;
 
 #[zbus::proxy(
@@ -219,6 +222,11 @@ impl Rauc {
     }
 }
 
+/// Whether RAUC is there and has something else to do.
+pub fn is_busy(why: &str) -> bool {
+    why.contains(BUSY)
+}
+
 /// A slot that the box can start from; none for others.
 fn slot(name: String, details: &Details) -> Option<Slot> {
     let bootname = text(details, "bootname").filter(|bootname| !bootname.is_empty())?;
@@ -304,6 +312,7 @@ mod tests {
         }
         let passing = "Failed mounting bundle: no space left";
         assert_eq!(judged(passing), Fault::Trouble(passing.to_owned()));
+        assert!(is_busy("already processing a different method") && !is_busy(passing));
     }
 
     #[test]

@@ -243,6 +243,13 @@ impl Updates {
                 let went = format!("slot {to} came up no more; the boot loader went back");
                 self.came_back(job, failed.unwrap_or(went), out);
             }
+            Stage::Confirmed { job } if slots.lies_idle(&job) => {
+                let why = format!(
+                    "the boot loader took slot {booted}, as when the power is cut while the box \
+                     starts; `ampgate update rollback` goes to it again"
+                );
+                self.left(job, why, out);
+            }
             Stage::Idle
             | Stage::Waiting { .. }
             | Stage::Installed { .. }

@@ -122,7 +122,9 @@ impl Updates {
         let (Some(booted), Some(other)) = (slots.booted(), slots.other()) else {
             return Err("this box has no other slot".to_owned());
         };
-        if !other.good {
+        // A boot loader that counts tries calls a version bad that was cut off while it started.
+        let was_confirmed = other.version.is_some() && other.version == self.memory.least;
+        if !other.good && !was_confirmed {
             return Err(format!("slot {} is not known to start", other.bootname));
         }
         let (from, to) = (booted.bootname.clone(), other.bootname.clone());

@@ -220,6 +220,12 @@ impl Slots {
         version.is_some() && version == job.version.as_ref()
     }
 
+    /// Whether the version of this job is in the slot that does not run, and in no other.
+    pub fn lies_idle(&self, job: &Job) -> bool {
+        let other = self.other().and_then(|slot| slot.version.as_ref());
+        other.is_some() && other == job.version.as_ref() && !self.runs(job)
+    }
+
     /// The one that does not run.
     pub fn other(&self) -> Option<&Slot> {
         self.slots.iter().find(|slot| !slot.booted)

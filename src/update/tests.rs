@@ -246,6 +246,36 @@ fn the_boot_loader_may_go_back_by_itself() {
 }
 
 /// A boot loader that is never told takes the other slot after some starts.
+/// The power is cut while it starts: GRUB has tried it once, and takes the other slot from then on.
+#[test]
+fn a_confirmed_version_that_the_boot_loader_has_left_is_told_and_can_be_had_again() {
+    let mut updates = on_trial();
+    updates.hear(at(20), Input::Tick(site()));
+    updates.hear(at(50), Input::Tick(site()));
+    assert_eq!(stage(&updates), UpdateStage::Confirmed);
+    let mut back = slots("A", "1.0.0", Some("2.0.0"));
+    back.slots[1].good = false;
+    let mut updates = fresh(updates.memory, "boot-3");
+    let actions = updates.hear(at(0), Input::Slots(back.clone()));
+    assert_eq!(stage(&updates), UpdateStage::RolledBack);
+    assert!(words(&updates).contains("the boot loader took slot A"), "{}", words(&updates));
+    let told = EventKind::UpdateRolledBack;
+    assert!(actions.iter().any(|one| matches!(one, Action::Tell { kind, .. } if *kind == told)));
+    assert_eq!(actions.last(), Some(&good()));
+    assert!(updates.memory.bad_versions.is_empty(), "nothing is wrong with it");
+
+    let actions = updates.order(at(1), &UpdateOrder::Rollback).1;
+    assert_eq!(actions[0], Action::Mark { state: "active", slot: "other" });
+    let mut updates = fresh(updates.memory, "boot-4");
+    updates.hear(at(0), Input::Slots(slots("B", "1.0.0", Some("2.0.0"))));
+    assert_eq!(stage(&updates), UpdateStage::Trial);
+    // Where it runs, there is nothing to tell; a slot that never worked is not gone to.
+    let mut updates = ready();
+    back.slots[1].version = Some("3.0.0".to_owned());
+    updates.hear(at(1), Input::Slots(back));
+    assert!(updates.order(at(2), &UpdateOrder::Rollback).0.is_err());
+}
+
 #[test]
 fn every_start_without_a_trial_is_told_to_the_boot_loader() {
     let mut updates = fresh(Memory::default(), "boot-2");

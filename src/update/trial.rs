@@ -110,10 +110,16 @@ impl Updates {
         if let Some(version) = &job.version {
             remember(&mut self.memory.bad_versions, version);
         }
-        let text = format!("{} was left: {why}; {} runs", job.name(), self.running());
+        let text = self.left(job.clone(), why, out);
         self.report(&job, "closed", "failure", &text);
-        out.push(Action::Tell { kind: EventKind::UpdateRolledBack, text });
+    }
+
+    /// What runs is not what was installed last, whoever has decided so; in words.
+    pub(super) fn left(&mut self, job: Job, why: String, out: &mut Vec<Action>) -> String {
+        let text = format!("{} was left: {why}; {} runs", job.name(), self.running());
+        out.push(Action::Tell { kind: EventKind::UpdateRolledBack, text: text.clone() });
         out.push(Action::Clear);
         self.memory.stage = Stage::RolledBack { job, why };
+        text
     }
 }

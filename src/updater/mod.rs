@@ -26,7 +26,7 @@ use ureq::Agent;
 use crate::daemon::Handle;
 use crate::ground::time::{Duration, Instant};
 use crate::io::fetch::{self, Line, Wanted};
-use crate::io::rauc::Rauc;
+use crate::io::rauc::{self, Rauc};
 use crate::model::event::EventKind;
 use crate::model::update::{UpdateDone, UpdateOrder, UpdateSettings, UpdateView};
 use crate::update::state::{Memory, Report, Slots, Source};
@@ -231,6 +231,8 @@ impl World {
                 self.settle("RAUC", Ok(())).await;
                 self.update(Input::Slots(slots)).await;
             }
+            // It writes, and tells how the box is when it has ended.
+            Event::Rauc(Err(why)) if rauc::is_busy(&why) => self.settle("RAUC", Ok(())).await,
             Event::Rauc(Err(why)) => {
                 self.rauc = None;
                 self.settle("RAUC", Err(why)).await;
