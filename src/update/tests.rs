@@ -245,7 +245,6 @@ fn the_boot_loader_may_go_back_by_itself() {
     assert_eq!(same.hear(at(1), Input::Tick(site())), [Action::Reboot]);
 }
 
-/// A boot loader that is never told takes the other slot after some starts.
 /// The power is cut while it starts: GRUB has tried it once, and takes the other slot from then on.
 #[test]
 fn a_confirmed_version_that_the_boot_loader_has_left_is_told_and_can_be_had_again() {
@@ -276,6 +275,7 @@ fn a_confirmed_version_that_the_boot_loader_has_left_is_told_and_can_be_had_agai
     assert!(updates.order(at(2), &UpdateOrder::Rollback).0.is_err());
 }
 
+/// A boot loader that is never told takes the other slot after some starts.
 #[test]
 fn every_start_without_a_trial_is_told_to_the_boot_loader() {
     let mut updates = fresh(Memory::default(), "boot-2");
