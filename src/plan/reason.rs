@@ -155,10 +155,10 @@ impl<'a> Scene<'a> {
         worth
     }
 
-    /// What waiting from one step to another costs a car, in EUR per kWh.
+    /// What waiting from one step to another costs a car that is in more haste than all, in EUR per
+    /// kWh. The hurry of all decides between nobody, and its tie-break is no reason to buy.
     fn waiting(&self, car: usize, from: usize, to: usize) -> f64 {
-        let early =
-            self.problem.objective.early_eur_per_kwh_h + self.problem.cars[car].early_eur_per_kwh_h;
+        let early = self.problem.cars[car].early_eur_per_kwh_h;
         let grid = &self.problem.grid;
         let middle = |step: usize| {
             let (begin, end) = (grid[step], grid[step + 1]);
