@@ -184,7 +184,8 @@ class Updated:
         self.configure(update, servers)
         await self.box.start()
         await self.site.start()
-        await self.until("idle", more=lambda view: view["slots"])
+        # Where an index has something to install, it may be past `idle` before anybody looks.
+        await self.until(None, more=lambda view: view["slots"])
 
     def clock(self, hours):
         """A time of day by the clock of the site (Paris), so many hours from now or a little more."""
@@ -195,13 +196,14 @@ class Updated:
         return json.loads(await self.daemon.cli("update", "status", "--json"))
 
     async def until(self, stage, words="", more=lambda view: True, timeout=30):
-        """Waits for a stage, whose words hold these; the view."""
+        """Waits for a stage (None: any), whose words hold these; the view."""
         seen = []
 
         async def look():
             seen[:] = [await self.view()]
             view = seen[0]
-            fits = view["stage"] == stage and words in view["words"] and more(view)
+            is_there = stage in (None, view["stage"])
+            fits = is_there and words in view["words"] and more(view)
             return view if fits else None
 
         return await until(look, timeout, lambda: f"{stage} {words}, is {seen}", self.daemon)
