@@ -3,9 +3,10 @@
     cargo build --release
     python3 benches/sites.py target/release/ampgate DATA [CASE…]
 
-DATA holds scenario/, pv/, load/, price/ and sessions/ as docs/planning.md names them. A series of
-another year is moved by whole weeks to the year of the sessions, and what is then missing at an
-end is filled from the week beside it. Needs Python 3 alone.
+DATA holds scenario/, pv/, load/, price/ and sessions/: CSV.gz files with the columns that `ampgate
+simulate --help` names, none of which the program ships. A series of another year is moved by whole
+weeks to the year of the sessions, and what is then missing at an end is filled from the week beside
+it. Needs Python 3 alone.
 """
 
 import csv

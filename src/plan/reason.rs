@@ -132,8 +132,8 @@ impl<'a> Scene<'a> {
     }
 
     /// What one more kWh for a car would save after `step`, in EUR: the dearest that it buys later,
-    /// with the needs that are missed before and what others miss for want of that room; or what is
-    /// missed in the end.
+    /// with the needs that are missed before, what others miss for want of that room and its own
+    /// haste; or what is missed in the end.
     pub fn worth(&self, car: usize, step: usize, missing_kwh: &[f64]) -> f64 {
         let needs = &self.problem.cars[car].needs;
         let missed = |until: Utc| {
@@ -169,8 +169,8 @@ impl<'a> Scene<'a> {
     }
 
     /// What a kWh less in `step` costs a car, in EUR: the price of the cheapest later power that
-    /// there is room for, with the needs that come before it; or what is missed. Nothing without
-    /// such a step.
+    /// there is room for, with the needs that come before it and its own haste; or what is missed.
+    /// Nothing without such a step.
     pub fn loss(&self, at: usize, step: usize) -> f64 {
         if self.tariffs.len() <= step {
             return 0.0;
