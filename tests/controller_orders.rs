@@ -301,3 +301,31 @@ fn a_transaction_whose_stop_never_comes_is_closed_when_nobody_is_there() {
     yard.pass(Duration::minutes(120));
     assert!(!ended(&yard));
 }
+
+#[test]
+fn cars_that_come_back_together_after_a_restart_keep_what_they_had() {
+    let limits = |yard: &Yard| -> Vec<f64> {
+        let view = yard.controller.view(yard.now);
+        view.evses.iter().filter_map(|evse| Some(evse.limit_a?.as_f64())).collect()
+    };
+    let mut before = yard();
+    for (point, token) in [(1, "PLAIN"), (2, "FLEET1"), (3, "FLEET2")] {
+        before.start(point, token, "");
+        before.status(point, "Charging");
+    }
+    before.pass(Duration::minutes(3));
+    assert_eq!(limits(&before), [13.3; 3]);
+    // A slow box: its chargers come back one after the other, and are waited for as long each.
+    let mut yard = Yard::empty(SITE, &before.controller.remembered());
+    for point in 1..=3 {
+        yard.link_up(point);
+        yard.status(point, "Charging");
+        yard.settle();
+        yard.pass(Duration::millis(400));
+    }
+    for _ in 0..100 {
+        yard.pass(Duration::millis(100));
+        assert!(limits(&yard).iter().all(|limit| 13.25 < *limit), "{:?}", limits(&yard));
+    }
+    assert_eq!(limits(&yard), [13.3; 3]);
+}

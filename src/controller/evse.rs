@@ -24,11 +24,19 @@ const ABANDONED: Duration = Duration::minutes(30);
 /// An open transaction is taken for live when it is still open and charging after this long.
 const SETTLE: Duration = Duration::seconds(3);
 
+/// Where one is due, those that have waited for so long are taken with it: chargers that come back
+/// together share what there is, and none is paused because others are still waited for.
+const SETTLE_TOGETHER: Duration = Duration::seconds(1);
+
 /// A reading that is older than this may differ from what a meter sees now.
 const READING_YOUNG: Duration = Duration::seconds(3);
 
 /// A charger and its car have this long to follow what they were told (IEC 61851-1 allows 5 s).
 const FOLLOW: Duration = Duration::seconds(10);
+
+/// What was told before this program's start has been followed for so long when it begins: it takes
+/// longer than that to notice an end, to start anew and to be connected again.
+const BEFORE_START: Duration = Duration::seconds(6);
 
 /// What a car takes is looked for at the start of its session for no longer than this.
 const PROBE_MAX: Duration = Duration::minutes(2);
@@ -141,19 +149,21 @@ impl EvseState {
             revive: None,
             empty_since: None,
             waiting: None,
-            touched: now,
+            touched: now - BEFORE_START,
             recorded: None,
         }
     }
 
-    /// A transaction draws from this moment on.
+    /// A transaction draws from this moment on, or has drawn all the while that it was waited for.
     pub fn go_live(&mut self, transaction: TransactionId, session: SessionId, now: Instant) {
+        if self.waiting.is_none_or(|(known, _)| known != transaction) {
+            self.touched = now;
+        }
         self.live = Some(Live { transaction, session, since: now });
         (self.takes, self.most_seen) = (None, Amps::ZERO);
         self.satisfied = false;
         self.waiting = None;
         self.soc_percent = None;
-        self.touched = now;
     }
 
     /// Nothing draws any more.
@@ -171,10 +181,11 @@ impl EvseState {
         }
     }
 
-    /// The transaction that waits no longer.
-    pub fn waited(&self, now: Instant) -> Option<TransactionId> {
+    /// The transaction that waits no longer; with `others`, one of another EVSE is due.
+    pub fn waited(&self, now: Instant, others: bool) -> Option<TransactionId> {
         let (transaction, since) = self.waiting?;
-        (SETTLE <= now.since(since)).then_some(transaction)
+        let wait = if others { SETTLE_TOGETHER } else { SETTLE };
+        (wait <= now.since(since)).then_some(transaction)
     }
 
     /// When a waiting transaction is due.
@@ -262,12 +273,18 @@ impl EvseState {
         self.reading.filter(|reading| now.since(reading.at) <= max_age)
     }
 
-    /// What it draws, for the estimate of the load that is not ours.
-    pub fn draw(&self, now: Now, max_age: Duration, worst: PerPhase<Amps>, online: bool) -> Draw {
+    /// Nothing draws that is known, but a transaction that is still open may.
+    pub fn may_draw(&self) -> bool {
+        self.waiting.is_some() || self.status == EvseStatus::Unknown
+    }
+
+    /// What it draws, for the estimate of the load that is not ours; with `is_heard`, its charger
+    /// has said what goes on there.
+    pub fn draw(&self, now: Now, max_age: Duration, worst: PerPhase<Amps>, is_heard: bool) -> Draw {
         let now = now.mono;
         let following = now.since(self.touched) <= FOLLOW;
         match (self.live, self.fresh(now, max_age)) {
-            (None, _) if online => {
+            (None, _) if is_heard => {
                 Draw { measured: Some(PerPhase::ZERO), worst, moving: following }
             }
             (_, Some(reading)) => {

@@ -10,7 +10,8 @@
 //! counts in full with its lease *and* inside the meter's figure: wasteful and safe.
 //!
 //! Rises are believed at once, falls after [`HOLD`]: load that comes and goes must not make limits
-//! jump. A silent meter means the configured worst case at once, never zero.
+//! jump. A silent meter means the configured worst case at once, never zero; after a start, and
+//! when the meter is back, it stands in until all chargers have told what they draw.
 
 use crate::control::situation::OtherLoad;
 use crate::ground::ids::{EvseIndex, MeterId, NodeIndex};
@@ -55,6 +56,8 @@ struct Estimate {
     load: Option<PerPhase<Amps>>,
     vague_since: Option<Instant>,
     held: PerPhase<Held>,
+    /// What is held was never measured: the configured worst case stands in, for a start.
+    stands_in: bool,
     read: Option<Reading>,
 }
 
@@ -120,6 +123,7 @@ impl Loads {
         let exact = total - known;
         // At the start the configured worst case stands in, as far as the meter allows: taking all
         // that flows for building load would stop every car of a site that is started anew.
+        estimate.stands_in |= estimate.load.is_none();
         let before = estimate.load.unwrap_or(diagram.nodes[node].worst_load);
         let mut load = PerPhase(Phase::ALL.map(|phase| {
             before[phase].clamp(total[phase] - most[phase], total[phase] - least[phase])
@@ -139,9 +143,13 @@ impl Loads {
             }
         }
         estimate.load = Some(load);
+        // What was only assumed is given up as soon as the chargers have told what they draw: it is
+        // no load that comes and goes.
+        let is_found = estimate.stands_in && estimate.vague_since.is_none();
+        estimate.stands_in &= !is_found;
         for phase in Phase::ALL {
             let held = &mut estimate.held[phase];
-            if held.value <= load[phase] || HOLD <= now.since(held.since) {
+            if held.value <= load[phase] || is_found || HOLD <= now.since(held.since) {
                 *held = Held { value: load[phase], since: now };
             }
         }
@@ -288,6 +296,11 @@ mod tests {
         let mut heavier = Loads::new(&diagram);
         heavier.metered(&diagram, 0, amps(60), &[unheard], at(0));
         assert_eq!(held(&heavier), Amps::new(44), "more than the cars can explain");
+        let heard = Draw { measured: Some(amps(16)), worst: amps(16), moving: false };
+        loads.metered(&diagram, 0, amps(26), &[heard], at(3));
+        assert_eq!(held(&loads), Amps::new(10), "an assumption is not held against what is known");
+        loads.metered(&diagram, 0, amps(18), &[heard], at(4));
+        assert_eq!(held(&loads), Amps::new(10), "what was measured is held");
     }
 
     #[test]

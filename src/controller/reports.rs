@@ -176,8 +176,9 @@ impl State {
 
     /// Transactions that waited long enough for their stop and are charging draw from here on.
     pub fn promote(&mut self, now: Now, out: &mut Outbox) {
+        let is_due = self.evses.iter().any(|evse| evse.waited(now.mono, false).is_some());
         for evse in 0..self.evses.len() {
-            let Some(waited) = self.evses[evse].waited(now.mono) else { continue };
+            let Some(waited) = self.evses[evse].waited(now.mono, is_due) else { continue };
             let open = self.book.transaction(waited).filter(|known| known.stop.is_none());
             match open.map(|open| open.session) {
                 Some(session) if self.evses[evse].is_drawing() => {

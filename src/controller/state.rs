@@ -305,7 +305,9 @@ impl State {
         let max_age = self.reading_max_age();
         let draw = |(index, evse): (usize, &EvseState)| {
             let worst = self.control.worst(index, now.mono);
-            evse.draw(now, max_age, worst, self.is_online(index))
+            let is_open = || self.book.newest_open(index).is_some();
+            let is_heard = self.is_online(index) && !(evse.may_draw() && is_open());
+            evse.draw(now, max_age, worst, is_heard)
         };
         self.evses.iter().enumerate().map(draw).collect()
     }

@@ -94,15 +94,24 @@ impl Yard {
         Self::of(SITE, remembered)
     }
 
-    pub fn of(text: &str, remembered: &Remembered) -> Self {
+    /// Nobody is connected yet.
+    pub fn empty(text: &str, remembered: &Remembered) -> Self {
         let site = config::parse(text, "yard.toml").expect("a sound site").config.site;
         let now = Now { mono: Instant::START, utc: Utc::parse("2024-05-17T18:00:00Z") };
         let controller = Controller::new(site, remembered, now);
-        let mut yard = Self { controller, now, out: Outbox::new(), requests: 0, seen: Vec::new() };
+        Self { controller, now, out: Outbox::new(), requests: 0, seen: Vec::new() }
+    }
+
+    pub fn link_up(&mut self, point: u64) {
+        let charge_point = ChargePointId::new(&format!("CP-{point}"));
+        let address = "10.0.0.1".to_owned();
+        self.step(Input::LinkUp { charge_point, link: LinkId(point), address });
+    }
+
+    pub fn of(text: &str, remembered: &Remembered) -> Self {
+        let mut yard = Self::empty(text, remembered);
         for point in 1..=3u64 {
-            let charge_point = ChargePointId::new(&format!("CP-{point}"));
-            let address = "10.0.0.1".to_owned();
-            yard.step(Input::LinkUp { charge_point, link: LinkId(point), address });
+            yard.link_up(point);
             let boot =
                 r#"[2,"b","BootNotification",{"chargePointVendor":"A","chargePointModel":"B"}]"#;
             yard.frame(point, boot);
