@@ -87,6 +87,13 @@ def apartments(data: pathlib.Path, folder: pathlib.Path) -> str:
     return str(path)
 
 
+def at_cost(folder: pathlib.Path, config: str) -> str:
+    """A configuration that names no objective, with the cheapest energy as its own."""
+    path = folder / pathlib.Path(config).name
+    path.write_text(pathlib.Path(config).read_text() + '\n[plan]\nobjective = "cost"\n')
+    return str(path)
+
+
 def cases(data: pathlib.Path, folder: pathlib.Path) -> dict[str, list[str]]:
     """The arguments of each case."""
     scenario = data / "scenario"
@@ -124,7 +131,7 @@ def cases(data: pathlib.Path, folder: pathlib.Path) -> dict[str, list[str]]:
         "garage, prices of ES in 15 min": ["--config", "config/garage.toml"] + bcn
         + ["--price", price("dayahead-es-2025-10_2026-01-15min", *winter),
            "--from", winter[0], "--to", winter[1]],
-        "apartments, prices of FR 2019": ["--config", "config/apartments.toml"]
+        "apartments, prices of FR 2019": ["--config", at_cost(folder, "config/apartments.toml")]
         + ["--sessions", apartments(data, folder), "--from", "2019-01-01",
            "--price", f"{data}/price/dayahead-fr-2019-hourly.csv.gz"],
     }

@@ -1,5 +1,5 @@
 """The box itself, emulated: an arm64 Debian with the package, systemd and its watchdog, a charger
-outside of it, and a power cut. Made by cross/image; run by `.ci/run boot`, because it takes minutes."""
+outside of it, and a power cut. Made by cross/image; run by `.ci/run boot`, part of `.ci/run`."""
 
 import asyncio
 import json
