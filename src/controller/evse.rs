@@ -34,8 +34,8 @@ const READING_YOUNG: Duration = Duration::seconds(3);
 /// A charger and its car have this long to follow what they were told (IEC 61851-1 allows 5 s).
 const FOLLOW: Duration = Duration::seconds(10);
 
-/// What was told before this program's start has been followed for so long when it begins: it takes
-/// longer than that to notice an end, to start anew and to be connected again.
+/// So much of [`FOLLOW`] counts as over when this program begins. What was told before it is as old
+/// as the restart; when the rest has passed, the car has had the 5 s of IEC 61851-1.
 const BEFORE_START: Duration = Duration::seconds(6);
 
 /// What a car takes is looked for at the start of its session for no longer than this.
