@@ -5,7 +5,7 @@
 //! box; an offline queue tells of the past. Nothing here is ever refused: what cannot be matched is
 //! kept as evidence and told as an event.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ground::ids::{ChargePointId, EvseId, EvseIndex, SessionId, TransactionId};
 use crate::ground::time::{Duration, Now, Utc};
@@ -31,6 +31,8 @@ const TRANSACTION_MAX: i64 = i32::MAX as i64;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Book {
     transactions: BTreeMap<TransactionId, Transaction>,
+    /// Those without a stop, few beside those that are remembered: they are looked at all the time.
+    open: BTreeSet<TransactionId>,
     sessions: BTreeMap<SessionId, Session>,
     evses: BTreeMap<SessionId, EvseIndex>,
     last_transaction: i64,
@@ -76,6 +78,9 @@ impl Book {
         }
         for transaction in &remembered.transactions {
             book.last_transaction = book.last_transaction.max(transaction.id.0);
+            if transaction.stop.is_none() {
+                book.open.insert(transaction.id);
+            }
             book.transactions.insert(transaction.id, transaction.clone());
         }
         book
@@ -104,6 +109,7 @@ impl Book {
         };
         self.last_session += 1;
         let (id, session) = (TransactionId(self.last_transaction), SessionId(self.last_session));
+        self.open.insert(id);
         self.transactions.insert(
             id,
             Transaction {
@@ -184,7 +190,7 @@ impl Book {
 
     /// The open transactions with the EVSE they run on, oldest first.
     pub fn open(&self) -> impl Iterator<Item = (&Transaction, EvseIndex)> {
-        let open = self.transactions.values().filter(|transaction| transaction.stop.is_none());
+        let open = self.open.iter().filter_map(|id| self.transactions.get(id));
         open.filter_map(|open| Some((open, *self.evses.get(&open.session)?)))
     }
 
@@ -251,6 +257,7 @@ impl Book {
     }
 
     fn end_session(&mut self, closed: &Transaction) {
+        self.open.remove(&closed.id);
         let Some(session) = self.sessions.get_mut(&closed.session) else { return };
         session.energy_wh = closed.energy().unwrap_or_default();
         session.ended = closed.stop.as_ref().map(|stop| stop.at);
@@ -450,6 +457,29 @@ mod tests {
             prop_assert_eq!(book.transactions.len(), repeats.len());
             for known in book.transactions.values() {
                 prop_assert_eq!(known.energy(), Some(WattHours::new(70)));
+            }
+        }
+
+        /// Open is what has no stop, whatever was lost on the way, and after a restart.
+        #[test]
+        fn open_is_what_has_no_stop(
+            steps in proptest::collection::vec((proptest::bool::ANY, 0_i64..6), 1..40),
+        ) {
+            let mut book = Book::default();
+            for (at, (starts, id)) in steps.into_iter().enumerate() {
+                let at = 100 * at as i64;
+                if starts {
+                    begin(&mut book, &start(at, at));
+                } else {
+                    book.stop(&point(), &stop(id, at, at), NOW);
+                }
+            }
+            let mut remembered = Remembered::default();
+            book.remember(&mut remembered);
+            for book in [Book::new(&remembered, |_| Some(0)), book] {
+                let open: Vec<TransactionId> = book.open().map(|(open, _)| open.id).collect();
+                let all = book.transactions.values().filter(|known| known.stop.is_none());
+                prop_assert_eq!(open, all.map(|known| known.id).collect::<Vec<_>>());
             }
         }
     }
