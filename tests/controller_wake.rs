@@ -18,35 +18,71 @@ fn at(millis: i64) -> Now {
     Now { mono: Instant::from_millis(millis), utc: Some(utc) }
 }
 
+struct Site {
+    controller: Controller,
+    now: Now,
+    out: Outbox,
+}
+
+impl Site {
+    fn new() -> Self {
+        let site = config::parse(OFFICE, "office.toml").expect("the example is sound").config.site;
+        let controller = Controller::new(site, &Remembered::default(), at(0));
+        Self { controller, now: at(0), out: Outbox::new() }
+    }
+
+    /// The grid meter tells this current on each phase once a second.
+    fn metered(&mut self, amps: i32, seconds: i64) {
+        for _ in 0..seconds {
+            self.now = at(self.now.mono.as_millis() + 1000);
+            let payload = format!(r#"{{"current": {{"l1": {amps}, "l2": {amps}, "l3": {amps}}}}}"#);
+            let (topic, payload) = ("site/grid".to_owned(), payload.into_bytes());
+            let input = Input::Mqtt { topic, payload, retained: false };
+            self.controller.step(self.now, input, &mut self.out);
+        }
+    }
+
+    fn has_told(&self, kind: EventKind, subject: &str) -> bool {
+        let is_it = |output: &Output| {
+            matches!(output, Output::Event(event)
+                if event.kind == kind && event.subject.contains(subject))
+        };
+        self.out.iter().any(is_it)
+    }
+}
+
 #[test]
 fn a_meter_that_falls_silent_is_told_when_its_value_is_too_old() {
-    let site = config::parse(OFFICE, "office.toml").expect("the example is sound").config.site;
-    let mut controller = Controller::new(site, &Remembered::default(), at(0));
-    let mut out = Outbox::new();
-    for second in 1..=5 {
-        let payload = br#"{"current": {"l1": 10, "l2": 10, "l3": 10}}"#.to_vec();
-        let topic = "site/grid".to_owned();
-        controller.step(
-            at(second * 1000),
-            Input::Mqtt { topic, payload, retained: false },
-            &mut out,
-        );
-    }
-    out.clear();
-    let (mut now, mut silent_at) = (at(5000), None);
-    while now.mono < Instant::START + Duration::seconds(30) {
-        let woken = controller.wake_at(now.mono).max(now.mono + Duration::millis(1));
-        now = at(woken.as_millis());
-        controller.step(now, Input::Wake, &mut out);
-        let silent = |output: &Output| {
-            matches!(output, Output::Event(event)
-                if event.kind == EventKind::MeterSilent && event.subject == "grid")
-        };
-        if out.iter().any(silent) {
-            silent_at.get_or_insert(now.mono);
+    let mut site = Site::new();
+    site.metered(10, 5);
+    site.out.clear();
+    let mut silent_at = None;
+    while site.now.mono < Instant::START + Duration::seconds(30) {
+        let after = site.now.mono;
+        let woken = site.controller.wake_at(after).max(after + Duration::millis(1));
+        site.now = at(woken.as_millis());
+        site.controller.step(site.now, Input::Wake, &mut site.out);
+        if site.has_told(EventKind::MeterSilent, "grid") {
+            silent_at.get_or_insert(site.now.mono);
         }
     }
     let heard_last = Instant::START + Duration::seconds(5);
     let told = silent_at.expect("the silence is told").since(heard_last);
     assert!(Duration::seconds(15) < told && told <= Duration::seconds(16), "after {told}");
+}
+
+#[test]
+fn chargers_that_are_still_to_come_are_no_alarm_for_five_minutes() {
+    let mut site = Site::new();
+    site.metered(0, 295);
+    assert!(!site.has_told(EventKind::Overload, "IBST 63A"), "they may still come");
+    site.metered(0, 30);
+    assert!(site.has_told(EventKind::Overload, "IBST 63A"), "twelve may draw more than fits");
+}
+
+#[test]
+fn a_building_that_takes_more_than_the_connection_carries_is_told_at_once() {
+    let mut site = Site::new();
+    site.metered(90, 30);
+    assert!(site.has_told(EventKind::Overload, "IBST 63A"), "chargers have nothing to do with it");
 }

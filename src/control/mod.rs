@@ -245,9 +245,15 @@ impl Control {
         self.ledger[evse].record()
     }
 
-    /// The rows that cannot hold what may be drawn in the worst case.
-    pub fn overloads(&self, now: Instant, loads: &[OtherLoad]) -> Vec<Overload> {
-        let drawn = self.rows.load(|evse| self.ledger[evse].draw(now));
+    /// The rows that cannot hold what those EVSEs that count may draw in the worst case.
+    pub fn overloads(
+        &self,
+        now: Instant,
+        loads: &[OtherLoad],
+        counts: impl Fn(EvseIndex) -> bool,
+    ) -> Vec<Overload> {
+        let draw = |evse| if counts(evse) { self.ledger[evse].draw(now) } else { Draw::NOTHING };
+        let drawn = self.rows.load(draw);
         let mut overloads = Vec::new();
         for (row, drawn) in self.rows.rows.iter().zip(drawn) {
             let excess = drawn - row.room(&loads[row.constraint.node], Amps::ZERO);
@@ -376,7 +382,7 @@ impl Control {
             takes_part[car.evse] = true;
         }
         let fixed = |evse: EvseIndex| match takes_part[evse] {
-            true => Draw { current: PerPhase::ZERO, uses: PhaseSet::NONE },
+            true => Draw::NOTHING,
             false if self.cars[evse].reserved => {
                 let draw = self.ledger[evse].draw(now);
                 let minimum = ceil_deci(self.diagram.evses[evse].minimum);

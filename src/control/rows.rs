@@ -31,6 +31,11 @@ pub struct Draw {
     pub uses: PhaseSet,
 }
 
+impl Draw {
+    /// Of an EVSE that is left out.
+    pub const NOTHING: Self = Self { current: PerPhase::ZERO, uses: PhaseSet::NONE };
+}
+
 /// All rows of a site, and for each EVSE the rows that it loads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rows {

@@ -420,7 +420,7 @@ fn where_safe_shares_do_not_fit_at_least_what_is_told_does() {
     bench.settle();
     let told: Vec<i64> = (0..4).map(|evse| bench.limit(evse)).collect();
     assert_eq!(told, [6_500, 6_500, 0, 0]);
-    assert!(!bench.control.overloads(bench.now, &bench.loads).is_empty());
+    assert!(!bench.control.overloads(bench.now, &bench.loads, |_| true).is_empty());
 }
 
 #[test]

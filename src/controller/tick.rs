@@ -14,6 +14,9 @@ use super::state::State;
 
 /// A broken constraint is told to people after this long.
 pub const OVERLOAD_TOLD: Duration = Duration::seconds(10);
+/// Chargers have so long after a start to come back. Until then one that is not heard yet is
+/// allowed for with all that it may draw, as ever, but that alone is no alarm.
+const ARRIVING: Duration = Duration::minutes(5);
 
 impl State {
     /// Decides if a decision is due.
@@ -163,7 +166,9 @@ impl State {
     /// A constraint that cannot hold the worst case is usual for the moment until reductions are
     /// confirmed; people are told when it lasts.
     fn watch_overloads(&mut self, now: Now, loads: &[OtherLoad], out: &mut Outbox) {
-        let overloads = self.control.overloads(now.mono, loads);
+        let arriving = now.mono.since(self.started) < ARRIVING;
+        let counts = |evse: EvseIndex| !(arriving && self.evses[evse].may_draw());
+        let overloads = self.control.overloads(now.mono, loads, counts);
         let before = std::mem::take(&mut self.overloads);
         for overload in &overloads {
             let since = before.get(&overload.name).copied().unwrap_or(now.mono);

@@ -180,7 +180,8 @@ catalogue! {
     BrokerUp = "broker.up", Info;
     /// The broker is gone.
     BrokerDown = "broker.down", Warning;
-    /// A node carries more than its rating though all chargers are down; the load is not ours.
+    /// A node carries more than its rating though all chargers are down; the load is not ours. For
+    /// five minutes after a start, chargers that are still to come do not count.
     Overload = "node.overload", Alarm;
     /// A node is inside its rating again.
     OverloadOver = "node.overload_over", Info;
