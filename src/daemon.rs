@@ -29,6 +29,7 @@ use crate::ground::ids::{LinkId, RequestId};
 use crate::ground::time::{Duration, Instant};
 use crate::io::clock::Clock;
 use crate::io::doors::{self, DoorError, Doors};
+use crate::io::end::EndSignals;
 use crate::io::field::{self, Field, PartnerAsk};
 use crate::io::inbox::{self, Arrival, Inbox};
 use crate::io::journal::Journal;
@@ -248,17 +249,14 @@ impl Daemon {
         self,
         reparse: impl Fn() -> Result<(Config, String), String>,
     ) -> Result<(), DaemonError> {
-        let open = |kind| signal(kind).map_err(DaemonError::Signals);
-        let mut terminate = open(SignalKind::terminate())?;
-        let mut interrupt = open(SignalKind::interrupt())?;
-        let mut hang_up = open(SignalKind::hangup())?;
+        let mut end = EndSignals::new().map_err(DaemonError::Signals)?;
+        let mut hang_up = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
         let Daemon { handle, mut task } = self;
         platform::ready("running");
         loop {
             tokio::select! {
                 ended = &mut task => return flat(ended),
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
+                () = end.heard() => break,
                 _ = hang_up.recv() => {
                     platform::reloading();
                     match reparse() {

@@ -36,16 +36,21 @@ pub fn feed(path: PathBuf, zone: &str, most_kw: f64) -> Feed {
     }
 }
 
-/// Keeps the file, until the task is aborted. `roof` is what the roof will really give, in W with
-/// generation negative.
+/// Writes the file, and keeps it until the task is aborted. `roof` is what the roof will really
+/// give, in W with generation negative.
 pub fn keep(path: PathBuf, roof: Series<f64>, clock: Clock) -> JoinHandle<()> {
+    let write = move |clock: &Clock| {
+        if let Some(now) = clock.now().utc {
+            // Where it cannot be written the demonstration goes on without.
+            let _ = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+            let _ = std::fs::write(&path, text(&roof, now));
+        }
+    };
+    write(&clock);
     tokio::spawn(async move {
         loop {
-            if let Some(now) = clock.now().utc {
-                // Where it cannot be written the demonstration goes on without.
-                let _ = std::fs::write(&path, text(&roof, now));
-            }
             clock.sleep(EVERY).await;
+            write(&clock);
         }
     })
 }

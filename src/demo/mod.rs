@@ -27,6 +27,7 @@ use crate::desk::Desk;
 use crate::ground::ids::{ChargePointId, MeterId};
 use crate::ground::time::{Duration, Utc};
 use crate::io::clock::Clock;
+use crate::io::end::EndSignals;
 use crate::model::diagram::EquipmentKind;
 use crate::model::partner::Ocpi;
 use crate::model::site::Site;
@@ -99,8 +100,10 @@ fn source_words(error: &UiError) -> String {
     std::error::Error::source(error).map_or_else(String::new, ToString::to_string)
 }
 
-/// Runs the demonstration until Ctrl-C, or for a day. True when no safety check has failed.
+/// Runs the demonstration until Ctrl-C or SIGTERM, or for a day. True when no safety check has
+/// failed.
 pub async fn run(options: DemoOptions) -> Result<bool, DemoError> {
+    let mut end = EndSignals::new().map_err(DaemonError::Signals)?;
     let broker = free_address()?;
     start_broker(broker)?;
     let weather = options.data.join("forecast-pv.json");
@@ -109,6 +112,11 @@ pub async fn run(options: DemoOptions) -> Result<bool, DemoError> {
     config.site.feeds.push(forecast::feed(weather.clone(), &config.site.zone, most_kw));
     let begins = begin_after(&options.data);
     let clock = Clock::scaled(options.speed, begins);
+    let midnight = Utc::from_millis(begins.as_millis().div_euclid(86_400_000) * 86_400_000);
+    let scenario = day::scenario(&config.site, midnight);
+    let roof = config.site.diagram.equipment.iter().find(|item| item.kind == EquipmentKind::Pv);
+    let roof = roof.and_then(|roof| scenario.power.get(&roof.id)).cloned();
+    let service = roof.map(|roof| forecast::keep(weather, roof, clock.clone()));
     let daemon = daemon::start(DaemonOptions {
         config: config.clone(),
         config_text: SITE.to_owned(),
@@ -125,15 +133,10 @@ pub async fn run(options: DemoOptions) -> Result<bool, DemoError> {
     let page = PageOptions { address: web, outer: None, page_url: None };
     let (page, address) = serve::page(&handle, desk, None, page).await?;
     let ocpp = handle.ocpp_address.unwrap_or(web);
-    let midnight = Utc::from_millis(begins.as_millis().div_euclid(86_400_000) * 86_400_000);
-    let scenario = day::scenario(&config.site, midnight);
-    let roof = config.site.diagram.equipment.iter().find(|item| item.kind == EquipmentKind::Pv);
-    let roof = roof.and_then(|roof| scenario.power.get(&roof.id)).cloned();
-    let service = roof.map(|roof| forecast::keep(weather, roof, clock.clone()));
     let plant = Plant::new(&config.site, scenario, clock.now());
     let field = Field::start(&config.site, plant, Places { ocpp, broker }, clock.clone());
     welcome(&options, address, ocpp, broker);
-    let watch = attend(&options, &daemon, &field, &clock).await;
+    let watch = attend(&options, &daemon, &field, &clock, &mut end).await;
     let truth = field.truth.borrow().clone();
     let safe = watch.print(&truth, &handle.view.borrow(), &operator.seen.borrow());
     drop((field, operator, uplink));
@@ -162,8 +165,14 @@ async fn partners(
     Ok((uplink, operator.map_err(DemoError::Operator)?))
 }
 
-/// Watches until Ctrl-C or the end of the day, and breaks what people ask to have broken.
-async fn attend(options: &DemoOptions, daemon: &Daemon, field: &Field, clock: &Clock) -> Watch {
+/// Watches until a signal or the end of the day, and breaks what people ask to have broken.
+async fn attend(
+    options: &DemoOptions,
+    daemon: &Daemon,
+    field: &Field,
+    clock: &Clock,
+    end: &mut EndSignals,
+) -> Watch {
     let mut watch = Watch::default();
     let mut view = daemon.handle().view;
     let mut keys = keyboard();
@@ -172,7 +181,7 @@ async fn attend(options: &DemoOptions, daemon: &Daemon, field: &Field, clock: &C
     loop {
         let next = plan.first().map_or(ends, |(at, _)| *at);
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => return watch,
+            () = end.heard() => return watch,
             changed = view.changed() => {
                 if changed.is_err() {
                     return watch;

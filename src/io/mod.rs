@@ -6,10 +6,10 @@
 //! [`stream`] → [`vault`] → `body` → [`uploads`] (files of chargers) → `handshake` →
 //! [`strangers`] → `link` (one charge point) → [`websocket`] (all of them) → [`renewal`] →
 //! [`signing`] → [`doors`] → [`broker`] → [`mqtt`] → [`post`] → [`contact`] → [`sources`] →
-//! [`journal`] → [`key`] → [`log`] → [`platform`] (systemd, memory and disk) → [`starts`] (what a
-//! program that dies does) → [`https`] → [`users`] → [`user_order`] → [`roster`] (who may use the
-//! page) → [`local`] → [`terminal`] → [`pace`] → [`partner`] (partners over HTTP) → [`fetch`]
-//! (bundles of updates) → [`rauc`].
+//! [`journal`] → [`key`] → [`log`] → [`platform`] (systemd, memory and disk) → [`end`] (signals) →
+//! [`starts`] (what a program that dies does) → [`https`] → [`users`] → [`user_order`] →
+//! [`roster`] (who may use the page) → [`local`] → [`terminal`] → [`pace`] → [`partner`] (partners
+//! over HTTP) → [`fetch`] (bundles of updates) → [`rauc`].
 
 pub mod authority;
 mod body;
@@ -19,6 +19,7 @@ pub mod clock;
 pub mod contact;
 pub mod credentials;
 pub mod doors;
+pub mod end;
 pub mod fetch;
 pub mod field;
 pub mod gate;

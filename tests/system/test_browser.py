@@ -32,7 +32,7 @@ def demo(binary, tmp_path_factory):
         time.sleep(0.1)
     time.sleep(5)  # five simulated minutes: cars arrive
     yield url
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     assert process.wait(15) == 0
 
 
