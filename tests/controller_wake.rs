@@ -81,7 +81,7 @@ fn chargers_that_are_still_to_come_are_no_alarm_for_five_minutes() {
 }
 
 #[test]
-fn a_building_that_takes_more_than_the_connection_carries_is_told_at_once() {
+fn a_building_that_takes_more_than_the_connection_carries_is_told_within_seconds() {
     let mut site = Site::new();
     site.metered(90, 30);
     assert!(site.has_told(EventKind::Overload, "IBST 63A"), "chargers have nothing to do with it");
