@@ -87,6 +87,9 @@ impl KnownSeries {
         if let Some(value) = self.known(quarter(at)) {
             return Some(Value { value, degraded: false });
         }
+        if self.values.is_empty() {
+            return None;
+        }
         let local = self.zone.local(at);
         let before = |back: i64| {
             let then = self.zone.moment(local.day_number - back, i64::from(local.minute));

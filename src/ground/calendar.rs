@@ -3,6 +3,9 @@
 //! From the zone data inside the program, so that the same input gives the same local time on every
 //! box. Nothing that protects a breaker depends on it.
 
+use std::sync::Arc;
+
+use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -11,9 +14,18 @@ use super::time::Utc;
 /// Milliseconds of a day that is neither shortened nor lengthened by summer time.
 const DAY_MS: i64 = 86_400_000;
 
+/// The years in which offsets are looked up in a table, in seconds since 1970: 2010 to 2059. By the
+/// zone's rules each costs fifty times more, and a plan asks for hundreds of thousands.
+const TABLE: (i64, i64) = (1_262_304_000, 2_840_140_800);
+
 /// The local days of a time zone; an unknown name counts as UTC.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Calendar(TimeZone);
+pub struct Calendar {
+    zone: TimeZone,
+    /// From when on, in milliseconds since 1970, how much is added to UTC, in milliseconds. The
+    /// last line only ends the table.
+    offsets: Arc<[(i64, i64)]>,
+}
 
 /// A moment as people on site see it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,26 +54,43 @@ impl LocalTime {
 impl Calendar {
     /// Of an IANA time zone.
     pub fn new(name: &str) -> Self {
-        Self(TimeZoneDatabase::bundled().get(name).unwrap_or(TimeZone::UTC))
+        Self::of(TimeZoneDatabase::bundled().get(name).unwrap_or(TimeZone::UTC))
+    }
+
+    fn of(zone: TimeZone) -> Self {
+        let [first, last] =
+            [TABLE.0, TABLE.1].map(|at| Timestamp::from_second(at).unwrap_or_default());
+        let line = |at: Timestamp| (at.as_millisecond(), milliseconds(zone.to_offset(at)));
+        let changes = zone.following(first).map(|change| change.timestamp());
+        let changes = changes.take_while(|at| *at < last);
+        let offsets = [first].into_iter().chain(changes).chain([last]).map(line).collect();
+        Self { offsets, zone }
     }
 
     /// Its IANA name.
     pub fn name(&self) -> &str {
-        self.0.iana_name().unwrap_or("UTC")
+        self.zone.iana_name().unwrap_or("UTC")
     }
 
     /// What is added to UTC at this moment, in milliseconds.
     pub fn offset_ms(&self, at: Utc) -> i64 {
-        let stamp = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default();
-        i64::from(self.0.to_offset(stamp).seconds()) * 1000
+        let at = at.as_millis();
+        let next = self.offsets.partition_point(|(from, _)| *from <= at);
+        match next.checked_sub(1).filter(|_| next < self.offsets.len()) {
+            Some(line) => self.offsets[line].1,
+            None => {
+                let stamp = Timestamp::from_millisecond(at).unwrap_or_default();
+                milliseconds(self.zone.to_offset(stamp))
+            }
+        }
     }
 
     /// What the calendar and the clock on the wall show.
     pub fn local(&self, at: Utc) -> LocalTime {
         let wall = at.as_millis().saturating_add(self.offset_ms(at));
         let day_number = wall.div_euclid(DAY_MS);
-        let date = jiff::Timestamp::from_second(day_number.saturating_mul(DAY_MS / 1000))
-            .unwrap_or_default();
+        let date =
+            Timestamp::from_second(day_number.saturating_mul(DAY_MS / 1000)).unwrap_or_default();
         let date = jiff::tz::Offset::UTC.to_datetime(date);
         LocalTime {
             year: date.year(),
@@ -86,7 +115,7 @@ impl Calendar {
     pub fn parse(&self, text: &str) -> Option<Utc> {
         let local = || {
             let civil: jiff::civil::DateTime = text.trim().parse().ok()?;
-            let zoned = civil.to_zoned(self.0.clone()).ok()?;
+            let zoned = civil.to_zoned(self.zone.clone()).ok()?;
             Some(Utc::from_millis(zoned.timestamp().as_millisecond()))
         };
         Utc::parse(text).or_else(local)
@@ -109,9 +138,13 @@ impl Calendar {
     }
 }
 
+fn milliseconds(offset: jiff::tz::Offset) -> i64 {
+    i64::from(offset.seconds()) * 1000
+}
+
 impl Default for Calendar {
     fn default() -> Self {
-        Self(TimeZone::UTC)
+        Self::of(TimeZone::UTC)
     }
 }
 
@@ -154,6 +187,23 @@ mod tests {
         let autumn = at("2019-10-27T12:00:00Z");
         assert_eq!(paris.day_start(autumn), at("2019-10-26T22:00:00Z"));
         assert_eq!(paris.next_day(autumn), at("2019-10-27T23:00:00Z"));
+    }
+
+    #[test]
+    fn the_table_agrees_with_the_rules_of_the_zone() {
+        for name in ["Europe/Paris", "Africa/Casablanca", "Australia/Lord_Howe", "UTC"] {
+            let calendar = Calendar::new(name);
+            let by_rule = |at: i64| {
+                let stamp = Timestamp::from_millisecond(at).expect("a moment");
+                milliseconds(calendar.zone.to_offset(stamp))
+            };
+            let edges = calendar.offsets.iter().flat_map(|(at, _)| [at - 1, *at, at + 1]);
+            let hours = (TABLE.0 - 200_000_000..TABLE.1 + 200_000_000).step_by(100_003);
+            for at in edges.chain(hours.map(|at| at * 1000)) {
+                assert_eq!(calendar.offset_ms(Utc::from_millis(at)), by_rule(at), "{name} {at}");
+            }
+        }
+        assert_eq!(Calendar::new("Europe/Paris").offsets.len(), 102);
     }
 
     #[test]
