@@ -58,6 +58,20 @@ fn a_solver_that_fails_costs_the_better_plan_and_nothing_else() {
     assert!(0.85 * need < got, "{got} of {need} Wh");
 }
 
+#[test]
+fn without_a_solver_an_instant_plan_of_the_moment_is_followed() {
+    let site = office();
+    let scenario = day(&site);
+    let mut twin = Twin::new(site, scenario, MIDNIGHT);
+    twin.solve_with(Solver::new(|_| None));
+    for quarter in 36..44 {
+        let posed = MIDNIGHT + Duration::minutes(15) * quarter;
+        twin.run_until(posed + Duration::seconds(5), &mut |_, _, _| {});
+        let plan = twin.view().expect("the box runs").plan.expect("cars are there");
+        assert!(posed <= plan.grid[0], "at {posed:?} that of {:?} is followed", plan.grid[0]);
+    }
+}
+
 /// Car and step of the plan in force, in kW.
 fn planned(twin: &Twin, evse: &str) -> Vec<(Utc, f64)> {
     let plan = twin.view().expect("the box runs").plan.expect("cars are there");

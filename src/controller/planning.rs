@@ -3,7 +3,7 @@
 //! ```text
 //! car comes, goes, says;
 //! sun or building not as planned;
-//! quarter hour over ─▶ pose ─▶ instant plan ─▶ in force at once
+//! quarter hour over ─▶ pose ─▶ instant plan, if cars came or went ─▶ in force at once
 //!                       └─▶ Output::Solve … Input::Solved ─▶ audit ─▶ in force
 //! every decision: intents of the step ─▶ dispatch ─▶ bounds of the EVSEs
 //! ```

@@ -1,10 +1,12 @@
 //! Makes plans: when one is due, at once an instant one, and a better one beside the loop.
 
+use crate::ground::ids::EvseIndex;
 use crate::ground::time::{Duration, Instant, Now, Utc};
 use crate::ground::units::PerPhase;
 use crate::model::event::EventKind;
 use crate::model::policy::Planner;
 use crate::plan;
+use crate::plan::problem::Problem;
 use crate::plan::solution::{CarPlan, Plan, Reason};
 
 use super::message::{Outbox, Output};
@@ -33,10 +35,8 @@ impl State {
         let Some(policy) = self.site.plan.clone() else { return };
         self.observe(now, out);
         let is_late = |asked: &Asked| GIVEN_UP <= now.mono.since(asked.at);
-        if self.planning.asked.as_ref().is_some_and(is_late) {
-            self.planning.asked = None;
-            let text = "the solver has not answered; the plan in force stays".to_owned();
-            self.event_seldom(now, EventKind::PlanFailed, "plan", text, out);
+        if let Some(late) = self.planning.asked.take_if(|asked| is_late(asked)) {
+            self.do_without(now, late.posed, "the solver has not answered", out);
         }
         let is_due = self.planning.due.is_some_and(|due| due <= now.mono);
         let is_off = self.is_plan_off(now);
@@ -52,22 +52,17 @@ impl State {
             return;
         };
         self.planning.due = now.utc.map(|utc| now.mono + until_quarter(utc));
-        let by_event = !is_due;
-        self.planning.eventful.retain(|at| now.mono.since(*at) < Duration::hours(1));
         self.planning.changed = false;
-        let instant = match policy.planner {
-            Planner::Program => plan::instant::plan(&posed.problem),
-            Planner::Rule => plan::rule::plan(&posed.problem),
-        };
-        self.take_instant(&posed, instant, policy.planner);
-        if policy.planner == Planner::Rule {
-            return;
+        let asks = policy.planner == Planner::Program && self.may_ask(now, !is_due);
+        if !asks || !self.plan_knows(&posed) {
+            let instant = match policy.planner {
+                Planner::Program => plan::instant::plan(&posed.problem),
+                Planner::Rule => plan::rule::plan(&posed.problem),
+            };
+            self.take_instant(&posed, instant, policy.planner);
         }
-        if by_event {
-            if EVENTFUL_MAX <= self.planning.eventful.len() {
-                return;
-            }
-            self.planning.eventful.push_back(now.mono);
+        if !asks {
+            return;
         }
         self.planning.number += 1;
         let number = self.planning.number;
@@ -75,6 +70,25 @@ impl State {
         self.planning.asked = Some(Asked { number, at: now.mono, posed });
         self.totals.plans += 1;
         out.push(Output::Solve { number, problem });
+    }
+
+    /// Whether the solver may be asked: what the clock has no part in has its turns in an hour.
+    fn may_ask(&mut self, now: Now, by_event: bool) -> bool {
+        let eventful = &mut self.planning.eventful;
+        eventful.retain(|at| now.mono.since(*at) < Duration::hours(1));
+        let may = !by_event || eventful.len() < EVENTFUL_MAX;
+        if by_event && may {
+            eventful.push_back(now.mono);
+        }
+        may
+    }
+
+    /// Whether the plan in force is for these very cars, so that it can stay until the solver has
+    /// answered.
+    fn plan_knows(&self, posed: &Posed) -> bool {
+        let Some(active) = &self.planning.active else { return false };
+        let lasts = active.plan.grid.last() > posed.problem.grid.first();
+        lasts && there(&active.problem, &active.evses).eq(there(&posed.problem, &posed.evses))
     }
 
     /// Whether sun and building have differed for a while from what the plan in force counts on in
@@ -163,17 +177,33 @@ impl State {
             return;
         };
         let Some(plan) = plan else {
-            let text = "the solver has failed; the instant plan stays".to_owned();
-            return self.event_seldom(now, EventKind::PlanFailed, "plan", text, out);
+            return self.do_without(now, asked.posed, "the solver has failed", out);
         };
-        let faults = plan::audit::faults(&asked.posed.problem, &plan);
-        if let Some(fault) = faults.first() {
-            let text = format!("refused by the audit: {fault}; the instant plan stays");
-            return self.event_seldom(now, EventKind::PlanFailed, "plan", text, out);
+        if let Some(fault) = plan::audit::faults(&asked.posed.problem, &plan).first() {
+            let why = format!("its plan was refused by the audit: {fault}");
+            return self.do_without(now, asked.posed, &why, out);
         }
         self.put_in_force(asked.posed, plan);
         self.mark(now.mono);
     }
+
+    /// The solver gave nothing that can be followed: an instant plan is.
+    fn do_without(&mut self, now: Now, posed: Posed, why: &str, out: &mut Outbox) {
+        let text = format!("{why}; an instant plan is followed");
+        self.event_seldom(now, EventKind::PlanFailed, "plan", text, out);
+        let instant = plan::instant::plan(&posed.problem);
+        self.put_in_force(posed, instant);
+        self.mark(now.mono);
+    }
+}
+
+/// The cars of a problem that stand at an EVSE or have reserved one.
+fn there<'a>(
+    problem: &'a Problem,
+    evses: &'a [Option<EvseIndex>],
+) -> impl Iterator<Item = (EvseIndex, Option<u64>)> + 'a {
+    let cars = evses.iter().zip(&problem.cars);
+    cars.filter_map(|(evse, car)| evse.map(|evse| (evse, car.session)))
 }
 
 /// Up to the next quarter hour of the clock.

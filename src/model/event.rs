@@ -185,7 +185,7 @@ catalogue! {
     Overload = "node.overload", Alarm;
     /// A node is inside its rating again.
     OverloadOver = "node.overload_over", Info;
-    /// No plan could be made, or it was refused by the audit; the last one or fair shares stay.
+    /// The solver made no plan, or the audit refused it; an instant plan is followed.
     PlanFailed = "plan.failed", Warning;
     /// A forecast or price from outside was refused; the text says what is wrong with it.
     FeedRefused = "forecast.refused", Warning;
