@@ -42,6 +42,28 @@ impl Site {
         }
     }
 
+    /// Nothing happens but that it is woken when it asked to be; how long after the last message
+    /// this is told.
+    fn told_when_left_alone(
+        &mut self,
+        kind: EventKind,
+        subject: &str,
+        within: Duration,
+    ) -> Duration {
+        let heard_last = self.now.mono;
+        self.out.clear();
+        while self.now.mono <= heard_last + within {
+            let after = self.now.mono;
+            let woken = self.controller.wake_at(after).max(after + Duration::millis(1));
+            self.now = at(woken.as_millis());
+            self.controller.step(self.now, Input::Wake, &mut self.out);
+            if self.has_told(kind, subject) {
+                return self.now.mono.since(heard_last);
+            }
+        }
+        panic!("{kind:?} of {subject} was not told within {within}");
+    }
+
     fn has_told(&self, kind: EventKind, subject: &str) -> bool {
         let is_it = |output: &Output| {
             matches!(output, Output::Event(event)
@@ -55,20 +77,15 @@ impl Site {
 fn a_meter_that_falls_silent_is_told_when_its_value_is_too_old() {
     let mut site = Site::new();
     site.metered(10, 5);
-    site.out.clear();
-    let mut silent_at = None;
-    while site.now.mono < Instant::START + Duration::seconds(30) {
-        let after = site.now.mono;
-        let woken = site.controller.wake_at(after).max(after + Duration::millis(1));
-        site.now = at(woken.as_millis());
-        site.controller.step(site.now, Input::Wake, &mut site.out);
-        if site.has_told(EventKind::MeterSilent, "grid") {
-            silent_at.get_or_insert(site.now.mono);
-        }
-    }
-    let heard_last = Instant::START + Duration::seconds(5);
-    let told = silent_at.expect("the silence is told").since(heard_last);
+    let told = site.told_when_left_alone(EventKind::MeterSilent, "grid", Duration::seconds(30));
     assert!(Duration::seconds(15) < told && told <= Duration::seconds(16), "after {told}");
+}
+
+#[test]
+fn chargers_that_never_came_are_told_though_nothing_else_happens() {
+    let mut site = Site::new();
+    let told = site.told_when_left_alone(EventKind::Overload, "IBST 63A", Duration::minutes(10));
+    assert!(Duration::seconds(310) <= told && told <= Duration::seconds(312), "after {told}");
 }
 
 #[test]

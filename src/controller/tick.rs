@@ -52,6 +52,7 @@ impl State {
             self.outer_wake_at(),
             self.contacts_wake_at(seen),
             self.vouching_wake_at(),
+            self.overload_wake_at(seen),
             planned,
         ];
         let later = later.into_iter().flatten().min().map(|at| at.max(floor));
@@ -184,6 +185,13 @@ impl State {
                 self.event_seldom(now, EventKind::OverloadOver, &name, text, out);
             }
         }
+    }
+
+    /// When a constraint that cannot hold the worst case is due to be told, or chargers that never
+    /// came begin to count.
+    fn overload_wake_at(&self, seen: Instant) -> Option<Instant> {
+        let told = self.overloads.values().map(|since| *since + OVERLOAD_TOLD);
+        told.chain([self.started + ARRIVING]).filter(|at| seen < *at).min()
     }
 
     fn watch_obedience(&mut self, now: Now, out: &mut Outbox) {
