@@ -54,9 +54,14 @@ pub fn schedule(problem: &Problem, current_a: &[Vec<f64>]) -> Vec<String> {
         faults.push(format!("{} cars, expected {}", current_a.len(), problem.cars.len()));
         return faults;
     }
-    for step in 0..steps {
-        for node in 0..problem.nodes.len() {
-            node_faults(problem, current_a, step, node, &mut faults);
+    for (index, node) in problem.nodes.iter().enumerate() {
+        let cars = problem.cars.iter().zip(current_a);
+        let below: Vec<(&Car, &[f64])> = cars
+            .filter(|(car, _)| hangs_below(problem, car, index))
+            .map(|(car, currents)| (car, currents.as_slice()))
+            .collect();
+        for step in 0..steps {
+            node_faults(problem, node, &below, step, &mut faults);
         }
     }
     faults.truncate(FAULTS_MAX);
@@ -111,17 +116,18 @@ fn hangs_below(problem: &Problem, car: &Car, node: usize) -> bool {
     true
 }
 
+/// What is wrong at a node with the cars `below` it.
 fn node_faults(
     problem: &Problem,
-    current_a: &[Vec<f64>],
+    node: &ProblemNode,
+    below: &[(&Car, &[f64])],
     step: usize,
-    node: usize,
     faults: &mut Vec<String>,
 ) {
     let mut load = [0.0; 3];
     let mut single = [0.0; 3];
-    for (car, currents) in problem.cars.iter().zip(current_a) {
-        if currents[step] <= 0.0 || !hangs_below(problem, car, node) {
+    for (car, currents) in below {
+        if currents[step] <= 0.0 {
             continue;
         }
         let all_three = car.phases.iter().all(|loads| *loads);
@@ -136,12 +142,11 @@ fn node_faults(
     if cars_a <= 0.0 {
         return;
     }
-    let node = &problem.nodes[node];
     let other = match node.other_a.get(step) {
         Some(other) => *other,
         None => node.other_a.last().copied().unwrap_or([0.0; 3]),
     };
-    let mut check = |what: String, planned: f64, limit: f64| {
+    let mut check = |what: std::fmt::Arguments<'_>, planned: f64, limit: f64| {
         // Where other load alone is beyond the limit, nothing may be planned.
         let within = planned <= TOLERANCE || planned <= limit.max(0.0) + TOLERANCE;
         if !within {
@@ -153,21 +158,21 @@ fn node_faults(
     };
     for phase in 0..3 {
         if let Some(rating) = node.rating_a {
-            check(format!("A on L{}", phase + 1), load[phase], rating[phase] - other[phase]);
+            check(format_args!("A on L{}", phase + 1), load[phase], rating[phase] - other[phase]);
         }
         if let Some(most) = node.imbalance_a {
-            check(format!("A of unbalanced load on L{}", phase + 1), single[phase], most);
+            check(format_args!("A of unbalanced load on L{}", phase + 1), single[phase], most);
         }
     }
     let kw = cars_a * problem.voltage_v / 1000.0;
     if let Some(limit) = node.power_limit_kw {
         let other_kw = (other[0] + other[1] + other[2]) * problem.voltage_v / 1000.0;
-        check(String::from("kW"), kw, limit - other_kw);
+        check(format_args!("kW"), kw, limit - other_kw);
     }
     for limit in &node.limits {
         let ended = limit.until.is_some_and(|until| until <= problem.grid[step]);
         if limit.from < problem.grid[step + 1] && !ended {
-            check(format!("kW ({})", limit.cause), kw, limit.limit_kw);
+            check(format_args!("kW ({})", limit.cause), kw, limit.limit_kw);
         }
     }
 }

@@ -17,6 +17,10 @@ use super::wish::{Deadline, Wish};
 /// Less than this does not count, in A or kWh.
 const NOTHING: f64 = 1e-6;
 
+/// Arcs that the search may look at for all sets of phases together, so that the plan is there in
+/// time on the largest sites too. Small sites need a tenth of it.
+const LOOKS: usize = 150_000;
+
 /// Current in A by car and step.
 pub fn currents(figures: &Figures) -> Vec<Vec<f64>> {
     improved(figures, greedy::currents(figures), 0.0)
@@ -30,8 +34,9 @@ pub fn improved(figures: &Figures, mut current_a: Vec<Vec<f64>>, raise_kw: f64) 
             blocks.entry(wish.phases).or_default().push(car);
         }
     }
+    let looks = LOOKS / blocks.len().max(1);
     for cars in blocks.values() {
-        Block::new(figures, cars, &current_a, raise_kw).solve(&mut current_a);
+        Block::new(figures, cars, &current_a, (raise_kw, looks)).solve(&mut current_a);
     }
     for (wish, currents) in figures.wishes.iter().zip(&mut current_a) {
         for current in currents.iter_mut().take(EXACT_STEPS) {
@@ -57,8 +62,13 @@ struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    fn new(figures: &'a Figures, cars: &'a [usize], current_a: &[Vec<f64>], raise_kw: f64) -> Self {
-        let mut network = Network::new(1 + cars.len() + figures.steps());
+    fn new(
+        figures: &'a Figures,
+        cars: &'a [usize],
+        current_a: &[Vec<f64>],
+        (raise_kw, looks): (f64, usize),
+    ) -> Self {
+        let mut network = Network::new(1 + cars.len() + figures.steps(), looks);
         let supply = (0..cars.len()).map(|at| network.arc(0, 1 + at, 0.0)).collect();
         let mut block =
             Self { figures, cars, network, supply, cells: Vec::new(), pieces: Vec::new() };

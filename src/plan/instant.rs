@@ -10,9 +10,13 @@ use super::flow;
 use super::greedy;
 use super::problem::Problem;
 use super::solution::{Method, Plan};
+use super::wish::Wish;
 
-/// By how much the peak may rise, as shares of what all cars together could take.
-const RAISES: [f64; 5] = [0.0, 0.03, 0.07, 0.15, 0.35];
+/// By how much the peak may rise, as shares of what all cars together could take; the likeliest
+/// first.
+const RAISES: [f64; 4] = [0.15, 0.35, 0.07, 0.03];
+/// So many currents may be tried for it: a site of 60 EVSEs tries all, one of 300 one.
+const TRIES_MAX: usize = 6000;
 
 /// The instant plan of a problem.
 pub fn plan(problem: &Problem) -> Plan {
@@ -23,16 +27,12 @@ pub fn plan(problem: &Problem) -> Plan {
 /// Current in A by car and step, and how it was found.
 pub fn currents(problem: &Problem, figures: &Figures) -> (Method, Vec<Vec<f64>>) {
     let eur = |current_a: &[Vec<f64>]| cost::terms(problem, current_a).total_eur;
-    let most_kw = figures
-        .wishes
-        .iter()
-        .map(|wish| wish.kw_per_a * wish.cap_a.iter().copied().fold(0.0, f64::max));
-    let most_kw: f64 = most_kw.sum();
+    let full = |wish: &Wish| wish.kw_per_a * wish.cap_a.iter().copied().fold(0.0, f64::max);
+    let most_kw: f64 = figures.wishes.iter().map(full).sum();
     let mut greedy = greedy::currents(figures);
     let mut greedy_eur = eur(&greedy);
     let mut raise_kw = 0.0;
-    let tries = if 0.0 < figures.peak_eur_per_kw { &RAISES[1..] } else { &[] };
-    for share in tries {
+    for share in RAISES.into_iter().take(tries(figures)) {
         let found = greedy::completed(figures, figures.nothing(), share * most_kw);
         let found_eur = eur(&found);
         if found_eur < greedy_eur {
@@ -45,4 +45,13 @@ pub fn currents(problem: &Problem, figures: &Figures) -> (Method, Vec<Vec<f64>>)
     } else {
         (Method::Greedy, greedy)
     }
+}
+
+/// How many heights of the peak are worth a try: none where it has no price.
+fn tries(figures: &Figures) -> usize {
+    if figures.peak_eur_per_kw <= 0.0 {
+        return 0;
+    }
+    let caps = figures.wishes.iter().flat_map(|wish| &wish.cap_a);
+    TRIES_MAX / caps.filter(|cap| 0.0 < **cap).count().max(1)
 }
