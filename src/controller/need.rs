@@ -41,7 +41,7 @@ impl State {
         policy: &PlanPolicy,
     ) -> (Vec<Need>, Utc) {
         let said = self.preference(session.id);
-        let energy = said.and_then(|said| said.energy()).or(self.terms(session).energy);
+        let energy = self.said_energy(session).or(self.terms(session).energy);
         let departure = said.and_then(|said| said.departure);
         let departure = departure.or_else(|| self.usual_departure(session));
         let wired = &self.site.diagram.evses[evse];
@@ -97,9 +97,7 @@ impl State {
             departure: utc,
             energy_kwh: session.energy_wh.as_f64() / 1000.0,
             full: self.evses[evse].satisfied,
-            declared_kwh: said
-                .and_then(|said| said.energy())
-                .map(|energy| energy.as_f64() / 1000.0),
+            declared_kwh: self.said_energy(session).map(|energy| energy.as_f64() / 1000.0),
             declared_departure: said.and_then(|said| said.departure),
             arrival_soc: charge.map(|charge| charge.arrival_percent),
             target_soc: charge.map(|charge| charge.target_percent),

@@ -14,7 +14,7 @@ impl State {
         let live = state.live.filter(|_| !state.satisfied)?;
         let session = self.book.session(live.session)?;
         let said = self.preference(session.id);
-        let energy = said.and_then(|said| said.energy()).or(self.terms(session).energy);
+        let energy = self.said_energy(session).or(self.terms(session).energy);
         let wired = &self.site.diagram.evses[evse];
         let volts = self.site.diagram.voltage.as_f64();
         let vehicle = self.planning.habits.vehicle(&session.token);

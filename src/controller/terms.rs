@@ -6,6 +6,7 @@ use crate::ground::units::WattHours;
 use crate::ground::zone::Zone;
 use crate::model::drivers::Terms;
 use crate::model::policy::PlanPolicy;
+use crate::model::preference::StateOfCharge;
 use crate::model::session::Session;
 use crate::plan::problem::Need;
 
@@ -25,9 +26,20 @@ impl State {
         self.terms(session).departure(session.started, &Zone::new(&self.site.zone))
     }
 
+    /// What somebody asked for from the start of a session to its end.
+    pub fn said_energy(&self, session: &Session) -> Option<WattHours> {
+        self.preference(session.id)?.energy(self.seen_battery(session))
+    }
+
+    /// What fills the battery of a session's car from empty, by earlier stays of its token.
+    fn seen_battery(&self, session: &Session) -> Option<WattHours> {
+        let vehicle = self.planning.habits.vehicle(&session.token)?;
+        vehicle.fill_kwh().map(|kwh| WattHours::from_f64(kwh * 1000.0))
+    }
+
     /// Who says what a car needs, in words.
     pub fn who_says(&self, session: &Session) -> String {
-        let said = self.preference(session.id).filter(|said| said.energy().is_some());
+        let said = self.said_energy(session).and_then(|_| self.preference(session.id));
         match (said, &self.terms(session).group) {
             (Some(said), _) => said.source.words().to_owned(),
             (None, Some(group)) => format!("the rule for {group}"),
@@ -51,8 +63,8 @@ impl State {
         let terms = self.terms(session);
         let charge = self.preference(session.id).and_then(|said| said.charge);
         let by_percent = terms.fast_percent.zip(charge).and_then(|(percent, charge)| {
-            let share = (percent - charge.arrival_percent).max(0.0) / 100.0;
-            charge.capacity_wh.map(|capacity| WattHours::from_f64(capacity.as_f64() * share))
+            let fast = StateOfCharge { target_percent: percent, ..charge };
+            fast.energy(self.seen_battery(session))
         });
         left(terms.fast.max(by_percent.unwrap_or_default()), session)
     }

@@ -77,6 +77,12 @@ impl Vehicle {
         self.capacity_kwh = Some(rounded(known + (seen - known) / f64::from(self.capacity_from)));
     }
 
+    /// What a charger meters while the battery is filled from empty, in kWh; none where that is not
+    /// known.
+    pub fn fill_kwh(&self) -> Option<f64> {
+        self.capacity_kwh.map(|capacity| capacity / EFFICIENCY)
+    }
+
     /// The most that it takes on a phase of an EVSE with this rating, both in A, as far as that is
     /// known.
     pub fn takes_of(&self, rated_a: f64) -> Option<f64> {

@@ -82,11 +82,6 @@ impl Wish {
     pub fn is_empty(&self) -> bool {
         self.energy_wh.is_none() && self.charge.is_none() && self.departure.is_none()
     }
-
-    /// The energy that is wanted, where it is known: as said, else by state of charge and capacity.
-    pub fn energy(&self) -> Option<WattHours> {
-        self.energy_wh.or_else(|| self.charge.as_ref().and_then(StateOfCharge::energy))
-    }
 }
 
 impl Preference {
@@ -102,17 +97,19 @@ impl Preference {
         Wish { energy_wh, charge, departure }
     }
 
-    /// The energy that is wanted, where it is known: as said, else by state of charge and capacity.
-    pub fn energy(&self) -> Option<WattHours> {
-        self.wish().energy()
+    /// The energy that is wanted, where it is known: as said, else by state of charge. `seen` is
+    /// what fills the battery from empty by earlier stays; it counts where no capacity was told.
+    pub fn energy(&self, seen: Option<WattHours>) -> Option<WattHours> {
+        self.energy_wh.or_else(|| self.charge?.energy(seen))
     }
 }
 
 impl StateOfCharge {
-    /// The energy between the two states, where the capacity is known.
-    pub fn energy(&self) -> Option<WattHours> {
+    /// The energy between the two states, of the capacity that was told, else of `seen`.
+    pub fn energy(&self, seen: Option<WattHours>) -> Option<WattHours> {
         let share = (self.target_percent - self.arrival_percent).max(0.0) / 100.0;
-        self.capacity_wh.map(|capacity| WattHours::from_f64(capacity.as_f64() * share))
+        let whole = self.capacity_wh.or(seen)?;
+        Some(WattHours::from_f64(whole.as_f64() * share))
     }
 }
 
@@ -136,12 +133,17 @@ mod tests {
     fn a_need_in_percent_is_energy_where_the_capacity_is_known() {
         let mut charge =
             StateOfCharge { arrival_percent: 20.0, target_percent: 80.0, capacity_wh: None };
-        assert_eq!(charge.energy(), None);
+        let seen = Some(WattHours::new(40_000));
+        assert_eq!(
+            (charge.energy(None), charge.energy(seen)),
+            (None, Some(WattHours::new(24_000)))
+        );
         charge.capacity_wh = Some(WattHours::new(60_000));
         let wish = Wish { charge: Some(charge), ..Wish::default() };
-        assert_eq!(wish.energy(), Some(WattHours::new(36_000)));
+        let told = |wish| Preference::new(SessionId(1), wish, PreferenceSource::Driver, None);
+        assert_eq!(told(wish).energy(seen), Some(WattHours::new(36_000)));
         // What was said in kWh counts before what follows from percent.
         let said = Wish { energy_wh: Some(WattHours::new(5_000)), ..wish };
-        assert_eq!(said.energy(), Some(WattHours::new(5_000)));
+        assert_eq!(told(said).energy(seen), Some(WattHours::new(5_000)));
     }
 }

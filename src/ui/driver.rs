@@ -235,7 +235,12 @@ fn form(out: &mut Html, view: &View, evse: &EvseView, shown: &Shown<'_>, zone: &
     out.add("<summary>or by state of charge</summary>", &[]);
     figure(out, ("from", "On arrival it was at", "%"), &fields.from, "as the car showed it");
     figure(out, ("to", "I need it at", "%"), &fields.to, "");
-    figure(out, ("battery", "My battery holds", "kWh"), &fields.battery, "if you know it");
+    figure(
+        out,
+        ("battery", "My battery holds", "kWh"),
+        &fields.battery,
+        "if you know it; earlier stays may have shown it",
+    );
     out.add("</details><p class=\"buttons\">", &[]);
     out.add("<button name=\"act\" value=\"save\" class=\"main\">Save</button> ", &[]);
     if known.is_some() {
