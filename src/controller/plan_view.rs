@@ -29,7 +29,8 @@ pub struct PlanView {
     pub objective: String,
     /// The plan in a few sentences.
     pub words: String,
-    /// How far the forecasts were off lately, in words; empty where nothing is known.
+    /// How far forecasts were off lately and how often drivers kept their word, in words; empty
+    /// where nothing is known.
     pub forecast: String,
     /// Boundaries of the steps: step `k` is from `grid[k]` to `grid[k + 1]`.
     pub grid: Vec<Utc>,

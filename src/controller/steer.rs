@@ -36,7 +36,9 @@ impl State {
     /// The plan in force for people.
     pub fn plan_view(&self) -> Option<PlanView> {
         let active = self.planning.active.as_ref()?;
-        Some(PlanView::new(&active.problem, &active.plan, self.planning.outlook.words()))
+        let known = [self.planning.outlook.words(), self.planning.habits.words()];
+        let known: Vec<String> = known.into_iter().filter(|words| !words.is_empty()).collect();
+        Some(PlanView::new(&active.problem, &active.plan, known.join("; ")))
     }
 
     /// The bound of each EVSE by the plan in force.

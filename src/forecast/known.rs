@@ -153,30 +153,6 @@ impl KnownSeries {
     }
 }
 
-/// Of a long series from a file, what a market would have published by now: up to the end of the
-/// local day, and of the next day too from 13:00 on. A week back is kept, to fill gaps from.
-pub fn published(series: &[(Utc, f64)], source: &str, zone: &Calendar, now: Utc) -> Received {
-    let local = zone.local(now);
-    let days = if PUBLISHED_MIN <= local.minute { 2 } else { 1 };
-    let until = zone.moment(local.day_number + days, 0);
-    let from = now - Duration::hours(24 * (DAYS_MAX - 1));
-    let begin = series.partition_point(|(at, _)| *at < from);
-    let end = series.partition_point(|(at, _)| *at < until).max(begin);
-    let mut received = Received::new(source, now, series[begin..end].to_vec());
-    received.until = received.until.min(until);
-    received
-}
-
-/// When the next part of a series from a file is published.
-pub fn next_publication(zone: &Calendar, now: Utc) -> Utc {
-    let local = zone.local(now);
-    let today = zone.moment(local.day_number, i64::from(PUBLISHED_MIN));
-    if now < today { today } else { zone.moment(local.day_number + 1, i64::from(PUBLISHED_MIN)) }
-}
-
-/// Minute of the local day when the prices of the next one are published: 13:00.
-const PUBLISHED_MIN: i16 = 13 * 60;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,30 +166,13 @@ mod tests {
     }
 
     #[test]
-    fn tomorrow_is_known_from_one_o_clock_on() {
-        let paris = Calendar::new("Europe/Paris");
-        let file = year("2019-06-01T22:00:00Z", 24 * 20);
-        let mut known = KnownSeries::new(paris.clone());
-        let morning = at("2019-06-12T10:59:00Z");
-        known.receive(&published(&file, "file", &paris, morning));
-        assert_eq!(known.known_until(morning), Some(at("2019-06-12T22:00:00Z")));
-        assert_eq!(next_publication(&paris, morning), at("2019-06-12T11:00:00Z"));
-        known.receive(&published(&file, "file", &paris, at("2019-06-12T11:00:00Z")));
-        assert_eq!(known.known_until(morning), Some(at("2019-06-13T22:00:00Z")));
-        assert_eq!(
-            next_publication(&paris, at("2019-06-12T11:00:00Z")),
-            at("2019-06-13T11:00:00Z")
-        );
-    }
-
-    #[test]
     fn a_gap_is_filled_from_the_last_day_of_its_kind_and_says_so() {
         let paris = Calendar::new("Europe/Paris");
-        let file = year("2019-06-01T22:00:00Z", 24 * 20);
+        let until_midnight = year("2019-06-01T22:00:00Z", 24 * 13);
         let mut known = KnownSeries::new(paris.clone());
         // A Friday noon: Saturday is like the Saturday before, Monday like this Friday.
         let friday = at("2019-06-14T10:00:00Z");
-        known.receive(&published(&file, "file", &paris, friday));
+        known.receive(&Received::new("file", friday, until_midnight));
         let hour = |day: &str| known.at(at(day)).map(|it| (it.value, it.degraded));
         let told = |day: &str| at(day).since(at("2019-06-01T22:00:00Z")).as_hours();
         assert_eq!(hour("2019-06-14T12:00:00Z"), Some((told("2019-06-14T12:00:00Z"), false)));

@@ -44,13 +44,6 @@ pub struct LocalTime {
     pub minute: i16,
 }
 
-impl LocalTime {
-    /// Whether this is a Saturday or Sunday.
-    pub fn is_weekend(self) -> bool {
-        5 <= self.weekday
-    }
-}
-
 impl Calendar {
     /// Of an IANA time zone.
     pub fn new(name: &str) -> Self {
@@ -121,22 +114,6 @@ impl Calendar {
         };
         Utc::parse(text).or_else(local)
     }
-
-    /// When the local day of this moment begins.
-    pub fn day_start(&self, at: Utc) -> Utc {
-        self.moment(self.local(at).day_number, 0)
-    }
-
-    /// When the local day after this moment's begins.
-    pub fn next_day(&self, at: Utc) -> Utc {
-        self.moment(self.local(at).day_number + 1, 0)
-    }
-
-    /// When the local month of this moment begins.
-    pub fn month_start(&self, at: Utc) -> Utc {
-        let local = self.local(at);
-        self.moment(local.day_number - i64::from(local.day) + 1, 0)
-    }
 }
 
 fn milliseconds(offset: jiff::tz::Offset) -> i64 {
@@ -176,18 +153,20 @@ mod tests {
         assert_eq!((local.year, local.month, local.day), (2019, 7, 2));
         assert_eq!((local.weekday, local.minute), (1, 30));
         assert_eq!(paris.moment(local.day_number, 30), at("2019-07-01T22:30:00Z"));
-        assert_eq!(paris.month_start(at("2019-03-31T23:30:00Z")), at("2019-03-31T22:00:00Z"));
     }
 
     #[test]
     fn days_of_23_and_25_hours_begin_at_midnight() {
         let paris = Calendar::new("Europe/Paris");
-        let spring = at("2019-03-31T12:00:00Z");
-        assert_eq!(paris.day_start(spring), at("2019-03-30T23:00:00Z"));
-        assert_eq!(paris.next_day(spring), at("2019-03-31T22:00:00Z"));
-        let autumn = at("2019-10-27T12:00:00Z");
-        assert_eq!(paris.day_start(autumn), at("2019-10-26T22:00:00Z"));
-        assert_eq!(paris.next_day(autumn), at("2019-10-27T23:00:00Z"));
+        let midnight = |noon: &str, days: i64| {
+            let today = paris.local(at(noon)).day_number;
+            paris.moment(today + days, 0)
+        };
+        let (spring, autumn) = ("2019-03-31T12:00:00Z", "2019-10-27T12:00:00Z");
+        assert_eq!(midnight(spring, 0), at("2019-03-30T23:00:00Z"));
+        assert_eq!(midnight(spring, 1), at("2019-03-31T22:00:00Z"));
+        assert_eq!(midnight(autumn, 0), at("2019-10-26T22:00:00Z"));
+        assert_eq!(midnight(autumn, 1), at("2019-10-27T23:00:00Z"));
     }
 
     #[test]

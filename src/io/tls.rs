@@ -96,11 +96,6 @@ impl Tls {
         self.current().server
     }
 
-    /// Whether client certificates are asked for.
-    pub fn asks_clients(&self) -> bool {
-        self.0.files.client_roots.is_some()
-    }
-
     /// Reads the files again. True when something else is in force from here on.
     ///
     /// # Errors

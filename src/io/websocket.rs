@@ -178,14 +178,6 @@ impl Links {
         let _ = tokio::time::timeout(patience, open.wait_for(|open| *open == 0)).await;
     }
 
-    /// Cuts the newest link of a charge point, so that it has to come in anew.
-    pub fn recall(&self, charge_point: &ChargePointId) {
-        let link = self.list().newest.get(charge_point).copied();
-        if let Some(link) = link {
-            self.disconnect(link, false);
-        }
-    }
-
     /// Who may come in.
     pub fn gate(&self) -> &Gate {
         &self.0.gate

@@ -193,17 +193,24 @@ impl Habits {
         arrivals::expect(&self.calendar, &self.site, now, horizon, free)
     }
 
-    /// Share of drivers' words on departure and on energy that proved true, with how many there
-    /// were; for people.
-    pub fn words_kept(&self) -> [(usize, f64); 2] {
-        let share = |kept: Vec<bool>| {
-            let yes = kept.iter().filter(|kept| **kept).count();
-            (kept.len(), yes as f64 / kept.len().max(1) as f64)
+    /// How many drivers' words on departure and on energy proved true, of how many.
+    pub fn words_kept(&self) -> [(usize, usize); 2] {
+        let count = |kept: &[bool]| (kept.iter().filter(|kept| **kept).count(), kept.len());
+        let told = |kept: fn(&Past) -> Option<bool>| -> Vec<bool> {
+            self.site.iter().filter_map(kept).collect()
         };
-        [
-            share(self.site.iter().filter_map(Past::left_as_said).collect()),
-            share(self.site.iter().filter_map(Past::took_as_said).collect()),
-        ]
+        [count(&told(Past::left_as_said)), count(&told(Past::took_as_said))]
+    }
+
+    /// The same for people; empty where nobody said anything.
+    pub fn words(&self) -> String {
+        let [left, took] = self.words_kept();
+        let of = |(kept, all): (usize, usize), what: &str| {
+            (0 < all).then(|| format!("{kept} of {all} {what}"))
+        };
+        let known = [of(left, "left as they had said"), of(took, "took what they had said")];
+        let known: Vec<String> = known.into_iter().flatten().collect();
+        if known.is_empty() { String::new() } else { format!("drivers: {}", known.join(", ")) }
     }
 
     fn own(&self, token: Option<&IdToken>) -> Option<&VecDeque<Past>> {

@@ -4,7 +4,7 @@
 //! linear row over the currents of the EVSEs below it. Guard and planner read the same rows.
 
 use crate::ground::ids::{EvseIndex, NodeIndex};
-use crate::ground::units::{Amps, PerPhase, Phase, PhaseSet, Volts, Watts};
+use crate::ground::units::{Amps, PerPhase, Phase, Volts, Watts};
 
 use super::diagram::Diagram;
 
@@ -89,11 +89,6 @@ impl Constraint {
                 (current[phase] - least).as_milli()
             }
         }
-    }
-
-    /// How much one ampere on `phases` loads this row, in milli-units; zero if it does not.
-    pub fn load_per_amp(&self, phases: PhaseSet, voltage: Volts) -> i64 {
-        self.load(phases.carry(Amps::new(1)), voltage)
     }
 }
 

@@ -17,8 +17,6 @@ pub const OK: i64 = 1000;
 pub const CLIENT: i64 = 2000;
 /// A parameter is missing or makes no sense.
 pub const INVALID: i64 = 2001;
-/// Too little to answer with.
-pub const NOT_ENOUGH: i64 = 2002;
 /// No such location (and, here, no such object).
 pub const UNKNOWN_LOCATION: i64 = 2003;
 /// No such token.
