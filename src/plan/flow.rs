@@ -18,7 +18,7 @@ use super::wish::{Deadline, Wish};
 const NOTHING: f64 = 1e-6;
 
 /// Arcs that the search may look at for all sets of phases together, so that the plan is there in
-/// time on the largest sites too. Small sites need a tenth of it.
+/// time on the largest sites too.
 const LOOKS: usize = 150_000;
 
 /// Current in A by car and step.
